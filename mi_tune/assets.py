@@ -1,0 +1,176 @@
+"""What all trials of a study share: its data, the attacker's prior and samples, the judge. Made once, cached."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mi_tune import augment, priors
+from mi_tune.attacks import Attack, make_attack
+from mi_tune.cache import cached, content_key
+from mi_tune.data import Bank, Split, drop_copies, folder_bank, orl_bank, split_each_identity, split_identities
+from mi_tune.errors import InputError
+from mi_tune.judging import Judge, JudgeRecipe, train_judge
+from mi_tune.nets import check_architecture, gan
+from mi_tune.priors import DCGANPrior, GanRecipe, Prior, PriorSamples, fit_eigenfaces, render_samples, train_dcgan
+from mi_tune.priors import dcgan as dcgan_module
+from mi_tune.priors import eigenface
+from mi_tune.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.training import Recipe
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """Private images with their split, public images, and how many public copies of private images were dropped."""
+
+    private: Bank
+    public: Bank
+    split: Split
+    copies_dropped: int
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """What the attacker brings: an attack, a prior made from public images, and the prior's samples.
+
+    `key` changes with anything that went into the prior or its samples.
+    """
+
+    attack: Attack
+    prior: Prior
+    samples: PriorSamples
+    key: str
+
+
+def load_data(setup: Setup, seed: int) -> StudyData:
+    """Read, check and split the images of a setup.
+
+    Raises:
+        InputError: see the sources and splits; also an identity that is in both folders, and channels that differ.
+    """
+    data = setup.data
+    if data.source == "orl":
+        private, public = split_identities(orl_bank(data.resolution), data.private_identities or 30, seed)
+    else:
+        private, public = _own_folders(setup, seed)
+    split = split_each_identity(private, data.split, seed)
+    public, dropped = drop_copies(public, private)
+    if len(public) < 2:
+        raise InputError(
+            "no public image is left once copies of private images are dropped; give other public people"
+        )
+    return StudyData(private, public, split, dropped)
+
+
+def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
+    data = setup.data
+    assert data.private is not None  # checked by DataSetup
+    private = folder_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
+    if data.public is None:
+        if private.identities < 4:
+            raise InputError(
+                f"{data.private}: {private.identities} identities cannot be split into private and public people; "
+                "give --public DIR"
+            )
+        return split_identities(private, data.private_identities or round(private.identities * 0.6), seed)
+    public = folder_bank(data.public, data.resolution, data.channels or private.channels, data.fit)
+    shared = sorted(set(private.names) & set(public.names))
+    if shared:
+        raise InputError(
+            f"identity '{shared[0]}' is in both {data.private} and {data.public}"
+            f"{f' (and {len(shared) - 1} more)' if len(shared) > 1 else ''}; the attacker may not know private people: "
+            "move it to one side, or rename it if it is another person"
+        )
+    wanted = data.private_identities
+    if wanted is not None and wanted > private.identities:
+        raise InputError(f"{data.private}: {private.identities} identities, fewer than private_identities {wanted}")
+    if wanted is not None and wanted < private.identities:
+        private = _draw(private, wanted, seed)
+    return private, public
+
+
+def _draw(bank: Bank, identities: int, seed: int) -> Bank:
+    order = np.random.default_rng(derive_seed(seed, "identities")).permutation(bank.identities)
+    return bank.only(np.sort(order[:identities]))
+
+
+def target_recipe(setup: Setup) -> Recipe:
+    """The training of a target, without its erasing law."""
+    target = setup.target
+    return Recipe(
+        epochs=target.epochs,
+        batch_size=target.batch_size,
+        optimiser=target.optimiser,
+        learning_rate=target.learning_rate,
+        weight_decay=target.weight_decay,
+        shift=target.shift,
+        flip=target.flip,
+    )
+
+
+def judge_recipe(setup: Setup) -> JudgeRecipe:
+    return JudgeRecipe(
+        setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs)
+    )
+
+
+def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
+    """Train the judge, or find it in the cache."""
+    return train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
+
+
+def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
+    """Make the prior from the public images (or find it in the cache) and render its samples.
+
+    Raises InputError if the attack does not fit the prior.
+    """
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    prior, key = _prior(setup, data.public, derive_seed(seed, "prior"), device)
+    attack.check(prior, setup.prior.samples)
+    samples = render_samples(prior.to(device), setup.prior.samples, seed, device)
+    return Attacker(attack, prior, samples, content_key(key, setup.prior.samples, seed))
+
+
+def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple[Prior, str]:
+    """The prior and its content key."""
+    if setup.prior.kind == "eigenface":
+        return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=(eigenface, priors.base))
+    recipe = gan_recipe(setup)
+
+    def make() -> dict:
+        prior = train_dcgan(public.images, recipe, seed, device).cpu()
+        return {"config": prior.config, "state": prior.state_dict()}
+
+    key = content_key(
+        public.fingerprint(), dataclasses.asdict(recipe), seed, modules=(dcgan_module, gan, augment, priors.base)
+    )
+    stored = cached("dcgan", key, make)
+    prior = DCGANPrior(**stored["config"])
+    prior.load_state_dict(stored["state"])
+    return prior, key
+
+
+def gan_recipe(setup: Setup) -> GanRecipe:
+    return GanRecipe() if setup.prior.gan_steps is None else GanRecipe(steps=setup.prior.gan_steps)
+
+
+def check_names(setup: Setup) -> None:
+    """Raise InputError for an unknown architecture or attack, before anything is read or computed."""
+    check_architecture(setup.target.architecture)
+    check_architecture(setup.judge.architecture)
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    if attack.prior_weight and setup.prior.kind != "dcgan":
+        raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan")
+    if setup.prior.samples < attack.candidates:
+        raise InputError(
+            f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
+        )
+    if setup.judge.architecture == setup.target.architecture:
+        raise InputError(
+            f"the judge has the target's architecture '{setup.judge.architecture}'; a judge must be of another one: "
+            "change judge.architecture"
+        )

@@ -1,0 +1,15 @@
+"""Image banks: where they come from, how they are split, and how they are told apart."""
+
+from mi_tune.data.bank import Bank
+from mi_tune.data.sources import folder_bank, orl_bank
+from mi_tune.data.splits import Split, drop_copies, split_each_identity, split_identities
+
+__all__ = [
+    "Bank",
+    "Split",
+    "drop_copies",
+    "folder_bank",
+    "orl_bank",
+    "split_each_identity",
+    "split_identities",
+]

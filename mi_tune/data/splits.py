@@ -1,0 +1,113 @@
+"""Who is private, which images train, and how copies are kept from crossing those lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mi_tune.data.bank import Bank
+from mi_tune.errors import InputError
+from mi_tune.seeds import derive_seed
+
+SAME_IMAGE = 0.99
+"""Correlation at 12x12 grey above which two images count as copies of one photograph."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the images for training, for the search (val) and for the confirmation (test)."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+
+def split_identities(bank: Bank, private: int, seed: int) -> tuple[Bank, Bank]:
+    """Draw `private` identities at random; the rest is public. Raises InputError when none would be left."""
+    if not 2 <= private <= bank.identities - 2:
+        raise InputError(
+            f"cannot make {private} of {bank.identities} identities private: both sides need two or more; "
+            "change private_identities or add data"
+        )
+    order = np.random.default_rng(derive_seed(seed, "identities")).permutation(bank.identities)
+    return bank.only(np.sort(order[:private])), bank.only(np.sort(order[private:]))
+
+
+def split_each_identity(bank: Bank, fractions: tuple[float, float, float], seed: int) -> Split:
+    """Split each identity's images into train, val and test by `fractions` (sum 1), at least one image each.
+
+    Near-copies (`SAME_IMAGE`) stay together, so that val and test hold no photograph that was trained on.
+
+    Raises:
+        InputError: an identity has fewer than three different photographs (named).
+    """
+    rng = np.random.default_rng(derive_seed(seed, "split"))
+    signature = _signature(bank.images)
+    parts: list[list[int]] = [[], [], []]
+    for identity, name in enumerate(bank.names):
+        own = np.flatnonzero(bank.labels == identity)
+        groups = _copies(signature[own])
+        members = [own[groups == g] for g in range(groups.max() + 1 if len(own) else 0)]
+        if len(members) < 3:
+            raise InputError(
+                f"identity '{name}' has {len(own)} image(s), {len(members)} of them different; train, val and test "
+                "need three different ones; add images or leave the identity out"
+            )
+        for part, group in zip(_assign(members, fractions, len(own), rng), members, strict=True):
+            parts[part].extend(group)
+    train, val, test = (np.sort(np.array(p, dtype=np.int64)) for p in parts)
+    return Split(train, val, test)
+
+
+def _assign(
+    groups: list[np.ndarray], fractions: tuple[float, float, float], total: int, rng: np.random.Generator
+) -> list[int]:
+    """Part of each group: each next group (large first, random among equals) goes where most is missing."""
+    missing = np.array(fractions, dtype=float) * total
+    order = sorted(rng.permutation(len(groups)), key=lambda g: -len(groups[g]))
+    part = [0] * len(groups)
+    for position, g in enumerate(order):
+        left = len(order) - position
+        empty = [p for p in range(3) if all(part[h] != p for h in order[:position])]
+        # the last groups must go to parts that would stay empty
+        choices = empty if len(empty) >= left else range(3)
+        part[g] = max(choices, key=lambda p: missing[p])
+        missing[part[g]] -= len(groups[g])
+    return part
+
+
+def drop_copies(public: Bank, private: Bank) -> tuple[Bank, int]:
+    """Remove from `public` what is a near-copy of a private image, and say how many images that were.
+
+    The attacker's prior must never have seen a private photograph.
+    """
+    threshold = SAME_IMAGE
+    ours, theirs = _signature(private.images), _signature(public.images)
+    clean = np.array([(ours @ row).max() <= threshold for row in theirs])
+    if clean.all():
+        return public, 0
+    kept = public.take(np.flatnonzero(clean))
+    left = np.unique(kept.labels)
+    return kept.only(left), int((~clean).sum())
+
+
+def _signature(images: np.ndarray) -> np.ndarray:
+    """Unit vectors of shape (n, 144) whose products are correlations of the images at 12x12 grey."""
+    grey = images.mean(1, dtype=np.float32)
+    rows = np.linspace(0, grey.shape[1], 13).astype(int)
+    cols = np.linspace(0, grey.shape[2], 13).astype(int)
+    small = np.add.reduceat(np.add.reduceat(grey, rows[:-1], 1), cols[:-1], 2)
+    small /= np.diff(rows)[:, None] * np.diff(cols)
+    flat = small.reshape(len(images), -1)
+    flat = flat - flat.mean(1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+
+
+def _copies(signature: np.ndarray) -> np.ndarray:
+    """Group number of each image; images joined by a chain of near-copies share one."""
+    first, second = np.nonzero(signature @ signature.T > SAME_IMAGE)
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(signature),) * 2)
+    return connected_components(graph, directed=False)[1]

@@ -1,0 +1,217 @@
+"""One erasing law: train its targets, attack them, judge the attack. No Ray here.
+
+A state machine in small steps, so that whoever drives it can report, checkpoint, stop and go on anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mi_tune.assets import Attacker, StudyData, target_recipe
+from mi_tune.attacks import Reconstructions, WhiteBox
+from mi_tune.cache import save_atomically
+from mi_tune.device import peak_memory_mb
+from mi_tune.erasing import ErasingLaw
+from mi_tune.judging import Judge, Verdicts, class_interval, judge_images
+from mi_tune.judging.intervals import per_class_mean
+from mi_tune.nets import create_classifier
+from mi_tune.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.training import Training, predict
+
+
+class LawEvaluation:
+    """Training, attack and judgement of one law.
+
+    Every seed is derived from the study's and the replicate's number, not from the trial's: all laws start from
+    the same weights and attacks, which pairs their comparison, and the same law gives the same numbers anywhere.
+
+    Args:
+        law: the erasing law; a `mean` fill is resolved with the training images' mean.
+        seed: the study's seed.
+    """
+
+    def __init__(self, setup: Setup, data: StudyData, law: ErasingLaw, seed: int, device: torch.device) -> None:
+        self.setup, self.data, self.seed, self.device = setup, data, seed, device
+        self.law = law.resolved(data.private.take(data.split.train).mean())
+        bank = data.private
+        self.images, self.labels = (t.to(device) for t in bank.tensors())
+        self.train_indices, self.val_indices = torch.from_numpy(data.split.train), torch.from_numpy(data.split.val)
+        self.runs = [
+            Training(
+                create_classifier(
+                    setup.target.architecture,
+                    bank.identities,
+                    bank.channels,
+                    bank.resolution,
+                    derive_seed(seed, "target", replicate, "weights"),
+                ),
+                self.images,
+                self.labels,
+                self.train_indices,
+                target_recipe(setup),
+                derive_seed(seed, "target", replicate, "training"),
+                device,
+                self.law,
+            )
+            for replicate in range(setup.target.replicates)
+        ]
+        self.history: dict[str, list] = {
+            "epochs": [],
+            "natural_accuracy": [[] for _ in self.runs],
+            "train_loss": [[] for _ in self.runs],
+        }
+        self.per_class_natural: list[list[float]] = []
+        self.attacked: list[dict] = []
+        self.first: tuple[Reconstructions, Verdicts] | None = None
+        self.seconds: Counter[str] = Counter()
+
+    # ------------------------------------------------------------------------------------------------- training
+
+    @property
+    def trained(self) -> bool:
+        return all(run.finished for run in self.runs)
+
+    @property
+    def epoch(self) -> int:
+        return self.runs[0].epoch
+
+    @property
+    def natural_accuracy(self) -> float:
+        """Mean over replicates of the latest accuracy on the val images; NaN before the first block."""
+        return float(np.mean(self.per_class_natural)) if self.per_class_natural else math.nan
+
+    def train_block(self) -> None:
+        """Train every replicate for `report_every` epochs and measure natural accuracy. Raises DivergedError."""
+        begun = time.perf_counter()
+        self.per_class_natural = []
+        for number, run in enumerate(self.runs):
+            loss = math.nan
+            for _ in range(min(self.setup.target.report_every, run.recipe.epochs - run.epoch)):
+                loss = run.train_epoch()
+            labels = self.data.private.labels[self.data.split.val]
+            logits = predict(run.model, self.images, self.device, self.val_indices)
+            correct = logits.argmax(1).numpy() == labels
+            self.per_class_natural.append(per_class_mean(correct, labels, self.data.private.identities).tolist())
+            self.history["natural_accuracy"][number].append(float(correct.mean()))
+            self.history["train_loss"][number].append(loss)
+        self.history["epochs"].append(self.epoch)
+        self.seconds["train"] += time.perf_counter() - begun
+
+    # --------------------------------------------------------------------------------------------------- attack
+
+    @property
+    def finished(self) -> bool:
+        return len(self.attacked) == len(self.runs)
+
+    def attack_next(self, attacker: Attacker, judge: Judge) -> None:
+        """Attack all classes of the next replicate and judge the result. Raises DivergedError, InputError."""
+        begun = time.perf_counter()
+        number = len(self.attacked)
+        classes = torch.arange(self.data.private.identities)
+        oracle = WhiteBox(self.runs[number].model, self.device)
+        result = attacker.attack.run(
+            oracle, attacker.prior, attacker.samples, classes, derive_seed(self.seed, "attack", number)
+        )
+        verdicts = judge_images(judge, result.images, classes, self.device)
+        start = judge_images(judge, result.start_images, classes, self.device)
+        own = predict(self.runs[number].model, result.images.flatten(0, 1), self.device).argmax(1)
+        if number == 0:
+            self.first = (result, verdicts)
+        self.attacked.append(
+            {
+                "per_class": verdicts.accuracy.tolist(),
+                "per_class_top5": verdicts.accuracy_top5.tolist(),
+                "per_class_start": start.accuracy.tolist(),
+                "on_target": float((own.view(len(classes), -1) == classes[:, None]).float().mean()),
+                "forward_passes": result.forward_passes,
+                "backward_passes": result.backward_passes,
+            }
+        )
+        self.seconds["attack"] += time.perf_counter() - begun
+
+    # -------------------------------------------------------------------------------------------------- results
+
+    def training_record(self) -> dict:
+        """The columns of a trial that training alone decides."""
+        natural = class_interval(np.mean(self.per_class_natural, axis=0))
+        return {
+            **_columns("natural_accuracy", natural),
+            "realised_area": float(torch.stack([run.erased_share for run in self.runs]).mean()),
+            "replicates": len(self.runs),
+            "train_seconds": self.seconds["train"],
+            "attack_seconds": self.seconds["attack"],
+            "seconds": self.seconds["train"] + self.seconds["attack"],
+            "peak_memory_mb": peak_memory_mb(self.device),
+        }
+
+    def attack_record(self) -> dict:
+        """The columns that the attacks decide; call when `finished`."""
+        mean = lambda key: np.mean([a[key] for a in self.attacked], axis=0)  # noqa: E731
+        return {
+            **_columns("attack_accuracy", class_interval(mean("per_class"))),
+            "attack_accuracy_top5": float(mean("per_class_top5").mean()),
+            **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
+            "target_accuracy_on_reconstructions": float(mean("on_target")),
+            "forward_passes": sum(a["forward_passes"] for a in self.attacked),
+            "backward_passes": sum(a["backward_passes"] for a in self.attacked),
+        }
+
+    def write_artefacts(self, folder: Path) -> None:
+        """Write history.json, target.pt and, after an attack, reconstructions.npz (see docs/study_folder.md)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        erase_map = torch.stack([run.erased_share for run in self.runs]).mean(0)
+        history = {**self.history, "erase_map": [[round(v, 4) for v in row] for row in erase_map.tolist()]}
+        save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
+        state = {k: v.cpu() for k, v in self.runs[0].model.state_dict().items()}
+        save_atomically(folder / "target.pt", lambda p: torch.save(state, p))
+        if self.first is not None:
+            result, verdicts = self.first
+            arrays = {
+                "images": result.images.numpy(),
+                "judge_top1": verdicts.top1,
+                "target_confidence": result.confidence.numpy(),
+                "class_names": np.array(self.data.private.names),
+            }
+            save_atomically(folder / "reconstructions.npz", lambda p: np.savez_compressed(p, **arrays))
+
+    # ------------------------------------------------------------------------------------------------ checkpoint
+
+    def state_dict(self) -> dict:
+        """State after the last whole step, as tensors and plain values."""
+        first = None
+        if self.first is not None:
+            first = {
+                **vars(self.first[0]),
+                **{f"verdict_{k}": torch.from_numpy(v) for k, v in vars(self.first[1]).items()},
+            }
+        return {
+            "runs": [run.state_dict() for run in self.runs],
+            "history": self.history,
+            "per_class_natural": self.per_class_natural,
+            "attacked": self.attacked,
+            "first": first,
+            "seconds": dict(self.seconds),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        for run, saved in zip(self.runs, state["runs"], strict=True):
+            run.load_state_dict(saved)
+        self.history, self.per_class_natural = state["history"], state["per_class_natural"]
+        self.attacked, self.seconds = state["attacked"], Counter(state["seconds"])
+        if state["first"] is not None:
+            saved = dict(state["first"])
+            verdicts = {f.name: saved.pop(f"verdict_{f.name}").numpy() for f in dataclasses.fields(Verdicts)}
+            self.first = (Reconstructions(**saved), Verdicts(**verdicts))
+
+
+def _columns(name: str, estimate: tuple[float, float, float]) -> dict[str, float]:
+    return {name: estimate[0], f"{name}_low": estimate[1], f"{name}_high": estimate[2]}

@@ -1,0 +1,16 @@
+"""Judges, the accuracies they give, and how sure those are. Nothing here is importable from an attack."""
+
+from mi_tune.judging.intervals import Estimate, class_interval
+from mi_tune.judging.judge import Judge, JudgeRecipe, judge_key, train_judge
+from mi_tune.judging.verdicts import Verdicts, judge_images
+
+__all__ = [
+    "Estimate",
+    "Judge",
+    "JudgeRecipe",
+    "Verdicts",
+    "class_interval",
+    "judge_images",
+    "judge_key",
+    "train_judge",
+]

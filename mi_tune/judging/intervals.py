@@ -1,0 +1,51 @@
+"""Intervals of accuracies. The class is the unit: images of one person rise and fall together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from mi_tune.seeds import derive_seed
+
+
+class Estimate(NamedTuple):
+    """A mean with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def class_interval(per_class: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
+    """Mean over classes with a class-level bootstrap interval (percentile).
+
+    Args:
+        per_class: accuracy of each class in [0, 1], (classes,); with replicates, each class's mean over them.
+
+    Where all classes agree the bootstrap would claim certainty. The ends are therefore never closer than those
+    of the Clopper-Pearson interval at an accuracy of exactly 0 or 1, with classes as trials.
+    """
+    per_class = np.asarray(per_class, dtype=float)
+    n, mean = len(per_class), float(per_class.mean())
+    if np.ptp(per_class) == 0:
+        low = high = mean
+    else:
+        rng = np.random.default_rng(derive_seed(0, "bootstrap"))
+        result = stats.bootstrap(
+            (per_class,), np.mean, confidence_level=level, n_resamples=resamples, method="percentile", rng=rng
+        )
+        low, high = (float(v) for v in result.confidence_interval)
+    edge = stats.binomtest(n, n).proportion_ci(level, "exact").low
+    if mean == 1:
+        low = min(low, edge)
+    elif mean == 0:
+        high = max(high, 1 - edge)
+    return Estimate(mean, max(low, 0.0), min(high, 1.0))
+
+
+def per_class_mean(correct: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Mean of `correct` (n,) within each class (classes,). Every class needs an image."""
+    counts = np.bincount(labels, minlength=classes)
+    return np.bincount(labels, weights=correct.astype(float), minlength=classes) / counts

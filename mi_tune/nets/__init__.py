@@ -1,0 +1,73 @@
+"""Classifiers by name. Every classifier takes images in pixel space, float in [0, 1], and normalises inside."""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+from torch import Tensor, nn
+
+from mi_tune.errors import InputError
+from mi_tune.nets.residual import ResidualGroupNorm
+from mi_tune.nets.small_cnn import SmallCNN
+
+OWN = {"small_cnn": SmallCNN, "residual_gn": ResidualGroupNorm}
+
+
+class Classifier(nn.Module):
+    """A backbone behind the normalisation x -> (x - 0.5) / 0.5, so that all callers speak pixel space.
+
+    Grey images are repeated to three channels for torchvision's backbones.
+    """
+
+    def __init__(self, backbone: nn.Module, repeat_channels: int = 1) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.repeat_channels = repeat_channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
+        x = images * 2 - 1
+        if self.repeat_channels > 1:
+            x = x.expand(-1, self.repeat_channels, -1, -1)
+        return self.backbone(x)
+
+
+def create_classifier(name: str, classes: int, channels: int, resolution: int, seed: int) -> Classifier:
+    """A freshly initialised classifier.
+
+    Args:
+        name: `small_cnn`, `residual_gn`, or any classification model of torchvision (without its weights).
+        seed: seeds the initialisation; the global random stream is left as it was.
+
+    Raises:
+        InputError: unknown name (near ones are offered), or a resolution that the architecture cannot take.
+    """
+    check_architecture(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name in OWN:
+            return Classifier(OWN[name](classes, channels, resolution))
+        from torchvision.models import get_model  # slow to import, and seldom needed
+
+        options = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
+        if options:
+            options["aux_logits"] = False
+        return Classifier(get_model(name, weights=None, num_classes=classes, **options), 3 if channels == 1 else 1)
+
+
+def check_architecture(name: str) -> None:
+    """Raise InputError, offering near names, unless `name` is an architecture."""
+    if name in OWN:
+        return
+    from torchvision.models import list_models
+    from torchvision import models
+
+    known = [*OWN, *list_models(module=models)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3) or list(OWN)
+        raise InputError(f"unknown architecture '{name}'; did you mean {', '.join(near)}?")
+
+
+def parameter_count(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,16 @@
+"""The attacker's generative models, made from public identities only."""
+
+from mi_tune.priors.base import Prior, PriorSamples, render_samples
+from mi_tune.priors.dcgan import DCGANPrior, GanRecipe, train_dcgan
+from mi_tune.priors.eigenface import EigenfacePrior, fit_eigenfaces
+
+__all__ = [
+    "DCGANPrior",
+    "EigenfacePrior",
+    "GanRecipe",
+    "Prior",
+    "PriorSamples",
+    "fit_eigenfaces",
+    "render_samples",
+    "train_dcgan",
+]

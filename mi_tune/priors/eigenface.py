@@ -1,0 +1,48 @@
+"""The eigenface prior: a Gaussian along the principal components of the public images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mi_tune.priors.base import Prior
+
+
+class EigenfacePrior(Prior):
+    """x = clip(mean + basis^T (scale * z)), z standard normal: Turk and Pentland, "Eigenfaces for Recognition" (1991).
+
+    Args:
+        mean: (channels, height, width), basis: (components, channels * height * width) orthonormal,
+        scale: (components,) standard deviation along each component.
+    """
+
+    name = "eigenface"
+
+    def __init__(self, mean: Tensor, basis: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("basis", basis)
+        self.register_buffer("scale", scale)
+        self.latent_dim = len(scale)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        flat = self.mean.flatten() + (latents * self.scale) @ self.basis
+        return flat.view(-1, *self.mean.shape).clamp(0, 1)
+
+
+def fit_eigenfaces(images: np.ndarray, variance: float = 0.99, components: int = 128) -> EigenfacePrior:
+    """Fit the prior to public images (uint8, n x channels x height x width) and their mirror images.
+
+    Keeps the fewest components that explain the share `variance`, at most `components`.
+    """
+    x = torch.from_numpy(images).float() / 255
+    x = torch.cat([x, x.flip(3)])
+    mean = x.mean(0)
+    flat = (x - mean).flatten(1)
+    rank = min(components, len(flat) - 1, flat.shape[1])
+    _, singular, basis = torch.linalg.svd(flat, full_matrices=False)
+    power = singular**2
+    needed = int((power.cumsum(0) / power.sum() < variance).sum()) + 1
+    rank = min(rank, needed)
+    return EigenfacePrior(mean, basis[:rank].contiguous(), singular[:rank] / (len(flat) - 1) ** 0.5)

@@ -1,0 +1,98 @@
+"""How long a study will take, from a second of real work on this machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mi_tune.assets import StudyData, judge_recipe, target_recipe
+from mi_tune.attacks import make_attack
+from mi_tune.attacks.inits import BestOfSamples
+from mi_tune.attacks.selection import MeanOverViews
+from mi_tune.device import use_one_thread
+from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.nets import create_classifier, parameter_count
+from mi_tune.setup import Setup
+from mi_tune.training import Training
+
+SUGGESTION_SECONDS = 1.5  # of the Gaussian process, measured at 20 to 100 trials
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected seconds of one trial and of preparing the judge, and MiB that a trial leaves on disk."""
+
+    trial_seconds: float
+    prepare_seconds: float
+    trial_megabytes: float
+
+    def study_seconds(self, trials: int, workers: int) -> float:
+        return self.prepare_seconds / workers + math.ceil(trials / workers) * (
+            self.trial_seconds + SUGGESTION_SECONDS
+        )
+
+
+def estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
+    """Time one training batch and one attack batch of this setup, single-threaded as in a trial, and scale up."""
+    threads = torch.get_num_threads()
+    use_one_thread()
+    try:
+        return _estimate(setup, data, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
+    private, split = data.private, data.split
+    target, attack = setup.target, make_attack(setup.attack.preset, setup.attack.budget)
+    model = create_classifier(target.architecture, private.identities, private.channels, private.resolution, 0)
+    train_image = _seconds_an_image(model, data, target_recipe(setup), device)
+    judge = create_classifier(setup.judge.architecture, private.identities, private.channels, private.resolution, 0)
+    recipe = judge_recipe(setup)
+    judge_image = _seconds_an_image(judge, data, recipe.training, device)
+
+    model.eval()
+    images = torch.rand(32, *private.images.shape[1:], device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        forward = _timed(lambda: model(images)) / 32
+    images.requires_grad_(True)
+    backward = _timed(lambda: torch.autograd.grad(model(images).sum(), images)) / 32
+    candidates = private.identities * attack.candidates
+    searched = 2 * setup.prior.samples if isinstance(attack.init, BestOfSamples) else 0
+    chosen = candidates * (attack.selection.count if isinstance(attack.selection, MeanOverViews) else 1)
+    attack_seconds = (searched + chosen) * forward + candidates * attack.steps * attack.views * backward
+    train_seconds = target.epochs * (
+        len(split.train) * train_image + len(split.val) * forward / target.report_every
+    )
+    seen = 2 * len(private) - len(split.test)
+    size = 4 * parameter_count(model) / 2**20
+    return Estimate(
+        trial_seconds=target.replicates * (train_seconds + attack_seconds),
+        prepare_seconds=recipe.training.epochs * seen * judge_image,
+        # the target, two checkpoints of every replicate with AdamW's state, reconstructions
+        trial_megabytes=size * (1 + 6 * target.replicates)
+        + np.prod(private.images.shape[1:]) * private.identities * attack.keep * 8 / 2**20,
+    )
+
+
+def _seconds_an_image(model: torch.nn.Module, data: StudyData, recipe, device: torch.device) -> float:
+    indices = torch.from_numpy(data.split.train[: 2 * recipe.batch_size])
+    law = REFERENCE_LAWS["MIDRE(0.1, 0.8)"]
+    run = Training(model, *data.private.tensors(), indices, recipe, 0, device, law)
+    return _timed(run.train_epoch) / len(indices)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    """Seconds of the second call; the first one warms up."""
+    work()
+    begun = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun

@@ -1,0 +1,78 @@
+"""The study folder: who may write to it, and what is in it. docs/study_folder.md is its contract."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+
+from mi_tune.cache import save_atomically
+from mi_tune.errors import InputError
+
+
+class StudyFolder:
+    """Paths of a study and the few things that are written to them as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.journal = self.path / "journal.log"
+        self.ray = self.path / "ray"
+        self._lock = FileLock(self.path / ".lock")
+
+    @property
+    def exists(self) -> bool:
+        return (self.path / "study.yaml").exists()
+
+    def read_config(self) -> dict[str, Any]:
+        """study.yaml. Raises InputError if there is none or it is damaged."""
+        try:
+            return yaml.safe_load((self.path / "study.yaml").read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{self.path}: no readable study.yaml; this is not a study folder") from error
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
+        save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
+
+    def write_table(self, table: pd.DataFrame) -> None:
+        """trials.parquet and trials.csv, each whole at any moment."""
+        save_atomically(self.path / "trials.parquet", lambda p: table.to_parquet(p, index=False))
+        save_atomically(self.path / "trials.csv", lambda p: table.to_csv(p, index=False))
+
+    def claim(self) -> None:
+        """Make the folder and become its only writer, until this process ends however it ends.
+
+        Raises InputError when the folder cannot be made, or another process is writing to it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise InputError(
+                f"{self.path}: another run is writing to this study; wait for it, or choose --name"
+            ) from None
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot write there ({error.strerror}); choose another --out") from error
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def require_free_disk(self, megabytes: float) -> None:
+        """Raise InputError unless the folder's disk has that much room."""
+        place = self.path
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free / 1e6
+        if free < megabytes:
+            raise InputError(
+                f"{place}: {free:.0f} MB free, about {megabytes:.0f} MB are needed; free some or choose another --out"
+            )
+
+    def latest_checkpoint(self, number: int) -> Path | None:
+        """The newest checkpoint folder that any run of Ray left for a trial, or None."""
+        found = [p.parent for p in self.ray.glob(f"*/{number:04d}/checkpoint_*/state.pt")]
+        return max(found, key=lambda p: (p.parents[1].name, p.name), default=None)

@@ -1,0 +1,238 @@
+"""The study's event log: an Optuna journal that says what was asked, what came back, and what is still open.
+
+One process writes it. Whatever happens to that process, the journal can be opened again: trials that it asked for
+and that were never told are handed out once more under their old number.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
+
+from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
+from mi_tune.setup import SearchSetup
+from mi_tune.study.samplers import REFERENCE, make_sampler
+from mi_tune.study.space import distributions, law_from, params_of
+
+NO_DEFENCE = "no defence"
+OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
+
+COLUMNS = """trial state reference
+probability area_low area_high aspect_low aspect_high location fill count clean_epochs
+natural_accuracy natural_accuracy_low natural_accuracy_high
+attack_accuracy attack_accuracy_low attack_accuracy_high attack_accuracy_top5
+start_attack_accuracy start_attack_accuracy_low start_attack_accuracy_high target_accuracy_on_reconstructions
+floor realised_area attack budget judge judge_accuracy forward_passes backward_passes
+train_seconds attack_seconds seconds peak_memory_mb seed replicates started finished artefacts reason""".split()
+"""The columns of the table of trials, in order; docs/study_folder.md says what each means."""
+
+_TEXT = {
+    "state",
+    "reference",
+    "location",
+    "fill",
+    "attack",
+    "budget",
+    "judge",
+    "started",
+    "finished",
+    "artefacts",
+    "reason",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial to run: its number, law, reference name (or "") and floor; `again` if an earlier run left it open."""
+
+    number: int
+    law: ErasingLaw
+    reference: str
+    floor: float | None
+    again: bool
+
+
+class StudyJournal:
+    """Two-objective Optuna study in a journal file.
+
+    Reference points come first. Those that lie in the searched space teach the sampler; the others are kept in a
+    second study of the same file, `<name> references`, because a model of the space cannot hold them.
+
+    To Optuna a complete trial is COMPLETE, a failed one FAIL. An infeasible one is COMPLETE with its constraint
+    violated, which is the only way to tell the model samplers about it; its attack accuracy was not measured, and
+    is told as 1, the worst, and marked `attack_accuracy_told_not_measured`. An open one stays RUNNING.
+
+    Args:
+        path: the journal file, made if missing.
+        references: whether the reference points are trials of this study.
+    """
+
+    def __init__(self, path: Path, name: str, search: SearchSetup, seed: int, references: bool = True) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        self.search, self.seed = search, seed
+        self.space = distributions(search.space)
+        self.main = _open(storage, name)
+        self.aside = _open(storage, f"{name} references")
+        self.main.sampler = make_sampler(
+            search.sampler, self.space, seed, search.startup, len(self.main.get_trials())
+        )
+        self._live: dict[int, tuple[optuna.Study, Trial]] = {}
+        self._orphans = [
+            (study, frozen)
+            for study in (self.main, self.aside)
+            for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        ]
+        self._orphans.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
+        present = {
+            t.user_attrs.get(REFERENCE)
+            for study in (self.main, self.aside)
+            for t in study.get_trials(deepcopy=False)
+        }
+        self._references = [name for name in REFERENCE_LAWS if references and name not in present]
+
+    # --------------------------------------------------------------------------------------------------- asking
+
+    def remaining(self) -> int:
+        """Trials still to be handed out, those left open by an earlier run among them."""
+        open_here = len(self._live)
+        finished = sum(
+            t.state.is_finished() for study in (self.main, self.aside) for t in study.get_trials(deepcopy=False)
+        )
+        return max(self.search.trials - finished - open_here, len(self._orphans))
+
+    def ask(self) -> Asked | None:
+        """The next trial, or None when the study has all it was asked for."""
+        if self._orphans:
+            study, frozen = self._orphans.pop(0)
+            return self._hand_out(study, Trial(study, frozen._trial_id), again=True)
+        if self.remaining() == 0:
+            return None
+        if self._references:
+            name = self._references.pop(0)
+            params = params_of(self.search.space, REFERENCE_LAWS[name])
+            if params is None:
+                trial = self.aside.ask()
+                trial.set_user_attr(REFERENCE, name)
+                return self._hand_out(self.aside, trial)
+            self.main.enqueue_trial(params, user_attrs={REFERENCE: name})
+        return self._hand_out(self.main, self.main.ask(self.space))
+
+    def _hand_out(self, study: optuna.Study, trial: Trial, again: bool = False) -> Asked:
+        attributes = trial.user_attrs
+        reference = attributes.get(REFERENCE, "")
+        # also for a trial whose asking was cut short before its attributes were written
+        law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
+        number = attributes.get("trial", self._next_number())
+        floor = None if reference else self.floor()
+        for key, value in {"trial": number, "law": law.to_dict(), "state": "running", "floor": floor}.items():
+            trial.set_user_attr(key, value)
+        self._live[number] = (study, trial)
+        return Asked(number, law, reference, floor, again)
+
+    def _next_number(self) -> int:
+        numbers = [
+            t.user_attrs.get("trial", -1)
+            for study in (self.main, self.aside)
+            for t in study.get_trials(deepcopy=False)
+        ]
+        return max(numbers, default=-1) + 1
+
+    def floor(self) -> float | None:
+        """Natural accuracy below which a trial is infeasible, as far as it is known now."""
+        floors = [self.search.min_accuracy]
+        if self.search.min_accuracy_kept is not None:
+            for trial in (*self.main.get_trials(deepcopy=False), *self.aside.get_trials(deepcopy=False)):
+                if trial.state == TrialState.COMPLETE and trial.user_attrs.get(REFERENCE) == NO_DEFENCE:
+                    floors.append(self.search.min_accuracy_kept * trial.values[0])
+        return max((f for f in floors if f is not None), default=None)
+
+    # -------------------------------------------------------------------------------------------------- telling
+
+    def tell(self, number: int, state: str, record: dict[str, Any]) -> str:
+        """Write what became of a trial; returns its state, which the floor may have turned to `infeasible`.
+
+        `state` is `complete`, `infeasible` or `failed`. A trial that is never told stays open.
+        """
+        study, trial = self._live.pop(number)
+        natural, attack = record.get("natural_accuracy"), record.get("attack_accuracy")
+        if state != "failed" and not _usable(natural):
+            state, record = "failed", {**record, "reason": f"natural accuracy is {natural}"}
+        if state == "complete" and not _usable(attack):
+            state, record = "failed", {**record, "reason": f"attack accuracy is {attack}"}
+        floor = self.floor()
+        reference = trial.user_attrs.get(REFERENCE, "")
+        if state == "complete" and floor is not None and natural < floor and not reference:
+            # it started before the floor was known
+            state, record = "infeasible", {**record, "reason": f"natural accuracy below the floor {floor:.3f}"}
+            trial.set_user_attr("floor", floor)
+        for key, value in {**record, "state": state}.items():
+            trial.set_user_attr(key, value)
+        if state == "failed":
+            study.tell(trial, state=TrialState.FAIL)
+            return state
+        if floor is not None:
+            trial.set_constraint("natural_accuracy_floor", floor - natural)
+        elif state == "infeasible":
+            trial.set_constraint("natural_accuracy_floor", 1e-6)
+        if attack is None:
+            trial.set_user_attr("attack_accuracy_told_not_measured", True)
+        study.tell(trial, [natural, 1.0 if attack is None else attack])
+        return state
+
+    # ---------------------------------------------------------------------------------------------------- table
+
+    def table(self) -> pd.DataFrame:
+        """One row a trial, in the order of their numbers; see `COLUMNS`."""
+        trials = [*self.main.get_trials(deepcopy=False), *self.aside.get_trials(deepcopy=False)]
+        rows = [self._row(t.user_attrs) for t in trials if "trial" in t.user_attrs]
+        frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
+        for column in COLUMNS:
+            if column in _TEXT:
+                frame[column] = frame[column].fillna("").astype("string")
+            elif column in ("trial", "count", "clean_epochs"):
+                frame[column] = frame[column].astype("int64")
+            else:
+                frame[column] = pd.to_numeric(frame[column])
+        return frame
+
+    def _row(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        law = ErasingLaw.from_dict(attributes["law"])
+        return {
+            **attributes,
+            "seed": self.seed,
+            "reference": attributes.get(REFERENCE, ""),
+            "probability": law.probability,
+            "area_low": law.area[0],
+            "area_high": law.area[1],
+            "aspect_low": law.aspect[0],
+            "aspect_high": law.aspect[1],
+            "location": law.location,
+            "fill": law.fill if isinstance(law.fill, str) else ",".join(f"{v:.4g}" for v in law.fill),
+            "count": law.count,
+            "clean_epochs": law.clean_epochs,
+        }
+
+
+def _open(storage: JournalStorage, name: str) -> optuna.Study:
+    study = optuna.create_study(
+        study_name=name, storage=storage, directions=["maximize", "minimize"], load_if_exists=True
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(OBJECTIVES)
+    return study
+
+
+def _usable(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

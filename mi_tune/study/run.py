@@ -1,0 +1,342 @@
+"""Run or resume a study: check, estimate, prepare, search, and leave a folder that says it all."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mi_tune.study.cluster import Resources, connect  # before anything that imports Ray  # isort: skip
+
+import ray
+import torch
+from ray import tune
+from rich.console import Console
+
+from mi_tune import __version__
+from mi_tune.assets import StudyData, check_names, load_data, prepare_attacker, prepare_judge
+from mi_tune.attacks import make_attack
+from mi_tune.cache import save_atomically
+from mi_tune.device import pick_device, use_one_thread
+from mi_tune.errors import InputError
+from mi_tune.setup import Setup, make_setup
+from mi_tune.study.estimate import Estimate, estimate
+from mi_tune.study.folder import StudyFolder
+from mi_tune.study.journal import StudyJournal
+from mi_tune.study.progress import StudyProgress, duration
+from mi_tune.study.samplers import check_sampler
+from mi_tune.study.search import ParetoSearch
+from mi_tune.trial import ErasingTrial, Shared
+
+# what may differ when a study is resumed: it changes how long a study goes on, not what it is about
+RESUMABLE = ("search.trials",)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run a study, as opposed to what it is about.
+
+    Args:
+        resume: go on with the study in the folder. time_budget: seconds after which no trial goes on, or None.
+        address: of a Ray cluster, or None for this machine. gpus_per_trial, workers: see `connect`.
+        smoke: the study only shows that everything works. images_allowed: a report may show faces unasked.
+    """
+
+    resume: bool = False
+    time_budget: float | None = None
+    address: str | None = None
+    gpus_per_trial: float | None = None
+    workers: int | None = None
+    smoke: bool = False
+    images_allowed: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The study's folder and whether it has all the trials it was asked for."""
+
+    folder: Path
+    finished: bool
+    trials: int
+
+
+def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, console: Console) -> Outcome:
+    """Run `setup` as a study in `folder`, until its trials are done, the time is up, or Ctrl-C.
+
+    Raises:
+        InputError: anything the user gave that cannot work; raised before any training.
+    """
+    check_names(setup)
+    check_sampler(setup.search.sampler)
+    study = StudyFolder(folder)
+    _check_folder(study, setup, seed, options)
+    data = load_data(setup, seed)
+    console.print(
+        f"[bold]{setup.name}[/]: {data.private.identities} private people ({len(data.private)} images: "
+        f"{len(data.split.train)} train, {len(data.split.val)} val, {len(data.split.test)} test), "
+        f"{data.public.identities} public ({len(data.public)} images), "
+        f"{data.private.resolution} px, {'grey' if data.private.channels == 1 else 'RGB'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if data.copies_dropped:
+        console.print(f"{data.copies_dropped} public images dropped: copies of private ones", highlight=False)
+    if options.resume:
+        _check_same_data(study, data)
+    device = pick_device()
+    expected = estimate(setup, data, device)
+    study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
+    study.claim()
+    try:
+        return _run(setup, seed, study, data, expected, options, console)
+    finally:
+        study.release()
+
+
+def _run(
+    setup: Setup,
+    seed: int,
+    study: StudyFolder,
+    data: StudyData,
+    expected: Estimate,
+    options: RunOptions,
+    console: Console,
+) -> Outcome:
+    if not options.resume:
+        study.write_config(_description(setup, seed, data, options))
+    if options.images_allowed and not (study.path / "examples.npz").exists():
+        _write_examples(study, data)
+    journal = StudyJournal(study.journal, setup.name, setup.search, seed)
+    study.write_table(journal.table())
+    todo = journal.remaining()
+    if todo:
+        with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+            _announce(setup, expected, resources, todo, console)
+            _search(setup, seed, study, data, journal, resources, expected, options, console)
+    table = journal.table()
+    study.write_table(table)
+    return Outcome(study.path, journal.remaining() == 0 and not (table.state == "running").any(), len(table))
+
+
+def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    where = f"{resources.gpus_per_trial:g} GPU each" if resources.gpus_per_trial else "one CPU core each"
+    per_trial = (
+        ", GPU time is seen as trials finish"
+        if resources.gpus_per_trial and not torch.cuda.is_available()
+        else f", {duration(expected.trial_seconds)} a trial: "
+        f"about [bold]{duration(expected.study_seconds(todo, resources.workers))}[/] in all"
+    )
+    console.print(
+        f"{todo} trials, {resources.workers} at a time ({where}){per_trial}; "
+        f"attack {attack.name}, {attack.budget} budget; sampler {setup.search.sampler}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _search(
+    setup: Setup,
+    seed: int,
+    study: StudyFolder,
+    data: StudyData,
+    journal: StudyJournal,
+    resources: Resources,
+    expected: Estimate,
+    options: RunOptions,
+    console: Console,
+) -> None:
+    judge, attacker = _prepare(setup, seed, data, resources)
+    shared = Shared(setup, data, seed, study.path, [judge], [attacker])
+    progress = StudyProgress(journal, console, resources.workers, expected.trial_seconds)
+
+    def told(number: int, state: str) -> None:
+        study.write_table(journal.table())
+        _complete_description(study, judge, attacker)
+        progress.told(number, state)
+
+    trainable = tune.with_resources(
+        tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
+    )
+    run_name = f"run-{len(list(study.ray.glob('run-*'))):03d}"
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=ParetoSearch(journal, study.latest_checkpoint, told),
+            num_samples=journal.remaining(),
+            max_concurrent_trials=resources.workers,
+            time_budget_s=options.time_budget,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
+        ),
+        run_config=tune.RunConfig(
+            name=run_name,
+            storage_path=str(study.ray),
+            callbacks=[progress],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=2),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
+        ),
+    )
+    with progress:
+        tuner.fit()
+
+
+def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> tuple[ray.ObjectRef, ray.ObjectRef]:
+    """References to the judge and the attacker. On CPUs they are made while the first trials train."""
+    shared_data = ray.put(data)
+    gpus = resources.gpus_per_trial
+    # without a CPU of their own: trials that hold every core would wait for them for ever
+    options = {"num_cpus": 0, "num_gpus": gpus}
+    judge = ray.remote(**options)(_judge_on_worker).remote(setup, shared_data, seed)
+    attacker = ray.remote(**options)(_attacker_on_worker).remote(setup, shared_data, seed)
+    if gpus:
+        ray.wait([judge, attacker], num_returns=2)
+    return judge, attacker
+
+
+def _judge_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
+    use_one_thread()
+    judge = prepare_judge(setup, data, seed, pick_device())
+    judge.model.cpu()
+    return judge
+
+
+def _attacker_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
+    use_one_thread()
+    attacker = prepare_attacker(setup, data, seed, pick_device())
+    attacker.prior.cpu()
+    return attacker
+
+
+def _check_folder(study: StudyFolder, setup: Setup, seed: int, options: RunOptions) -> None:
+    if not study.exists:
+        if options.resume:
+            raise InputError(f"{study.path}: there is no study to resume; leave out --resume to start it")
+        if study.path.exists() and not study.path.is_dir():
+            raise InputError(f"{study.path} is a file; choose another --name or --out")
+        return
+    old = study.read_config()
+    if not options.resume:
+        raise InputError(
+            f"{study.path} already holds a study; go on with it by --resume, or start another one by --name NAME"
+        )
+    before = make_setup(old["config"], f"{study.path}/study.yaml").model_dump(mode="json")
+    different = [name for name in _differences(before, setup.model_dump(mode="json")) if name not in RESUMABLE]
+    if old["seed"] != seed:
+        different.append("seed")
+    if old["smoke"] != options.smoke:
+        different.append("smoke")
+    if different:
+        raise InputError(
+            f"{study.path} belongs to another setup ({', '.join(different)} differ); "
+            "resume it with its own options, or start another study by --name NAME"
+        )
+
+
+def _differences(before: Any, now: Any, place: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            name
+            for key in sorted(set(before) | set(now))
+            for name in _differences(before.get(key), now.get(key), f"{place}.{key}" if place else key)
+        ]
+    return [] if before == now else [place]
+
+
+def _check_same_data(study: StudyFolder, data: StudyData) -> None:
+    old = study.read_config()["data"]
+    for side, bank in (("private", data.private), ("public", data.public)):
+        if old[side]["fingerprint"] != bank.fingerprint():
+            raise InputError(
+                f"{study.path}: the {side} images have changed since this study began; "
+                "its trials cannot be compared with new ones: start another study by --name NAME"
+            )
+
+
+def _description(setup: Setup, seed: int, data: StudyData, options: RunOptions) -> dict[str, Any]:
+    """study.yaml, but for the judge and prior, which are not made yet."""
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    private, split = data.private, data.split
+    return {
+        "name": setup.name,
+        "smoke": options.smoke,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "images_allowed": options.images_allowed,
+        "data": {
+            "source": setup.data.source,
+            "private": {
+                "fingerprint": private.fingerprint(),
+                "identities": private.identities,
+                "images": len(private),
+                "train": len(split.train),
+                "val": len(split.val),
+                "test": len(split.test),
+            },
+            "public": {
+                "fingerprint": data.public.fingerprint(),
+                "identities": data.public.identities,
+                "images": len(data.public),
+            },
+            "channels": private.channels,
+            "resolution": private.resolution,
+            "dropped": [f"{data.copies_dropped} public images that (nearly) equal private ones"]
+            if data.copies_dropped
+            else [],
+            "mean": list(private.take(split.train).mean()),
+        },
+        "config": setup.model_dump(mode="json"),
+        "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},
+        "judge": None,
+        "prior": None,
+        "baselines": {"chance": 1 / private.identities},
+        "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
+        "floor": {"min_accuracy": setup.search.min_accuracy, "min_accuracy_kept": setup.search.min_accuracy_kept},
+        "versions": {
+            "mi_tune": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "ray", "optuna", "numpy", "plotly")},
+        },
+    }
+
+
+def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> None:
+    """Add the judge and the prior to study.yaml once they exist."""
+    config = study.read_config()
+    if config["judge"] is not None:
+        return
+    ready, _ = ray.wait([judge, attacker], num_returns=2, timeout=0)
+    if len(ready) < 2:
+        return
+    made, enemy = ray.get(judge), ray.get(attacker)
+    config["judge"] = {
+        "name": made.name,
+        "fingerprint": made.key,
+        "held_out_accuracy": made.held_out.value,
+        "held_out_low": made.held_out.low,
+        "held_out_high": made.held_out.high,
+    }
+    config["prior"] = {"name": enemy.prior.name, "latent_dim": enemy.prior.latent_dim, "fingerprint": enemy.key}
+    config["baselines"]["judge_on_held_out"] = made.held_out.value
+    study.write_config(config)
+
+
+def _write_examples(study: StudyFolder, data: StudyData) -> None:
+    """One un-erased training image of every private person, for the report."""
+    train = data.split.train
+    _, first = np.unique(data.private.labels[train], return_index=True)
+    arrays = {"images": data.private.images[train[first]], "class_names": np.array(data.private.names)}
+    save_atomically(study.path / "examples.npz", lambda p: np.savez_compressed(p, **arrays))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value

@@ -1,0 +1,135 @@
+"""Optuna's samplers by name, all behind the same scrambled-Sobol start."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, NSGAIIISampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
+
+from mi_tune.errors import InputError
+from mi_tune.seeds import derive_seed
+
+SAMPLERS = ("gp", "tpe", "nsga2", "nsga3", "qmc", "random")
+REFERENCE = "reference"
+
+
+class SobolStart(BaseSampler):
+    """The first `startup` points from a scrambled Sobol sequence, later ones from `model`.
+
+    Optuna's own QMC sampler draws plain random numbers when it is given to another sampler as its start, and the
+    model samplers search only what all earlier trials have in common; here the space is stated.
+
+    Args:
+        space: the searched parameters.
+        startup: number of Sobol points; None for all points.
+        model: sampler of the later points.
+        seed: scrambles the sequence. Point k is the same whoever asks for it, so a resumed study repeats none.
+    """
+
+    def __init__(
+        self, space: dict[str, BaseDistribution], startup: int | None, model: BaseSampler | None, seed: int
+    ) -> None:
+        self.space, self.startup, self.model, self.seed = space, startup, model, seed
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.space
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if not self.space:
+            return {}
+        earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
+        index = sum(not t.user_attrs.get(REFERENCE) for t in earlier)
+        if self.model is None or (self.startup is not None and index < self.startup):
+            return self._point(index)
+        if isinstance(self.model, TPESampler):
+            # jointly, TPE was measured to search two objectives worse than one parameter at a time
+            return {
+                name: self.model.sample_independent(study, trial, name, distribution)
+                for name, distribution in self.space.items()
+            }
+        # a model without enough finished trials proposes nothing
+        return self.model.sample_relative(study, trial, search_space) or self._point(index)
+
+    def _point(self, index: int) -> dict[str, Any]:
+        sequence = qmc.Sobol(len(self.space), scramble=True, rng=self.seed)
+        if index:
+            sequence.fast_forward(index)
+        (unit,) = sequence.random(1)
+        return {name: _scale(self.space[name], u) for name, u in zip(self.space, unit, strict=True)}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        # asked for what a model leaves out: genes that NSGA mutates
+        if self.model is None:
+            return self._point(trial.number)[param_name]
+        return self.model.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        if self.model is not None:
+            self.model.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        if self.model is not None:
+            self.model.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        if self.model is not None:
+            self.model.reseed_rng()
+
+
+def _scale(distribution: BaseDistribution, u: float) -> Any:
+    """The value at quantile `u` in [0, 1) of a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(u * len(distribution.choices))]
+    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+    if getattr(distribution, "log", False):
+        return low * (high / low) ** u
+    if isinstance(low, int):
+        return low + int(u * (high - low + 1))
+    return low + (high - low) * u
+
+
+def make_sampler(
+    name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int
+) -> BaseSampler:
+    """The sampler `name` after `startup` Sobol points.
+
+    Args:
+        seed: the study's. earlier: trials that the study has already; a resumed study goes on with other draws.
+
+    Raises:
+        InputError: unknown name; near ones are offered.
+    """
+    check_sampler(name)
+    draws = derive_seed(seed, "sampler", earlier) % 2**32
+    model: BaseSampler | None
+    if name == "gp":
+        model = GPSampler(
+            seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
+        )
+    elif name == "tpe":
+        model = TPESampler(seed=draws, n_startup_trials=0)
+    elif name == "nsga2":
+        model = NSGAIISampler(seed=draws, population_size=16)
+    elif name == "nsga3":
+        model = NSGAIIISampler(seed=draws, population_size=16)
+    elif name == "random":
+        return RandomSampler(seed=draws)
+    else:
+        model = None
+    return SobolStart(space, None if name == "qmc" else startup, model, derive_seed(seed, "sobol") % 2**32)
+
+
+def check_sampler(name: str) -> None:
+    """Raise InputError, offering near names, unless `name` is a sampler."""
+    if name not in SAMPLERS:
+        near = difflib.get_close_matches(name, SAMPLERS, n=3) or SAMPLERS
+        raise InputError(f"unknown sampler '{name}'; did you mean {', '.join(near)}?")

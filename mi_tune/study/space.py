@@ -1,0 +1,90 @@
+"""Between the parameters that a sampler proposes and the erasing law that they mean."""
+
+from __future__ import annotations
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from mi_tune.erasing import ErasingLaw
+from mi_tune.setup import Space
+
+LARGEST_AREA = 0.95
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The searched parameters; what the space fixes is not among them."""
+    found: dict[str, BaseDistribution] = {}
+    for name in ("probability", "area_low", "area_span", "aspect_max"):
+        value = getattr(space, name)
+        if isinstance(value, tuple) and value[0] < value[1]:
+            found[name] = FloatDistribution(*value, log=name == "aspect_max")
+    for name in ("location", "fill"):
+        choices = getattr(space, name)
+        if len(choices) > 1:
+            found[name] = CategoricalDistribution(choices)
+    for name in ("count", "clean_epochs"):
+        value = getattr(space, name)
+        if isinstance(value, tuple) and value[0] < value[1]:
+            found[name] = IntDistribution(*value)
+    return found
+
+
+def law_from(space: Space, params: dict) -> ErasingLaw:
+    """The law that `params` (of `distributions(space)`) mean."""
+
+    def value(name: str):
+        fixed = getattr(space, name)
+        return params.get(name, fixed[0] if isinstance(fixed, (tuple, list)) else fixed)
+
+    low = min(value("area_low"), LARGEST_AREA)
+    aspect = value("aspect_max")
+    return ErasingLaw(
+        probability=value("probability"),
+        area=(low, min(low + value("area_span"), LARGEST_AREA)),
+        aspect=(1 / aspect, aspect),
+        location=value("location"),
+        fill=value("fill"),
+        count=value("count"),
+        clean_epochs=value("clean_epochs"),
+    )
+
+
+def params_of(space: Space, law: ErasingLaw) -> dict | None:
+    """The point of the space that a reference law is, or None if the space does not hold it.
+
+    Where a law never erases, its rectangles do not matter: it is in every space whose probability reaches 0.
+    """
+    known = distributions(space)
+    point: dict = {
+        "probability": law.probability,
+        "area_low": law.area[0],
+        "area_span": law.area[1] - law.area[0],
+        "aspect_max": law.aspect[1],
+        "location": law.location,
+        "fill": law.fill,
+        "count": law.count,
+        "clean_epochs": law.clean_epochs,
+    }
+    if law.probability == 0:
+        for name, distribution in known.items():
+            if name != "probability":
+                choices = getattr(distribution, "choices", None)
+                point[name] = choices[0] if choices else distribution.low  # type: ignore[attr-defined]
+        return {k: point[k] for k in known} if _holds(known, space, "probability", 0.0) else None
+    if not all(_holds(known, space, name, value) for name, value in point.items()):
+        return None
+    return {k: point[k] for k in known}
+
+
+def _holds(known: dict[str, BaseDistribution], space: Space, name: str, value: object) -> bool:
+    if name in known:
+        distribution = known[name]
+        if isinstance(distribution, CategoricalDistribution):
+            return value in distribution.choices
+        return distribution._contains(distribution.to_internal_repr(value))
+    fixed = getattr(space, name)
+    return value == (fixed[0] if isinstance(fixed, (tuple, list)) else fixed)
