@@ -60,9 +60,7 @@ def load_data(setup: Setup, seed: int) -> StudyData:
     split = split_each_identity(private, data.split, seed)
     public, dropped = drop_copies(public, private)
     if len(public) < 2:
-        raise InputError(
-            "no public image is left once copies of private images are dropped; give other public people"
-        )
+        raise InputError("no public image is left once copies of private images are dropped; give other public people")
     return StudyData(private, public, split, dropped)
 
 
@@ -113,9 +111,7 @@ def target_recipe(setup: Setup) -> Recipe:
 
 
 def judge_recipe(setup: Setup) -> JudgeRecipe:
-    return JudgeRecipe(
-        setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs)
-    )
+    return JudgeRecipe(setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs))
 
 
 def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:

@@ -86,9 +86,7 @@ class ErasingLaw:
         if isinstance(self.fill, str) and self.fill not in FILLS:
             raise InputError(f"erasing law: unknown fill '{self.fill}'; choose from {', '.join(FILLS)}")
         if not isinstance(self.fill, str) and not all(0 <= v <= 1 for v in self.fill):
-            raise InputError(
-                f"erasing law: fill {self.fill} is outside [0, 1]; give pixel values before normalisation"
-            )
+            raise InputError(f"erasing law: fill {self.fill} is outside [0, 1]; give pixel values before normalisation")
         if self.count < 1:
             raise InputError(f"erasing law: count {self.count} is below 1; use probability 0 for no erasing")
         if self.clean_epochs < 0:

@@ -26,9 +26,7 @@ class DataSetup(_Section):
     source: Literal["orl", "folder"] = "orl"
     private: Path | None = Field(None, description="ImageFolder of the people to protect")
     public: Path | None = Field(None, description="ImageFolder of other people; missing: split off from private")
-    private_identities: int | None = Field(
-        None, ge=2, description="how many identities are private (drawn by seed)"
-    )
+    private_identities: int | None = Field(None, ge=2, description="how many identities are private (drawn by seed)")
     resolution: int = Field(32, ge=16, le=512)
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; missing: 1 if all images are grey")
     fit: Literal["crop", "stretch"] = "crop"
@@ -56,9 +54,7 @@ class TargetSetup(_Section):
     weight_decay: float = Field(0.05, ge=0)
     shift: int = Field(2, ge=0)
     flip: bool = True
-    replicates: int = Field(
-        2, ge=1, description="targets trained and attacked per trial; accuracies are their mean"
-    )
+    replicates: int = Field(2, ge=1, description="targets trained and attacked per trial; accuracies are their mean")
     report_every: int = Field(10, ge=1, description="epochs between reports and checkpoints")
 
 
@@ -130,12 +126,8 @@ class SearchSetup(_Section):
 
     sampler: str = "gp"
     trials: int = Field(24, ge=1, description="trials in all, the reference points among them")
-    startup: int = Field(
-        10, ge=1, description="trials drawn from the scrambled Sobol sequence before the model starts"
-    )
-    min_accuracy: float | None = Field(
-        None, ge=0, le=1, description="natural accuracy below which a law is infeasible"
-    )
+    startup: int = Field(10, ge=1, description="trials drawn from the scrambled Sobol sequence before the model starts")
+    min_accuracy: float | None = Field(None, ge=0, le=1, description="natural accuracy below which a law is infeasible")
     min_accuracy_kept: float | None = Field(
         0.8, ge=0, le=1, description="the same, as a share of the natural accuracy without defence"
     )

@@ -133,9 +133,7 @@ class Training:
 
     def _set_learning_rate(self, progress: float) -> None:
         warm = 0.15
-        factor = (
-            progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
-        )
+        factor = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * max(factor, 1e-3)
 

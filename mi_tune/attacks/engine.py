@@ -86,9 +86,7 @@ class Attack:
                 "raise prior.samples"
             )
 
-    def run(
-        self, oracle: WhiteBox, prior: Prior, samples: PriorSamples, classes: Tensor, seed: int
-    ) -> Reconstructions:
+    def run(self, oracle: WhiteBox, prior: Prior, samples: PriorSamples, classes: Tensor, seed: int) -> Reconstructions:
         """Attack `classes` (int64, (n,)) of the oracle's target.
 
         Raises:
@@ -111,13 +109,14 @@ class Attack:
         # the same selection draws for every candidate order: a stream of its own
         score = self.selection(oracle, images, labels, generator(seed, "selection", device=device))
         score = score.view(len(classes), self.candidates)
-        best = score.topk(self.keep, dim=1)
-        pick = lambda flat: _pick(flat.view(len(classes), self.candidates, *flat.shape[1:]), best.indices)  # noqa: E731
+        # stable: where the target is equally sure, the better start wins, however many are kept
+        best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
+        pick = lambda flat: _pick(flat.view(len(classes), self.candidates, *flat.shape[1:]), best)  # noqa: E731
         first = start[:, : self.keep].flatten(0, 1)
         return Reconstructions(
             images=_to_uint8(pick(images)),
             latents=pick(latents).cpu(),
-            confidence=best.values.cpu(),
+            confidence=score.gather(1, best).cpu(),
             start_images=_to_uint8(_decode(prior, first, self.batch_limit)).view(
                 len(classes), self.keep, *images.shape[1:]
             ),
@@ -135,9 +134,9 @@ class Attack:
         for _ in range(self.steps):
             images = prior.decode(latents)
             # a sum over candidates: each one's gradient is its own, whatever the batch
-            loss = sum(
-                loss_of(oracle.logits(self.view(images, random)), labels).sum() for _ in range(self.views)
-            ) * (self.identity_weight / self.views)
+            loss = sum(loss_of(oracle.logits(self.view(images, random)), labels).sum() for _ in range(self.views)) * (
+                self.identity_weight / self.views
+            )
             if self.prior_weight:
                 loss = loss - self.prior_weight * prior.realism(images).sum()
             (gradient,) = torch.autograd.grad(loss, latents)

@@ -46,5 +46,5 @@ class BestOfSamples:
         """Latents (classes, candidates, latent_dim), the most confident first."""
         images = torch.from_numpy(samples.images)
         score = (oracle.confidence(images) + oracle.confidence(images.flip(3))) / 2
-        best = score[:, classes].topk(candidates, dim=0).indices.T
+        best = score[:, classes].sort(dim=0, descending=True, stable=True).indices[:candidates].T
         return torch.from_numpy(samples.latents).to(oracle.device)[best]

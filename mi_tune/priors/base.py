@@ -14,18 +14,20 @@ from mi_tune.seeds import generator
 class Prior(nn.Module):
     """A generator of images from latent vectors that are standard normal.
 
-    `decode` is differentiable. `realism` is None for a prior without a discriminator.
+    `decode` is differentiable. `realism` is the discriminator: one score (n,) per image in [0, 1], higher for what
+    looks real; None for a prior without one.
     """
 
     name: str
     latent_dim: int
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.realism: nn.Module | None = None
+
     def decode(self, latents: Tensor) -> Tensor:
         """Images (n, channels, height, width) in [0, 1] of latents (n, latent_dim)."""
         raise AttributeError(f"{type(self).__name__} does not decode")
-
-    realism: nn.Module | None = None
-    """Discriminator: one score (n,) per image in [0, 1], higher for what looks real."""
 
     def sample_latents(self, n: int, random: torch.Generator) -> Tensor:
         return torch.randn(n, self.latent_dim, generator=random, device=random.device)

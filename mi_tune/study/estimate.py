@@ -32,9 +32,7 @@ class Estimate:
     trial_megabytes: float
 
     def study_seconds(self, trials: int, workers: int) -> float:
-        return self.prepare_seconds / workers + math.ceil(trials / workers) * (
-            self.trial_seconds + SUGGESTION_SECONDS
-        )
+        return self.prepare_seconds / workers + math.ceil(trials / workers) * (self.trial_seconds + SUGGESTION_SECONDS)
 
 
 def estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
@@ -67,9 +65,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     searched = 2 * setup.prior.samples if isinstance(attack.init, BestOfSamples) else 0
     chosen = candidates * (attack.selection.count if isinstance(attack.selection, MeanOverViews) else 1)
     attack_seconds = (searched + chosen) * forward + candidates * attack.steps * attack.views * backward
-    train_seconds = target.epochs * (
-        len(split.train) * train_image + len(split.val) * forward / target.report_every
-    )
+    train_seconds = target.epochs * (len(split.train) * train_image + len(split.val) * forward / target.report_every)
     seen = 2 * len(private) - len(split.test)
     size = 4 * parameter_count(model) / 2**20
     return Estimate(

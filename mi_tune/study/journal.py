@@ -17,7 +17,7 @@ import pandas as pd
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.setup import SearchSetup
@@ -70,7 +70,8 @@ class StudyJournal:
 
     To Optuna a complete trial is COMPLETE, a failed one FAIL. An infeasible one is COMPLETE with its constraint
     violated, which is the only way to tell the model samplers about it; its attack accuracy was not measured, and
-    is told as 1, the worst, and marked `attack_accuracy_told_not_measured`. An open one stays RUNNING.
+    is told as 1, the worst, and marked `attack_accuracy_told_not_measured`. An open one stays RUNNING, and so does
+    one that is over, until the floor is known: its results are in its attributes from the moment they are in.
 
     Args:
         path: the journal file, made if missing.
@@ -84,38 +85,33 @@ class StudyJournal:
         self.space = distributions(search.space)
         self.main = _open(storage, name)
         self.aside = _open(storage, f"{name} references")
-        self.main.sampler = make_sampler(
-            search.sampler, self.space, seed, search.startup, len(self.main.get_trials())
-        )
+        self.main.sampler = make_sampler(search.sampler, self.space, seed, search.startup, len(self.main.get_trials()))
         self._live: dict[int, tuple[optuna.Study, Trial]] = {}
-        self._orphans = [
-            (study, frozen)
-            for study in (self.main, self.aside)
-            for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        ]
+        self._held: list[tuple[optuna.Study, Trial]] = []
+        self._orphans: list[tuple[optuna.Study, Trial]] = []
+        for study, frozen in self._all():
+            if frozen.state == TrialState.RUNNING:
+                over = frozen.user_attrs.get("state", "running") != "running"
+                (self._held if over else self._orphans).append((study, Trial(study, frozen._trial_id)))
         self._orphans.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
-        present = {
-            t.user_attrs.get(REFERENCE)
-            for study in (self.main, self.aside)
-            for t in study.get_trials(deepcopy=False)
-        }
+        present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
         self._references = [name for name in REFERENCE_LAWS if references and name not in present]
+        self._settle()
+
+    def _all(self) -> list[tuple[optuna.Study, FrozenTrial]]:
+        return [(study, t) for study in (self.main, self.aside) for t in study.get_trials(deepcopy=False)]
 
     # --------------------------------------------------------------------------------------------------- asking
 
     def remaining(self) -> int:
         """Trials still to be handed out, those left open by an earlier run among them."""
-        open_here = len(self._live)
-        finished = sum(
-            t.state.is_finished() for study in (self.main, self.aside) for t in study.get_trials(deepcopy=False)
-        )
-        return max(self.search.trials - finished - open_here, len(self._orphans))
+        finished = sum(t.state.is_finished() for _, t in self._all()) + len(self._held)
+        return max(self.search.trials - finished - len(self._live), len(self._orphans))
 
     def ask(self) -> Asked | None:
         """The next trial, or None when the study has all it was asked for."""
         if self._orphans:
-            study, frozen = self._orphans.pop(0)
-            return self._hand_out(study, Trial(study, frozen._trial_id), again=True)
+            return self._hand_out(*self._orphans.pop(0), again=True)
         if self.remaining() == 0:
             return None
         if self._references:
@@ -141,21 +137,26 @@ class StudyJournal:
         return Asked(number, law, reference, floor, again)
 
     def _next_number(self) -> int:
-        numbers = [
-            t.user_attrs.get("trial", -1)
-            for study in (self.main, self.aside)
-            for t in study.get_trials(deepcopy=False)
-        ]
-        return max(numbers, default=-1) + 1
+        return max((t.user_attrs.get("trial", -1) for _, t in self._all()), default=-1) + 1
 
     def floor(self) -> float | None:
         """Natural accuracy below which a trial is infeasible, as far as it is known now."""
         floors = [self.search.min_accuracy]
-        if self.search.min_accuracy_kept is not None:
-            for trial in (*self.main.get_trials(deepcopy=False), *self.aside.get_trials(deepcopy=False)):
-                if trial.state == TrialState.COMPLETE and trial.user_attrs.get(REFERENCE) == NO_DEFENCE:
-                    floors.append(self.search.min_accuracy_kept * trial.values[0])
+        undefended = self._undefended()
+        if self.search.min_accuracy_kept is not None and undefended and undefended.get("state") == "complete":
+            floors.append(self.search.min_accuracy_kept * undefended["natural_accuracy"])
         return max((f for f in floors if f is not None), default=None)
+
+    def _floor_to_come(self) -> bool:
+        """Whether the floor waits for the trial without defence."""
+        if self.search.min_accuracy_kept is None:
+            return False
+        undefended = self._undefended()
+        return NO_DEFENCE in self._references or (undefended is not None and undefended.get("state") == "running")
+
+    def _undefended(self) -> dict[str, Any] | None:
+        """Attributes of the trial without defence, if it was handed out."""
+        return next((t.user_attrs for _, t in self._all() if t.user_attrs.get(REFERENCE) == NO_DEFENCE), None)
 
     # -------------------------------------------------------------------------------------------------- telling
 
@@ -165,41 +166,52 @@ class StudyJournal:
         `state` is `complete`, `infeasible` or `failed`. A trial that is never told stays open.
         """
         study, trial = self._live.pop(number)
-        natural, attack = record.get("natural_accuracy"), record.get("attack_accuracy")
-        if state != "failed" and not _usable(natural):
-            state, record = "failed", {**record, "reason": f"natural accuracy is {natural}"}
-        if state == "complete" and not _usable(attack):
-            state, record = "failed", {**record, "reason": f"attack accuracy is {attack}"}
-        floor = self.floor()
-        reference = trial.user_attrs.get(REFERENCE, "")
-        if state == "complete" and floor is not None and natural < floor and not reference:
-            # it started before the floor was known
-            state, record = "infeasible", {**record, "reason": f"natural accuracy below the floor {floor:.3f}"}
-            trial.set_user_attr("floor", floor)
+        for name in OBJECTIVES:
+            measured = record.get(name)
+            due = state == "complete" or (state == "infeasible" and name == "natural_accuracy")
+            if due and (measured is None or not math.isfinite(measured)):
+                state, record = "failed", {**record, "reason": f"{name} is {measured}"}
+        # the state last: with it the trial counts as over, even if this process ends before Optuna is told
         for key, value in {**record, "state": state}.items():
             trial.set_user_attr(key, value)
-        if state == "failed":
-            study.tell(trial, state=TrialState.FAIL)
-            return state
-        if floor is not None:
-            trial.set_constraint("natural_accuracy_floor", floor - natural)
-        elif state == "infeasible":
-            trial.set_constraint("natural_accuracy_floor", 1e-6)
-        if attack is None:
-            trial.set_user_attr("attack_accuracy_told_not_measured", True)
-        study.tell(trial, [natural, 1.0 if attack is None else attack])
-        return state
+        self._held.append((study, trial))
+        self._settle()
+        return trial.user_attrs["state"]
+
+    def _settle(self) -> None:
+        """Tell Optuna of the trials that are over, once the floor that they are held against is known."""
+        if self._floor_to_come():
+            return
+        floor = self.floor()
+        while self._held:
+            study, trial = self._held.pop(0)
+            attributes = trial.user_attrs
+            if attributes["state"] == "failed":
+                study.tell(trial, state=TrialState.FAIL)
+                continue
+            natural = attributes["natural_accuracy"]
+            # every trial needs the constraint, or the Gaussian process refuses them all
+            excess = (floor if floor is not None else 0.0) - natural
+            trial.set_constraint("natural_accuracy_floor", excess)
+            if attributes["state"] == "complete" and excess > 0 and not attributes.get(REFERENCE):
+                # it started before the floor was known; what its attack found stays in the table
+                trial.set_user_attr("floor", floor)
+                trial.set_user_attr("reason", f"natural accuracy below the floor {floor:.3f}")
+                trial.set_user_attr("state", "infeasible")
+            attack = attributes.get("attack_accuracy")
+            if attack is None:
+                trial.set_user_attr("attack_accuracy_told_not_measured", True)
+            study.tell(trial, [natural, 1.0 if attack is None else attack])
 
     # ---------------------------------------------------------------------------------------------------- table
 
     def table(self) -> pd.DataFrame:
         """One row a trial, in the order of their numbers; see `COLUMNS`."""
-        trials = [*self.main.get_trials(deepcopy=False), *self.aside.get_trials(deepcopy=False)]
-        rows = [self._row(t.user_attrs) for t in trials if "trial" in t.user_attrs]
+        rows = [self._row(t.user_attrs) for _, t in self._all() if "trial" in t.user_attrs]
         frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
         for column in COLUMNS:
             if column in _TEXT:
-                frame[column] = frame[column].fillna("").astype("string")
+                frame[column] = frame[column].astype("string").fillna("")
             elif column in ("trial", "count", "clean_epochs"):
                 frame[column] = frame[column].astype("int64")
             else:
@@ -232,7 +244,3 @@ def _open(storage: JournalStorage, name: str) -> optuna.Study:
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names(OBJECTIVES)
     return study
-
-
-def _usable(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

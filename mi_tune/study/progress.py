@@ -74,9 +74,7 @@ class StudyProgress(tune.Callback):
         law = row.reference or describe(ErasingLaw.from_dict(self._law(row)))
         text = f"trial {number:3d}  {state:10s}  "
         if state == "complete":
-            text += (
-                f"natural {row.natural_accuracy:.3f}  attack {row.attack_accuracy:.3f}  {row.seconds:5.1f} s  {law}"
-            )
+            text += f"natural {row.natural_accuracy:.3f}  attack {row.attack_accuracy:.3f}  {row.seconds:5.1f} s  {law}"
         elif state == "infeasible":
             text += f"natural {row.natural_accuracy:.3f}  below the floor   {row.seconds:5.1f} s  {law}"
         else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, NSGAIIISampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -97,9 +99,7 @@ def _scale(distribution: BaseDistribution, u: float) -> Any:
     return low + (high - low) * u
 
 
-def make_sampler(
-    name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int
-) -> BaseSampler:
+def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int) -> BaseSampler:
     """The sampler `name` after `startup` Sobol points.
 
     Args:
@@ -120,7 +120,9 @@ def make_sampler(
     elif name == "nsga2":
         model = NSGAIISampler(seed=draws, population_size=16)
     elif name == "nsga3":
-        model = NSGAIIISampler(seed=draws, population_size=16)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            model = NSGAIIISampler(seed=draws, population_size=16)
     elif name == "random":
         return RandomSampler(seed=draws)
     else:

@@ -58,9 +58,7 @@ class ParetoSearch(Searcher):
             return
         state = (result or {}).get("state", "running")
         if error:
-            self.on_told(
-                number, self.journal.tell(number, "failed", {"reason": "its worker was lost again and again"})
-            )
+            self.on_told(number, self.journal.tell(number, "failed", {"reason": "its worker was lost again and again"}))
         elif state != "running":
             # Ray flattens nested results on their way here
             record = {k.removeprefix("record/"): v for k, v in result.items() if k.startswith("record/")}

@@ -62,7 +62,7 @@ def params_of(space: Space, law: ErasingLaw) -> dict | None:
     point: dict = {
         "probability": law.probability,
         "area_low": law.area[0],
-        "area_span": law.area[1] - law.area[0],
+        "area_span": round(law.area[1] - law.area[0], 9),  # 0.8 - 0.1 is a little more than 0.7
         "aspect_max": law.aspect[1],
         "location": law.location,
         "fill": law.fill,

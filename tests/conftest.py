@@ -1,0 +1,47 @@
+"""What several tests share: a small set of images with identities, and a cache of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mi_tune.data import Bank
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "cache"))
+
+
+def make_bank(identities: int, images: int = 6, size: int = 16, channels: int = 1, seed: int = 0) -> Bank:
+    """Identities that a small net can tell apart: a pattern each, with noise and shifted light."""
+    rng = np.random.default_rng(seed)
+    pattern = rng.uniform(40, 215, (identities, 1, channels, 4, 4)).repeat(size // 4, 3).repeat(size // 4, 4)
+    light = rng.uniform(-15, 15, (identities, images, 1, 1, 1))
+    noise = rng.normal(0, 12, (identities, images, channels, size, size))
+    pixels = (pattern + light + noise).clip(0, 255).astype(np.uint8)
+    labels = np.arange(identities, dtype=np.int64).repeat(images)
+    names = tuple(f"person{seed}_{k}" for k in range(identities))
+    return Bank(pixels.reshape(-1, channels, size, size), labels, names)
+
+
+@pytest.fixture
+def bank() -> Bank:
+    return make_bank(5)
+
+
+def write_image_folder(bank: Bank, folder: Path) -> Path:
+    """The bank as an ImageFolder of PNG files."""
+    for number, (image, label) in enumerate(zip(bank.images, bank.labels, strict=True)):
+        person = folder / bank.names[label]
+        person.mkdir(parents=True, exist_ok=True)
+        pixels = image[0] if bank.channels == 1 else image.transpose(1, 2, 0)
+        Image.fromarray(pixels).save(person / f"{number:03d}.png")
+    return folder

@@ -1,0 +1,109 @@
+"""The training loop learns, stops and goes on, and says when it has diverged."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_bank
+
+from mi_tune.erasing import NO_DEFENCE, ErasingLaw
+from mi_tune.errors import DivergedError
+from mi_tune.nets import create_classifier
+from mi_tune.training import Recipe, Training, predict
+
+CPU = torch.device("cpu")
+LAW = ErasingLaw(probability=0.7, area=(0.1, 0.5), fill="noise")
+
+
+def start(recipe: Recipe, law: ErasingLaw = LAW, seed: int = 3) -> Training:
+    bank = make_bank(5)
+    model = create_classifier("small_cnn", 5, 1, 16, seed=1)
+    return Training(model, *bank.tensors(), torch.arange(0, 30), recipe, seed, CPU, law)
+
+
+def finish(run: Training) -> Training:
+    while not run.finished:
+        run.train_epoch()
+    return run
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_a_run_that_stops_after_any_epoch_goes_on_to_the_same_weights(tmp_path, optimiser, stop):
+    recipe = Recipe(epochs=4, batch_size=8, optimiser=optimiser)
+    whole = finish(start(recipe))
+    first = start(recipe)
+    for _ in range(stop):
+        first.train_epoch()
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = start(recipe)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    finish(second)
+    for (name, a), b in zip(whole.model.state_dict().items(), second.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert torch.equal(whole.erased_share, second.erased_share)
+
+
+def test_another_seed_gives_other_weights():
+    recipe = Recipe(epochs=1, batch_size=8)
+    a, b = finish(start(recipe, seed=3)).model.state_dict(), finish(start(recipe, seed=4)).model.state_dict()
+    assert any(not torch.equal(a[k], b[k]) for k in a)
+
+
+def test_training_learns_to_tell_identities_apart_on_images_it_has_not_seen():
+    bank = make_bank(5, images=12)
+    seen = torch.arange(60).view(5, 12)[:, :8].flatten()
+    unseen = torch.arange(60).view(5, 12)[:, 8:].flatten()
+    model = create_classifier("small_cnn", 5, 1, 16, seed=0)
+    finish(Training(model, *bank.tensors(), seen, Recipe(epochs=15, batch_size=16, flip=False), 0, CPU))
+    images, labels = bank.tensors()
+    accuracy = (predict(model, images, CPU, unseen).argmax(1) == labels[unseen]).float().mean()
+    assert accuracy > 0.9
+
+
+def test_images_outside_the_indices_are_never_trained_on():
+    bank = make_bank(5)
+    poisoned = dataclasses.replace(bank, images=bank.images.copy())
+    poisoned.images[20:] = 255 - poisoned.images[20:]
+    weights = []
+    for source in (bank, poisoned):
+        model = create_classifier("small_cnn", 5, 1, 16, seed=1)
+        run = finish(Training(model, *source.tensors(), torch.arange(20), Recipe(epochs=2), 0, CPU))
+        weights.append(run.model.state_dict())
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+
+
+def test_the_erase_map_tells_the_realised_share_and_clean_epochs_do_not_erase():
+    recipe = Recipe(epochs=4, batch_size=8)
+    always = finish(start(recipe, ErasingLaw(probability=1.0, area=(1.0, 1.0), fill="black")))
+    assert torch.allclose(always.erased_share, torch.ones(16, 16))
+    half = finish(start(recipe, ErasingLaw(probability=1.0, area=(1.0, 1.0), fill="black", clean_epochs=2)))
+    assert torch.allclose(half.erased_share, torch.full((16, 16), 0.5))
+    never = finish(start(recipe, NO_DEFENCE))
+    assert never.erased_share.sum() == 0
+
+
+def test_a_training_that_diverges_says_so():
+    run = start(Recipe(epochs=3, optimiser="sgd", learning_rate=1e30))
+    with pytest.raises(DivergedError, match="learning_rate"):
+        finish(run)
+
+
+def test_predict_gives_the_same_for_bytes_and_floats_and_any_batch_size():
+    bank = make_bank(4)
+    model = create_classifier("small_cnn", 4, 1, 16, seed=0)
+    images = bank.tensors()[0]
+    expected = predict(model, images, CPU)
+    assert torch.allclose(predict(model, images.float() / 255, CPU, batch_size=5), expected, atol=1e-5)
+    picked = torch.tensor([3, 1])
+    assert torch.allclose(predict(model, images, CPU, picked), expected[picked], atol=1e-5)
+    assert not model.training
+
+
+def test_training_leaves_the_bank_as_it_was():
+    bank = make_bank(3)
+    before = bank.images.copy()
+    model = create_classifier("small_cnn", 3, 1, 16, seed=0)
+    finish(Training(model, *bank.tensors(), torch.arange(18), Recipe(epochs=1), 0, CPU, LAW))
+    assert np.array_equal(bank.images, before)
