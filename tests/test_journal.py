@@ -196,8 +196,14 @@ def test_the_start_is_a_scrambled_sobol_sequence_over_all_parameters(tmp_path):
     # one point in each sixteenth of each axis: what random draws do with a chance of 16!/16^16
     assert sorted(np.floor(table.probability * 16).astype(int)) == list(range(16))
     assert sorted(np.floor((table.area_low - 0.02) / 0.68 * 16).astype(int)) == list(range(16))
-    other = open_journal(tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path, seed=1,
-                         trials=16, startup=16, sampler="gp", references=False)
+    other = open_journal(
+        tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path,
+        seed=1,
+        trials=16,
+        startup=16,
+        sampler="gp",
+        references=False,
+    )
     run(other)
     assert not np.allclose(sorted(table.probability), sorted(other.table().probability))
 

@@ -1,0 +1,268 @@
+"""Whole studies on a local Ray: what is measured, and what survives failures, kill -9 and a time budget."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import make_bank, write_image_folder
+from rich.console import Console
+
+from mi_tune.errors import InputError
+from mi_tune.setup import make_setup
+from mi_tune.study.journal import StudyJournal
+from mi_tune.study.run import RunOptions, run_study
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+TINY = {
+    "name": "tiny",
+    "data": {"source": "folder", "resolution": 16, "split": [0.5, 0.25, 0.25]},
+    "target": {"epochs": 4, "report_every": 2, "replicates": 2, "flip": False},
+    "prior": {"samples": 50},
+    "judge": {"epochs": 6},
+    "search": {
+        "trials": 6,
+        "startup": 1,
+        "sampler": "random",
+        "min_accuracy_kept": 0.0,
+        "space": {"probability": [0.0, 1.0], "area_span": [0.0, 0.7], "aspect_max": [1.0, 3.3]},
+    },
+}
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("images")
+    return {
+        "data.private": str(write_image_folder(make_bank(5, images=8), root / "private")),
+        "data.public": str(write_image_folder(make_bank(8, seed=1), root / "public")),
+    }
+
+
+def setup_with(folders: dict[str, str], **changes):
+    return make_setup(TINY, "test", folders | {k.replace("__", "."): v for k, v in changes.items()})
+
+
+@pytest.fixture(scope="module")
+def finished(folders, tmp_path_factory) -> tuple[Path, pd.DataFrame]:
+    path = tmp_path_factory.mktemp("studies") / "tiny"
+    os.environ["MI_TUNE_CACHE"] = str(path.parent / "cache")
+    # one fixed law of the search diverges: its trial fails, and the study goes on
+    outcome = run_study(setup_with(folders), 0, path, RunOptions(workers=2), QUIET)
+    assert outcome.finished
+    return path, pd.read_parquet(path / "trials.parquet")
+
+
+def test_a_study_measures_both_objectives_of_every_trial_with_intervals(finished):
+    _, table = finished
+    assert table.state.tolist() == ["complete"] * 6
+    for name in ("natural_accuracy", "attack_accuracy", "start_attack_accuracy"):
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+        assert table[name].between(0, 1).all()
+    assert (table.forward_passes > table.backward_passes).all()
+    assert (table.backward_passes == 2 * 5 * 8 * 20).all()  # replicates, classes, candidates, steps
+    assert table.judge_accuracy.nunique() == 1
+    assert (table.realised_area[table.probability == 0] == 0).all()
+    assert table.realised_area[table.reference == "MIDRE(0.1, 0.8)"].item() == pytest.approx(0.45, abs=0.1)
+
+
+def test_the_table_is_the_same_as_parquet_and_csv(finished):
+    path, table = finished
+    csv = pd.read_csv(path / "trials.csv", keep_default_na=False)
+    assert csv.columns.tolist() == table.columns.tolist()
+    assert np.allclose(csv.attack_accuracy.astype(float), table.attack_accuracy)
+
+
+def test_every_trial_leaves_its_artefacts(finished):
+    path, table = finished
+    for folder in table.artefacts:
+        history = json.loads((path / folder / "history.json").read_text())
+        assert history["epochs"] == [2, 4]
+        assert np.shape(history["natural_accuracy"]) == (2, 2)
+        assert np.shape(history["erase_map"]) == (16, 16)
+        made = np.load(path / folder / "reconstructions.npz")
+        assert made["images"].shape == (5, 4, 1, 16, 16)
+        assert made["judge_top1"].shape == made["target_confidence"].shape == (5, 4)
+        assert torch.load(path / folder / "target.pt", weights_only=True)
+
+
+def test_the_stored_target_has_the_accuracy_that_the_table_says(finished, folders):
+    from mi_tune.assets import load_data
+    from mi_tune.nets import create_classifier
+    from mi_tune.training import predict
+
+    path, table = finished
+    data = load_data(setup_with(folders), 0)
+    model = create_classifier("small_cnn", 5, 1, 16, 0)
+    for row in table.itertuples():
+        model.load_state_dict(torch.load(path / row.artefacts / "target.pt", weights_only=True))
+        images, labels = data.private.tensors()
+        val = torch.from_numpy(data.split.val)
+        accuracy = float((predict(model, images, torch.device("cpu"), val).argmax(1) == labels[val]).float().mean())
+        history = json.loads((path / row.artefacts / "history.json").read_text())
+        assert accuracy == pytest.approx(history["natural_accuracy"][0][-1])
+
+
+def test_study_yaml_names_judge_prior_budget_fingerprints_and_versions(finished):
+    path, table = finished
+    config = yaml.safe_load((path / "study.yaml").read_text())
+    assert config["judge"]["held_out_accuracy"] == pytest.approx(table.judge_accuracy[0])
+    assert config["attack"]["budget"] == "reduced"
+    assert config["attack"]["parts"]["steps"] == 20
+    assert config["data"]["private"]["train"] == 20
+    assert len({config["data"]["private"]["fingerprint"], config["data"]["public"]["fingerprint"]}) == 2
+    assert config["prior"]["fingerprint"]
+    assert config["baselines"] == {"chance": 0.2, "judge_on_held_out": config["judge"]["held_out_accuracy"]}
+    assert not config["images_allowed"]
+    assert not (path / "examples.npz").exists()
+
+
+def test_the_same_trial_gives_the_same_numbers_with_one_worker_or_two(finished, folders, tmp_path):
+    _, table = finished
+    again = run_study(setup_with(folders, search__trials=4), 0, tmp_path / "again", RunOptions(workers=1), QUIET)
+    second = pd.read_parquet(again.folder / "trials.parquet")
+    for name in ("natural_accuracy", "attack_accuracy", "start_attack_accuracy", "realised_area"):
+        assert second[name].tolist() == table[name][:4].tolist()
+
+
+def test_a_finished_study_is_not_run_again_and_not_overwritten(finished, folders):
+    path, table = finished
+    with pytest.raises(InputError, match="--resume"):
+        run_study(setup_with(folders), 0, path, RunOptions(), QUIET)
+    run_study(setup_with(folders), 0, path, RunOptions(resume=True), QUIET)
+    assert pd.read_parquet(path / "trials.parquet").equals(table)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seed", "hint"),
+    [({"target__epochs": 5}, 0, "target.epochs"), ({"attack__budget": "full"}, 0, "attack.budget"), ({}, 1, "seed")],
+)
+def test_a_study_of_another_setup_is_not_continued(finished, folders, changes, seed, hint):
+    with pytest.raises(InputError, match=hint):
+        run_study(setup_with(folders, **changes), seed, finished[0], RunOptions(resume=True), QUIET)
+
+
+def test_a_study_whose_images_changed_is_not_continued(finished, tmp_path):
+    changed = {
+        "data.private": str(write_image_folder(make_bank(5, images=8, seed=3), tmp_path / "private")),
+        "data.public": str(write_image_folder(make_bank(8, seed=1), tmp_path / "public")),
+    }
+    path, _ = finished
+    config = yaml.safe_load((path / "study.yaml").read_text())
+    config["config"]["data"] |= {"private": changed["data.private"], "public": changed["data.public"]}
+    copy = tmp_path / "study"
+    copy.mkdir()
+    (copy / "study.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match="changed since"):
+        run_study(setup_with(changed), 0, copy, RunOptions(resume=True), QUIET)
+
+
+def test_trials_that_diverge_fail_with_their_reason_and_the_study_goes_on(folders, tmp_path):
+    setup = setup_with(
+        folders, target__learning_rate=1e30, target__optimiser="sgd", target__replicates=1, search__trials=3
+    )
+    outcome = run_study(setup, 0, tmp_path / "study", RunOptions(workers=2), QUIET)
+    table = pd.read_parquet(outcome.folder / "trials.parquet")
+    assert outcome.finished
+    assert table.state.tolist() == ["failed"] * 3
+    assert table.reason.str.contains("diverged").all()
+    assert table.attack_accuracy.isna().all()
+
+
+def test_a_law_below_the_floor_is_infeasible_and_not_attacked(folders, tmp_path):
+    setup = setup_with(folders, search__trials=6, search__min_accuracy=1.0, target__epochs=1, target__replicates=1)
+    outcome = run_study(setup, 0, tmp_path / "study", RunOptions(workers=2), QUIET)
+    table = pd.read_parquet(outcome.folder / "trials.parquet")
+    searched = table[table.reference == ""]
+    assert searched.state.tolist() == ["infeasible"] * 2
+    assert searched.attack_accuracy.isna().all()
+    assert searched.forward_passes.isna().all()
+    assert (table.state[:4] == "complete").all()  # reference points are always attacked
+
+
+def start_driver(folders: dict[str, str], out: Path, *more: str) -> subprocess.Popen:
+    setup = out.parent / "slow.yaml"
+    values = json.loads(json.dumps(TINY))
+    values["target"] |= {"epochs": 300, "report_every": 5, "replicates": 1}
+    setup.write_text(yaml.safe_dump(values))
+    pareto = Path(__file__).parents[1] / "studies" / "pareto.py"
+    command = [
+        sys.executable,
+        str(pareto),
+        "--setup",
+        str(setup),
+        "--private",
+        folders["data.private"],
+        "--public",
+        folders["data.public"],
+        "--name",
+        "tiny",
+        "--out",
+        str(out),
+        "--trials",
+        "5",
+        "--resolution",
+        "16",
+        *more,
+    ]
+    return subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(journal: Path, trials: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if journal.exists() and journal.read_text().count('"finished"') >= trials:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"fewer than {trials} trials had finished after {seconds} s")
+
+
+def test_a_study_whose_driver_is_killed_goes_on_and_loses_nothing(folders, tmp_path):
+    out = tmp_path / "results"
+    driver = start_driver(folders, out)
+    wait_for(out / "tiny" / "journal.log", 2, 120)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    setup_file = yaml.safe_load((out / "tiny" / "study.yaml").read_text())["config"]
+    before = StudyJournal(out / "tiny" / "journal.log", "tiny", make_setup(setup_file, "x").search, 0).table()
+    done = before[before.state == "complete"]
+    assert 2 <= len(done) < 5
+
+    again = start_driver(folders, out, "--resume")
+    output, _ = again.communicate(timeout=200)
+    assert again.returncode == 0, output
+    after = pd.read_parquet(out / "tiny" / "trials.parquet")
+    assert after.state.tolist() == ["complete"] * 5
+    assert after.trial.tolist() == list(range(5))
+    # what had finished was not run again, and what was open kept its law
+    kept = after.set_index("trial").loc[done.trial]
+    assert kept.finished.tolist() == done.finished.tolist()
+    open_laws = before[before.state == "running"].set_index("trial")[["probability", "area_low"]]
+    assert after.set_index("trial").loc[open_laws.index, open_laws.columns].equals(open_laws)
+    assert after[["probability", "area_low", "area_high"]].duplicated().sum() == 0
+
+
+def test_a_time_budget_ends_the_study_in_order_and_it_can_go_on(folders, tmp_path):
+    out = tmp_path / "results"
+    driver = start_driver(folders, out, "--time-budget", "0.15")
+    output, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, output
+    assert "--resume" in output
+    table = pd.read_parquet(out / "tiny" / "trials.parquet")
+    assert (table.state == "complete").sum() < 5
+    assert not (table.state == "failed").any()
