@@ -15,9 +15,17 @@ from mi_tune.data import Bank, Split, drop_copies, folder_bank, orl_bank, split_
 from mi_tune.errors import InputError
 from mi_tune.judging import Judge, JudgeRecipe, train_judge
 from mi_tune.nets import check_architecture, gan
-from mi_tune.priors import DCGANPrior, GanRecipe, Prior, PriorSamples, fit_eigenfaces, render_samples, train_dcgan
+from mi_tune.priors import (
+    DCGANPrior,
+    GanRecipe,
+    Prior,
+    PriorSamples,
+    eigenface,
+    fit_eigenfaces,
+    render_samples,
+    train_dcgan,
+)
 from mi_tune.priors import dcgan as dcgan_module
-from mi_tune.priors import eigenface
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Recipe

@@ -79,7 +79,7 @@ class ErasingLaw:
             low, high = getattr(self, name)
             if low > high:
                 raise InputError(f"erasing law: the {name} range is upside down: {low} > {high}; swap its ends")
-            if not (0 < low and high <= upper):
+            if not (low > 0 and high <= upper):
                 raise InputError(f"erasing law: {name} range ({low}, {high}) is outside (0, {upper}]")
         if self.location not in LOCATIONS:
             raise InputError(f"erasing law: unknown location '{self.location}'; choose from {', '.join(LOCATIONS)}")

@@ -11,8 +11,10 @@ import math
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from mi_tune.assets import Attacker, StudyData, target_recipe
@@ -173,6 +175,7 @@ class LawEvaluation:
         save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
         state = {k: v.cpu() for k, v in self.runs[0].model.state_dict().items()}
         save_atomically(folder / "target.pt", lambda p: torch.save(state, p))
+        save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
         if self.first is not None:
             result, verdicts = self.first
             arrays = {
@@ -182,6 +185,17 @@ class LawEvaluation:
                 "class_names": np.array(self.data.private.names),
             }
             save_atomically(folder / "reconstructions.npz", lambda p: np.savez_compressed(p, **arrays))
+
+    def _per_class(self) -> pd.DataFrame:
+        """Accuracies of every class, each the mean over replicates: what paired comparisons of laws are made of."""
+        columns: dict[str, Any] = {
+            "class_name": self.data.private.names,
+            "natural_accuracy": np.mean(self.per_class_natural, axis=0),
+        }
+        for name, key in (("attack_accuracy", "per_class"), ("start_attack_accuracy", "per_class_start")):
+            if self.attacked:
+                columns[name] = np.mean([a[key] for a in self.attacked], axis=0)
+        return pd.DataFrame(columns)
 
     # ------------------------------------------------------------------------------------------------ checkpoint
 

@@ -6,7 +6,7 @@ from mi_tune.erasing import ErasingLaw
 
 
 def torchvision_obstacles(law: ErasingLaw, height: int, width: int) -> list[str]:
-    """Why `torchvision.transforms.v2.RandomErasing` would not follow the law on (height, width) images; empty if it would."""
+    """Why torchvision's `v2.RandomErasing` would not follow the law on (height, width) images; empty if it would."""
     reasons = []
     if law.location != "inside":
         reasons.append(f"location '{law.location}'")

@@ -59,7 +59,6 @@ def setup_with(folders: dict[str, str], **changes):
 def finished(folders, tmp_path_factory) -> tuple[Path, pd.DataFrame]:
     path = tmp_path_factory.mktemp("studies") / "tiny"
     os.environ["MI_TUNE_CACHE"] = str(path.parent / "cache")
-    # one fixed law of the search diverges: its trial fails, and the study goes on
     outcome = run_study(setup_with(folders), 0, path, RunOptions(workers=2), QUIET)
     assert outcome.finished
     return path, pd.read_parquet(path / "trials.parquet")

@@ -27,22 +27,34 @@ def class_interval(per_class: np.ndarray, level: float = 0.95, resamples: int = 
     Where all classes agree the bootstrap would claim certainty. The ends are therefore never closer than those
     of the Clopper-Pearson interval at an accuracy of exactly 0 or 1, with classes as trials.
     """
-    per_class = np.asarray(per_class, dtype=float)
-    n, mean = len(per_class), float(per_class.mean())
-    if np.ptp(per_class) == 0:
-        low = high = mean
-    else:
-        rng = np.random.default_rng(derive_seed(0, "bootstrap"))
-        result = stats.bootstrap(
-            (per_class,), np.mean, confidence_level=level, n_resamples=resamples, method="percentile", rng=rng
-        )
-        low, high = (float(v) for v in result.confidence_interval)
+    mean, low, high = _bootstrap(np.asarray(per_class, dtype=float), level, resamples)
+    n = len(per_class)
     edge = stats.binomtest(n, n).proportion_ci(level, "exact").low
     if mean == 1:
         low = min(low, edge)
     elif mean == 0:
         high = max(high, 1 - edge)
     return Estimate(mean, max(low, 0.0), min(high, 1.0))
+
+
+def class_difference(ours: np.ndarray, theirs: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
+    """Mean over classes of `ours` minus `theirs`, both (classes,), with a bootstrap interval of the paired classes."""
+    return _bootstrap(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float), level, resamples)
+
+
+def _bootstrap(values: np.ndarray, level: float, resamples: int) -> Estimate:
+    mean = float(values.mean())
+    if np.ptp(values) == 0:
+        return Estimate(mean, mean, mean)
+    result = stats.bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=level,
+        n_resamples=resamples,
+        method="percentile",
+        rng=np.random.default_rng(derive_seed(0, "bootstrap")),
+    )
+    return Estimate(mean, *(float(v) for v in result.confidence_interval))
 
 
 def per_class_mean(correct: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

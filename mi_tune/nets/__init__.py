@@ -60,8 +60,8 @@ def check_architecture(name: str) -> None:
     """Raise InputError, offering near names, unless `name` is an architecture."""
     if name in OWN:
         return
-    from torchvision.models import list_models
     from torchvision import models
+    from torchvision.models import list_models
 
     known = [*OWN, *list_models(module=models)]
     if name not in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from mi_tune.device import use_one_thread
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.setup import Setup
-from mi_tune.training import Training
+from mi_tune.training import Recipe, Training
 
 SUGGESTION_SECONDS = 1.5  # of the Gaussian process, measured at 20 to 100 trials
 
@@ -77,9 +78,11 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     )
 
 
-def _seconds_an_image(model: torch.nn.Module, data: StudyData, recipe, device: torch.device) -> float:
+def _seconds_an_image(model: torch.nn.Module, data: StudyData, recipe: Recipe, device: torch.device) -> float:
     indices = torch.from_numpy(data.split.train[: 2 * recipe.batch_size])
     law = REFERENCE_LAWS["MIDRE(0.1, 0.8)"]
+    # the time does not depend on the learning rate, and one at which training diverges is for the trials to report
+    recipe = dataclasses.replace(recipe, learning_rate=1e-6)
     run = Training(model, *data.private.tensors(), indices, recipe, 0, device, law)
     return _timed(run.train_epoch) / len(indices)
 

@@ -23,32 +23,10 @@ from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.setup import SearchSetup
 from mi_tune.study.samplers import REFERENCE, make_sampler
 from mi_tune.study.space import distributions, law_from, params_of
+from mi_tune.study.table import table_of
 
 NO_DEFENCE = "no defence"
 OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
-
-COLUMNS = """trial state reference
-probability area_low area_high aspect_low aspect_high location fill count clean_epochs
-natural_accuracy natural_accuracy_low natural_accuracy_high
-attack_accuracy attack_accuracy_low attack_accuracy_high attack_accuracy_top5
-start_attack_accuracy start_attack_accuracy_low start_attack_accuracy_high target_accuracy_on_reconstructions
-floor realised_area attack budget judge judge_accuracy forward_passes backward_passes
-train_seconds attack_seconds seconds peak_memory_mb seed replicates started finished artefacts reason""".split()
-"""The columns of the table of trials, in order; docs/study_folder.md says what each means."""
-
-_TEXT = {
-    "state",
-    "reference",
-    "location",
-    "fill",
-    "attack",
-    "budget",
-    "judge",
-    "started",
-    "finished",
-    "artefacts",
-    "reason",
-}
 
 
 @dataclass(frozen=True)
@@ -131,7 +109,7 @@ class StudyJournal:
         law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
         number = attributes.get("trial", self._next_number())
         floor = None if reference else self.floor()
-        for key, value in {"trial": number, "law": law.to_dict(), "state": "running", "floor": floor}.items():
+        for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
             trial.set_user_attr(key, value)
         self._live[number] = (study, trial)
         return Asked(number, law, reference, floor, again)
@@ -206,34 +184,12 @@ class StudyJournal:
     # ---------------------------------------------------------------------------------------------------- table
 
     def table(self) -> pd.DataFrame:
-        """One row a trial, in the order of their numbers; see `COLUMNS`."""
-        rows = [self._row(t.user_attrs) for _, t in self._all() if "trial" in t.user_attrs]
-        frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
-        for column in COLUMNS:
-            if column in _TEXT:
-                frame[column] = frame[column].astype("string").fillna("")
-            elif column in ("trial", "count", "clean_epochs"):
-                frame[column] = frame[column].astype("int64")
-            else:
-                frame[column] = pd.to_numeric(frame[column])
-        return frame
-
-    def _row(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        law = ErasingLaw.from_dict(attributes["law"])
-        return {
-            **attributes,
-            "seed": self.seed,
-            "reference": attributes.get(REFERENCE, ""),
-            "probability": law.probability,
-            "area_low": law.area[0],
-            "area_high": law.area[1],
-            "aspect_low": law.aspect[0],
-            "aspect_high": law.aspect[1],
-            "location": law.location,
-            "fill": law.fill if isinstance(law.fill, str) else ",".join(f"{v:.4g}" for v in law.fill),
-            "count": law.count,
-            "clean_epochs": law.clean_epochs,
-        }
+        """One row a trial, in the order of their numbers; see `mi_tune.study.table`."""
+        return table_of(
+            {**t.user_attrs, "reference": t.user_attrs.get(REFERENCE, ""), "seed": self.seed}
+            for _, t in self._all()
+            if "state" in t.user_attrs  # written last when a trial is handed out
+        )
 
 
 def _open(storage: JournalStorage, name: str) -> optuna.Study:

@@ -14,6 +14,8 @@ from rich.table import Table
 from mi_tune.erasing import ErasingLaw
 from mi_tune.study.front import front_mask, hypervolume
 from mi_tune.study.journal import StudyJournal
+from mi_tune.study.table import law_of
+from mi_tune.study.wording import describe, duration
 
 
 class StudyProgress(tune.Callback):
@@ -71,7 +73,7 @@ class StudyProgress(tune.Callback):
         self.running.pop(number, None)
         table = self.journal.table()
         row = table[table.trial == number].iloc[0]
-        law = row.reference or describe(ErasingLaw.from_dict(self._law(row)))
+        law = row.reference or describe(law_of(row))
         text = f"trial {number:3d}  {state:10s}  "
         if state == "complete":
             text += f"natural {row.natural_accuracy:.3f}  attack {row.attack_accuracy:.3f}  {row.seconds:5.1f} s  {law}"
@@ -86,21 +88,6 @@ class StudyProgress(tune.Callback):
         if not self.console.is_terminal:
             text += f"  [{self.summary}]"
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    @staticmethod
-    def _law(row: Any) -> dict:
-        fill = row["fill"]
-        if fill[:1].isdigit():
-            fill = tuple(float(v) for v in fill.split(","))
-        return {
-            "probability": row.probability,
-            "area": (row.area_low, row.area_high),
-            "aspect": (row.aspect_low, row.aspect_high),
-            "location": row.location,
-            "fill": fill,
-            "count": int(row["count"]),
-            "clean_epochs": int(row.clean_epochs),
-        }
 
     def _summarise(self, table: Any = None) -> None:
         table = self.journal.table() if table is None else table
@@ -131,28 +118,3 @@ class StudyProgress(tune.Callback):
         if len(self.running) > 12:
             table.add_row(f"and {len(self.running) - 12} more", "", "", "", "")
         return Group(self.bar, table)
-
-
-def describe(law: ErasingLaw) -> str:
-    """A law in one short line."""
-    if law.probability == 0:
-        return "no erasing"
-    text = f"p {law.probability:.2f}, area {law.area[0]:.2f}-{law.area[1]:.2f}"
-    if law.aspect != (1.0, 1.0):
-        text += f", aspect to {law.aspect[1]:.1f}"
-    fill = law.fill if isinstance(law.fill, str) else ",".join(f"{v:.2f}" for v in law.fill)
-    text += f", {law.location}, {fill}"
-    if law.count > 1:
-        text += f", {law.count} rectangles"
-    if law.clean_epochs:
-        text += f", last {law.clean_epochs} epochs clean"
-    return text
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

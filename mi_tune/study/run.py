@@ -28,9 +28,10 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.study.estimate import Estimate, estimate
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.progress import StudyProgress, duration
+from mi_tune.study.progress import StudyProgress
 from mi_tune.study.samplers import check_sampler
 from mi_tune.study.search import ParetoSearch
+from mi_tune.study.wording import duration
 from mi_tune.trial import ErasingTrial, Shared
 
 # what may differ when a study is resumed: it changes how long a study goes on, not what it is about

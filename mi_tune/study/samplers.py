@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, NSGAIIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
@@ -18,6 +18,7 @@ from mi_tune.seeds import derive_seed
 
 SAMPLERS = ("gp", "tpe", "nsga2", "nsga3", "qmc", "random")
 REFERENCE = "reference"
+LEAST_PROBABILITY = 0.05
 
 
 class SobolStart(BaseSampler):
@@ -46,6 +47,14 @@ class SobolStart(BaseSampler):
     ) -> dict[str, Any]:
         if not self.space:
             return {}
+        params = self._propose(study, trial, search_space)
+        if "probability" in params:
+            # a law that almost never erases is the reference point without defence again: not worth a trial
+            least = min(LEAST_PROBABILITY, self.space["probability"].high)  # type: ignore[attr-defined]
+            params = {**params, "probability": max(params["probability"], least)}
+        return params
+
+    def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
         index = sum(not t.user_attrs.get(REFERENCE) for t in earlier)
         if self.model is None or (self.startup is not None and index < self.startup):

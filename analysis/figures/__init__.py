@@ -1,0 +1,20 @@
+"""The figures of the report, each made in two steps: `..._info` takes numbers from a study, `plot_...` draws them."""
+
+from analysis.figures.front import front_info, plot_front
+from analysis.figures.maps import maps_info, plot_maps
+from analysis.figures.parameters import parameters_info, plot_parameters
+from analysis.figures.progress import plot_progress, progress_info
+from analysis.figures.training import plot_training, training_info
+
+__all__ = [
+    "front_info",
+    "maps_info",
+    "parameters_info",
+    "plot_front",
+    "plot_maps",
+    "plot_parameters",
+    "plot_progress",
+    "plot_training",
+    "progress_info",
+    "training_info",
+]

@@ -1,0 +1,214 @@
+"""The picture of a study: natural accuracy against attack accuracy, with intervals, references and baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
+from analysis.records import Study
+from mi_tune.study.table import law_of
+from mi_tune.study.wording import describe
+
+
+@dataclass(frozen=True)
+class FrontInfo:
+    """Numbers of the picture.
+
+    front, dominated, references, infeasible: rows of the table with a column `label`; a reference is also among the
+    front or the dominated. baselines: (label, attack accuracy). floor: natural accuracy, or None.
+    """
+
+    front: pd.DataFrame
+    dominated: pd.DataFrame
+    references: pd.DataFrame
+    infeasible: pd.DataFrame
+    baselines: list[tuple[str, float]]
+    floor: float | None
+    attack: str
+    judge: str
+
+
+def front_info(study: Study) -> FrontInfo:
+    trials = study.trials.assign(label=[_label(row) for _, row in study.trials.iterrows()])
+    complete = trials[trials.state == "complete"]
+    on_front = complete.index.isin(study.front.index)
+    baselines = [("chance", study.config["baselines"]["chance"])]
+    if study.undefended is not None:
+        baselines.append(("best prior samples, not optimised", float(study.undefended.start_attack_accuracy)))
+    if "judge_on_held_out" in study.config["baselines"]:
+        baselines.append(("judge on real held-out images", study.config["baselines"]["judge_on_held_out"]))
+    floors = trials.floor.dropna()
+    return FrontInfo(
+        front=complete.loc[study.front.index],
+        dominated=complete[~on_front],
+        references=complete[complete.reference != ""],
+        infeasible=trials[(trials.state == "infeasible") & trials.natural_accuracy.notna()],
+        baselines=baselines,
+        floor=float(floors.max()) if len(floors) else None,
+        attack=f"{study.config['attack']['name']}, {study.config['attack']['budget']} budget",
+        judge=(study.config["judge"] or {}).get("name", "not trained yet"),
+    )
+
+
+def _label(row: pd.Series) -> str:
+    law = describe(law_of(row))
+    return f"<b>{row.reference}</b><br>{law}" if row.reference else f"<b>law {row.trial}</b><br>{law}"
+
+
+def plot_front(info: FrontInfo) -> go.Figure:
+    """Front as a staircase with 95 % error bars; other laws fainter; infeasible ones on a strip of their own.
+
+    Bars along natural accuracy only on the front: all of them would hide the points.
+    """
+    strip = len(info.infeasible) > 0
+    figure = make_subplots(
+        rows=2 if strip else 1,
+        shared_xaxes=True,
+        vertical_spacing=0.03,
+        row_heights=[0.9, 0.1] if strip else [1.0],
+    )
+    everything = pd.concat([info.front, info.dominated, info.infeasible])
+    left, right = _x_range(everything)
+    if len(info.front):
+        ordered = info.front.sort_values("natural_accuracy")
+        x = [left, *ordered.natural_accuracy, ordered.natural_accuracy.iloc[-1]]
+        y = [ordered.attack_accuracy.iloc[0], *ordered.attack_accuracy, 1.0]
+        stairs = go.Scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line={"shape": "vh", "color": FRONT, "width": 3},
+            opacity=0.35,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_trace(stairs, row=1, col=1)
+    figure.add_trace(_points(info.dominated, "dominated", DOMINATED, 8, 0.25, wide=False), row=1, col=1)
+    figure.add_trace(_points(info.front, "front", FRONT, 12, 0.6), row=1, col=1)
+    figure.add_trace(_reference_rings(info), row=1, col=1)
+    for label, value in info.baselines:
+        figure.add_hline(
+            y=value,
+            line={"color": NEUTRAL, "width": 1, "dash": "dot"},
+            annotation={"text": label, "font": {"size": 11, "color": NEUTRAL}},
+            annotation_position="bottom left" if value > 0.9 else "top left",
+            row=1,
+            col=1,
+        )
+    if info.floor is not None:
+        seen = left <= info.floor <= right
+        if seen:
+            figure.add_vline(x=info.floor, line={"color": INFEASIBLE, "width": 1, "dash": "dash"})
+        figure.add_annotation(
+            x=info.floor if seen else left,
+            y=1.0,
+            yref="y domain",
+            text="floor" if seen else f"floor at {info.floor:.0%}, further left",
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            font={"size": 11, "color": INFEASIBLE},
+        )
+    if strip:
+        rows = info.infeasible
+        crosses = go.Scatter(
+            x=rows.natural_accuracy,
+            y=np.zeros(len(rows)),
+            mode="markers",
+            name="infeasible",
+            marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": INFEASIBLE}},
+            customdata=np.column_stack([rows.trial, rows.label]),
+            hovertemplate="%{customdata[1]}<br>natural %{x:.1%}: below the floor, no attack counted<extra></extra>",
+        )
+        figure.add_trace(crosses, row=2, col=1)
+        figure.update_yaxes(visible=False, range=[-1, 1], fixedrange=True, row=2, col=1)
+        figure.add_annotation(
+            text="below the floor", x=0, xref="x domain", y=0.5, yref="y2 domain", showarrow=False, xanchor="right",
+            xshift=-8, font={"size": 11, "color": INFEASIBLE},
+        )  # fmt: skip
+    layout(
+        figure,
+        560,
+        legend={"orientation": "h", "y": 1.05, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        hovermode="closest",
+        clickmode="event",
+    )
+    figure.update_layout(margin={"l": 96 if strip else 72, "t": 56})
+    figure.update_xaxes(tickformat=".0%", range=[left, right])
+    figure.update_xaxes(title_text="natural accuracy (more is better)", row=2 if strip else 1, col=1)
+    figure.update_yaxes(
+        title_text=f"attack accuracy: {info.attack}, judge {info.judge} (less is better)",
+        title_font_size=12,
+        tickformat=".0%",
+        range=[-0.02, 1.02],
+        row=1,
+        col=1,
+    )
+    return figure
+
+
+def _x_range(rows: pd.DataFrame) -> tuple[float, float]:
+    """Room for all points, and for most of their intervals."""
+    if not len(rows):
+        return 0.0, 1.0
+    low, high = rows.natural_accuracy.min(), rows.natural_accuracy.max()
+    room = max(0.03, 0.1 * (high - low))
+    return max(0.0, low - room), min(1.01, high + room)
+
+
+def _points(rows: pd.DataFrame, name: str, colour: str, size: int, bars: float, wide: bool = True) -> go.Scatter:
+    def error(column: str) -> dict:
+        return {
+            "type": "data",
+            "symmetric": False,
+            "array": rows[f"{column}_high"] - rows[column],
+            "arrayminus": rows[column] - rows[f"{column}_low"],
+            "color": f"rgba({','.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))},{bars})",
+            "thickness": 1.2,
+            "width": 0,
+        }
+
+    return go.Scatter(
+        x=rows.natural_accuracy,
+        y=rows.attack_accuracy,
+        error_x=error("natural_accuracy") if wide else None,
+        error_y=error("attack_accuracy"),
+        mode="markers",
+        name=name,
+        marker={"size": size, "color": colour, "line": {"width": 1, "color": "white"}},
+        customdata=np.column_stack(
+            [
+                rows.trial,
+                rows.label,
+                *(
+                    rows[c].map("{:.1%}".format)
+                    for column in ("natural_accuracy", "attack_accuracy")
+                    for c in (f"{column}_low", f"{column}_high")
+                ),
+                rows.realised_area.map("{:.0%}".format),
+            ]
+        ),
+        hovertemplate="%{customdata[1]}<br>natural %{x:.1%} [%{customdata[2]}, %{customdata[3]}]"
+        "<br>attack %{y:.1%} [%{customdata[4]}, %{customdata[5]}]"
+        "<br>%{customdata[6]} of the pixels erased<extra></extra>",
+    )
+
+
+def _reference_rings(info: FrontInfo) -> go.Scatter:
+    rows = info.references
+    return go.Scatter(
+        x=rows.natural_accuracy,
+        y=rows.attack_accuracy,
+        mode="markers+text",
+        name="reference points",
+        marker={"symbol": "diamond-open", "size": 17, "color": REFERENCE, "line": {"width": 2}},
+        text=rows.reference,
+        textposition="top center",
+        textfont={"size": 11, "color": REFERENCE},
+        hoverinfo="skip",
+    )

@@ -1,0 +1,70 @@
+"""The tidy table of trials: its columns, and the way between its rows and erasing laws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from mi_tune.erasing import ErasingLaw
+
+COLUMNS = [
+    *("trial", "state", "reference"),
+    *("probability", "area_low", "area_high", "aspect_low", "aspect_high"),
+    *("location", "fill", "count", "clean_epochs"),
+    *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
+    *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
+    *("start_attack_accuracy", "start_attack_accuracy_low", "start_attack_accuracy_high"),
+    *("target_accuracy_on_reconstructions", "floor", "realised_area"),
+    *("attack", "budget", "judge", "judge_accuracy", "forward_passes", "backward_passes"),
+    *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
+    *("seed", "replicates", "started", "finished", "artefacts", "reason"),
+]
+"""The columns in order; docs/study_folder.md says what each means."""
+
+_TEXT = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
+_TEXT |= {"started", "finished", "artefacts", "reason"}
+_WHOLE = {"trial", "count", "clean_epochs"}
+
+
+def table_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of records, each with `trial`, `law` (as `ErasingLaw.to_dict`) and any of the other columns."""
+    rows = [{**record, **_law_columns(ErasingLaw.from_dict(record["law"]))} for record in records]
+    frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
+    for column in COLUMNS:
+        if column in _TEXT:
+            frame[column] = frame[column].astype("string").fillna("")
+        elif column in _WHOLE:
+            frame[column] = frame[column].astype("int64")
+        else:
+            frame[column] = pd.to_numeric(frame[column])
+    return frame
+
+
+def _law_columns(law: ErasingLaw) -> dict[str, Any]:
+    return {
+        "probability": law.probability,
+        "area_low": law.area[0],
+        "area_high": law.area[1],
+        "aspect_low": law.aspect[0],
+        "aspect_high": law.aspect[1],
+        "location": law.location,
+        "fill": law.fill if isinstance(law.fill, str) else ",".join(f"{v:.4g}" for v in law.fill),
+        "count": law.count,
+        "clean_epochs": law.clean_epochs,
+    }
+
+
+def law_of(row: Mapping[str, Any]) -> ErasingLaw:
+    """The erasing law of a row of the table."""
+    fill = row["fill"]
+    return ErasingLaw(
+        probability=float(row["probability"]),
+        area=(row["area_low"], row["area_high"]),
+        aspect=(row["aspect_low"], row["aspect_high"]),
+        location=row["location"],
+        fill=tuple(float(v) for v in fill.split(",")) if fill[:1].isdigit() else fill,
+        count=int(row["count"]),
+        clean_epochs=int(row["clean_epochs"]),
+    )
