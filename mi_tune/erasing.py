@@ -50,7 +50,8 @@ class ErasingLaw:
             `anchor`), `periphery` (inside, flush with a random side).
         fill: a name from `FILLS` or one value in [0, 1] per channel. In pixel space, before normalisation. `mean`
             is the mean of the training images (see `resolved`), `midre` what MIDRE's released code really
-            paints, `noise` uniform per pixel (Zhong et al.), `colour` one random colour per image.
+            paints, `noise` uniform per pixel on the grid of 8 bits (Zhong et al.), `colour` one
+            random colour per image.
         count: rectangles per erased image, each drawn independently.
         clean_epochs: number of last training epochs without erasing.
         anchor: (vertical, horizontal) position in [0, 1] of a `fixed` rectangle within its room to move.
@@ -70,22 +71,25 @@ class ErasingLaw:
 
     def __post_init__(self) -> None:
         for name in ("area", "aspect", "anchor"):
-            object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
+            object.__setattr__(self, name, _pair(name, getattr(self, name)))
         if not isinstance(self.fill, str):
-            object.__setattr__(self, "fill", tuple(float(v) for v in self.fill))
-        if not 0 <= self.probability <= 1:
-            raise InputError(f"erasing law: probability {self.probability} is outside [0, 1]")
+            object.__setattr__(self, "fill", _numbers("fill", self.fill))
+        for name in ("count", "clean_epochs"):
+            if not isinstance(getattr(self, name), int):
+                raise InputError(f"erasing law: {name} {getattr(self, name)!r} is not a whole number")
+        if not isinstance(self.probability, (int, float)) or not 0 <= self.probability <= 1:
+            raise InputError(f"erasing law: probability {self.probability!r} is not a number in [0, 1]")
         for name, upper in (("area", 1.0), ("aspect", math.inf)):
             low, high = getattr(self, name)
             if low > high:
                 raise InputError(f"erasing law: the {name} range is upside down: {low} > {high}; swap its ends")
-            if not (low > 0 and high <= upper):
+            if not (low > 0 and high <= upper and math.isfinite(high)):
                 raise InputError(f"erasing law: {name} range ({low}, {high}) is outside (0, {upper}]")
         if self.location not in LOCATIONS:
             raise InputError(f"erasing law: unknown location '{self.location}'; choose from {', '.join(LOCATIONS)}")
         if isinstance(self.fill, str) and self.fill not in FILLS:
             raise InputError(f"erasing law: unknown fill '{self.fill}'; choose from {', '.join(FILLS)}")
-        if not isinstance(self.fill, str) and not all(0 <= v <= 1 for v in self.fill):
+        if not isinstance(self.fill, str) and not (self.fill and all(0 <= v <= 1 for v in self.fill)):
             raise InputError(f"erasing law: fill {self.fill} is outside [0, 1]; give pixel values before normalisation")
         if self.count < 1:
             raise InputError(f"erasing law: count {self.count} is below 1; use probability 0 for no erasing")
@@ -193,17 +197,11 @@ class ErasingLaw:
         n, channels = images.shape[:2]
         scale = 255 if images.dtype == torch.uint8 else 1
         if self.fill == "noise":
-            if images.dtype == torch.uint8:
-                words = torch.randint(
-                    -(2**31),
-                    2**31,
-                    (-(-images.numel() // 4),),
-                    dtype=torch.int32,
-                    device=images.device,
-                    generator=generator,
-                )  # four bytes a draw
-                return words.view(torch.uint8)[: images.numel()].view(images.shape)
-            return torch.rand(images.shape, dtype=images.dtype, device=images.device, generator=generator)
+            # eight bytes a draw; also for floats: the grid of an 8-bit image, at a third of the time of torch.rand
+            words = torch.empty(-(-images.numel() // 8), dtype=torch.int64, device=images.device)
+            noise = words.random_(-(2**63), None, generator=generator).view(torch.uint8)
+            noise = noise[: images.numel()].view(images.shape)
+            return noise if scale == 255 else noise.to(images.dtype).mul_(1 / 255)
         if self.fill == "colour":
             fill = torch.rand(n, channels, 1, 1, device=images.device, generator=generator) * scale
         elif self.fill == "image_mean":
@@ -235,6 +233,20 @@ class ErasingLaw:
         if channels == 1:
             return (sum(v * k for v, k in zip(values, _LUMA, strict=True)),)
         raise InputError(f"erasing law: fill {values} does not have one value for each of {channels} channels")
+
+
+def _numbers(name: str, values: object) -> tuple[float, ...]:
+    try:
+        return tuple(float(v) for v in values)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise InputError(f"erasing law: {name} {values!r} is not a sequence of numbers") from None
+
+
+def _pair(name: str, values: object) -> tuple[float, float]:
+    numbers = _numbers(name, values)
+    if len(numbers) != 2:
+        raise InputError(f"erasing law: {name} {values!r} is not a pair of numbers")
+    return numbers[0], numbers[1]
 
 
 def _on(device: torch.device, generator: torch.Generator | None) -> torch.Generator | None:
