@@ -8,9 +8,7 @@
     if (text !== undefined) made.textContent = text;
     return made;
   };
-  const percent = (value) => (value === null ? "–" : (100 * value).toFixed(1) + " %");
-  const between = (trial, name) =>
-    "[" + (100 * trial[name + "_low"]).toFixed(0) + ", " + (100 * trial[name + "_high"]).toFixed(0) + "]";
+  const percent = (value) => (value === null ? "–" : (100 * value).toFixed(1) + "%");
   const title = (trial) => trial.reference || "law " + trial.trial;
 
   // ------------------------------------------------------------------------------------------------- figures
@@ -135,8 +133,8 @@
       text.append(name + " ", element("b", "", value));
       box.append(text);
     };
-    if (trial.natural_accuracy !== null) line("natural", percent(trial.natural_accuracy) + " " + between(trial, "natural_accuracy"));
-    if (trial.attack_accuracy !== null) line("attack", percent(trial.attack_accuracy) + " " + between(trial, "attack_accuracy"));
+    if (trial.natural_accuracy_text) line("natural", trial.natural_accuracy_text);
+    if (trial.attack_accuracy_text) line("attack", trial.attack_accuracy_text);
     if (trial.realised_area !== null) line("erased in training", percent(trial.realised_area) + " of the pixels");
     if (trial.reason) box.append(element("p", "", trial.reason));
     const copy = element("button", "", "Copy its code");

@@ -132,6 +132,10 @@ def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
         "reason": row.reason,
         "snippet": law_snippet(law, side, side, channels),
         "obstacles": obstacles,
+        **{
+            f"{name}_text": None if pd.isna(row[name]) else f"{_percent(row[name])} {_interval(row, name)}"
+            for name in ("natural_accuracy", "attack_accuracy")
+        },
         **numbers,
     }
 

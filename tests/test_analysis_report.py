@@ -50,7 +50,7 @@ def test_every_trial_is_in_the_table_with_its_state_and_reason(folder):
 def test_attack_and_budget_and_judge_are_named_on_the_page(folder):
     page = page_of(folder)
     assert "ppa, reduced budget" in page
-    assert "residual_gn: 97.0 %" in page
+    assert "residual_gn: 97.0%" in page
 
 
 def test_the_page_recommends_what_the_statistics_say_for_every_loss(folder):

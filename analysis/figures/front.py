@@ -72,8 +72,8 @@ def plot_front(info: FrontInfo) -> go.Figure:
         vertical_spacing=0.03,
         row_heights=[0.9, 0.1] if strip else [1.0],
     )
-    everything = pd.concat([info.front, info.dominated, info.infeasible])
-    left, right = _x_range(everything)
+    complete = pd.concat([info.front, info.dominated])
+    left, right = _x_range(complete if len(complete) else info.infeasible)
     if len(info.front):
         ordered = info.front.sort_values("natural_accuracy")
         x = [left, *ordered.natural_accuracy, ordered.natural_accuracy.iloc[-1]]
@@ -116,19 +116,27 @@ def plot_front(info: FrontInfo) -> go.Figure:
         )
     if strip:
         rows = info.infeasible
+        # far ones wait at the edge: they must not squeeze the front into a corner
+        outside = rows.natural_accuracy < left
         crosses = go.Scatter(
-            x=rows.natural_accuracy,
+            x=rows.natural_accuracy.clip(lower=left),
             y=np.zeros(len(rows)),
             mode="markers",
             name="infeasible",
-            marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": INFEASIBLE}},
-            customdata=np.column_stack([rows.trial, rows.label]),
-            hovertemplate="%{customdata[1]}<br>natural %{x:.1%}: below the floor, no attack counted<extra></extra>",
+            cliponaxis=False,
+            marker={
+                "symbol": np.where(outside, "triangle-left", "x-thin"),
+                "size": 9,
+                "color": INFEASIBLE,
+                "line": {"width": 2, "color": INFEASIBLE},
+            },
+            customdata=np.column_stack([rows.trial, rows.label, rows.natural_accuracy.map("{:.1%}".format)]),
+            hovertemplate="%{customdata[1]}<br>natural %{customdata[2]}: below the floor<extra></extra>",
         )
         figure.add_trace(crosses, row=2, col=1)
         figure.update_yaxes(visible=False, range=[-1, 1], fixedrange=True, row=2, col=1)
         figure.add_annotation(
-            text="below the floor", x=0, xref="x domain", y=0.5, yref="y2 domain", showarrow=False, xanchor="right",
+            text="infeasible", x=0, xref="x domain", y=0.5, yref="y2 domain", showarrow=False, xanchor="right",
             xshift=-8, font={"size": 11, "color": INFEASIBLE},
         )  # fmt: skip
     layout(
@@ -142,7 +150,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     figure.update_xaxes(tickformat=".0%", range=[left, right])
     figure.update_xaxes(title_text="natural accuracy (more is better)", row=2 if strip else 1, col=1)
     figure.update_yaxes(
-        title_text=f"attack accuracy: {info.attack}, judge {info.judge} (less is better)",
+        title_text=f"attack accuracy ({info.attack}; judge {info.judge})",
         title_font_size=12,
         tickformat=".0%",
         range=[-0.02, 1.02],
