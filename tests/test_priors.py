@@ -1,0 +1,163 @@
+"""The attacker's priors: what they render, and that they are made from public images alone and only once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_bank, write_image_folder
+
+from mi_tune import assets
+from mi_tune.errors import DivergedError
+from mi_tune.priors import DCGANPrior, GanRecipe, fit_eigenfaces, render_samples, train_dcgan
+from mi_tune.priors.diff_augment import diff_augment
+from mi_tune.seeds import generator
+from mi_tune.setup import make_setup
+
+CPU = torch.device("cpu")
+PUBLIC = make_bank(8, images=12, size=16)
+QUICK = GanRecipe(steps=6, batch_size=8, latent_dim=8, width=8)
+
+
+def floats(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(images).float() / 255
+
+
+# ------------------------------------------------------------------------------------------------- eigenfaces
+
+
+def test_eigenface_samples_have_the_mean_and_spread_of_the_public_images_and_their_mirror_images():
+    prior = fit_eigenfaces(PUBLIC.images)
+    samples = prior.decode(prior.sample_latents(4000, generator(0, "test")))
+    public = floats(PUBLIC.images)
+    public = torch.cat([public, public.flip(3)])
+    # but for the little that clipping to [0, 1] takes off the tails
+    torch.testing.assert_close(samples.mean(0), public.mean(0), atol=0.04, rtol=0)
+    assert float(samples.std(0).mean()) == pytest.approx(float(public.std(0).mean()), rel=0.1)
+    assert samples.min() >= 0
+    assert samples.max() <= 1
+
+
+def test_eigenfaces_can_draw_the_public_images():
+    prior = fit_eigenfaces(PUBLIC.images, variance=1.0, components=500)
+    public = floats(PUBLIC.images)
+    latents = ((public - prior.mean).flatten(1) @ prior.basis.T) / prior.scale
+    torch.testing.assert_close(prior.decode(latents), public, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("components", [3, 500])
+def test_eigenfaces_have_no_more_components_than_asked_for_or_known(components):
+    prior = fit_eigenfaces(PUBLIC.images[:5], variance=1.0, components=components)
+    assert prior.latent_dim <= min(components, 2 * 5 - 1)
+    gram = prior.basis @ prior.basis.T
+    torch.testing.assert_close(gram, torch.eye(prior.latent_dim), atol=1e-4, rtol=0)
+
+
+def test_eigenfaces_keep_the_variance_that_is_asked_for():
+    few, many = fit_eigenfaces(PUBLIC.images, variance=0.8), fit_eigenfaces(PUBLIC.images, variance=0.99)
+    assert few.latent_dim < many.latent_dim
+    public = floats(PUBLIC.images)
+    total = torch.cat([public, public.flip(3)]).flatten(1).var(0).sum()
+    assert 0.8 <= few.scale.square().sum() / total < 0.99
+
+
+def test_samples_are_the_same_for_everybody():
+    prior = fit_eigenfaces(PUBLIC.images)
+    once, again, other = (render_samples(prior, 300, seed, CPU) for seed in (0, 0, 1))
+    assert np.array_equal(once.images, again.images)
+    assert not np.array_equal(once.images, other.images)
+    assert once.images.dtype == np.uint8
+    assert once.images.shape == (300, 1, 16, 16)
+    rendered = (prior.decode(torch.from_numpy(once.latents)) * 255).round().numpy()
+    assert np.array_equal(once.images, rendered.astype(np.uint8))
+
+
+# ------------------------------------------------------------------------------------------------------ DCGAN
+
+
+@pytest.mark.parametrize(("resolution", "channels"), [(16, 1), (28, 1), (32, 3), (64, 3), (100, 1)])
+def test_a_dcgan_draws_images_of_any_size_and_tells_how_real_they_are(resolution, channels):
+    prior = DCGANPrior(latent_dim=8, channels=channels, resolution=resolution, width=8)
+    latents = prior.sample_latents(3, generator(0, "test")).requires_grad_(True)
+    images = prior.decode(latents)
+    assert images.shape == (3, channels, resolution, resolution)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    score = prior.realism(images)
+    assert score.shape == (3,)
+    assert ((score > 0) & (score < 1)).all()
+    (gradient,) = torch.autograd.grad(score.sum() + images.sum(), latents)
+    assert (gradient.abs().sum(1) > 0).all()
+
+
+def test_training_depends_on_its_seed_alone():
+    before = torch.get_rng_state()
+    once, again, other = (train_dcgan(PUBLIC.images, QUICK, seed, CPU).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    assert any(not torch.equal(once[name], other[name]) for name in once)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_stored_dcgan_draws_the_same_images(tmp_path):
+    prior = train_dcgan(PUBLIC.images, QUICK, 0, CPU)
+    torch.save({"config": prior.config, "state": prior.state_dict()}, tmp_path / "gan.pt")
+    stored = torch.load(tmp_path / "gan.pt", weights_only=True)
+    copy = DCGANPrior(**stored["config"])
+    copy.load_state_dict(stored["state"])
+    latents = torch.randn(4, 8)
+    # but for rounding: the memory format is not stored
+    torch.testing.assert_close(prior.decode(latents), copy.decode(latents))
+    images = floats(PUBLIC.images[:4])
+    torch.testing.assert_close(prior.realism(images), copy.realism(images))
+
+
+@pytest.mark.slow
+def test_training_brings_samples_nearer_to_the_public_images_and_noise_looks_less_real():
+    recipe = GanRecipe(steps=150, batch_size=16, latent_dim=8, width=16, generator_rate=1e-3, discriminator_rate=1e-3)
+    public = floats(PUBLIC.images)
+
+    def distance(prior: DCGANPrior) -> float:
+        """Energy distance between samples and public images."""
+        x, y = prior.decode(prior.sample_latents(96, generator(1, "test"))).flatten(1), public.flatten(1)
+        return float(2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean())
+
+    untrained = train_dcgan(PUBLIC.images, GanRecipe(steps=1, batch_size=16, latent_dim=8, width=16), 0, CPU)
+    trained = train_dcgan(PUBLIC.images, recipe, 0, CPU)
+    assert distance(trained) < 0.7 * distance(untrained)
+    noise = torch.rand(public.shape, generator=generator(2, "test"))
+    assert trained.realism(public).mean() > trained.realism(noise).mean()
+
+
+def test_a_dcgan_that_diverges_says_so():
+    recipe = GanRecipe(steps=6, batch_size=8, latent_dim=8, width=8, generator_rate=1e30, discriminator_rate=1e30)
+    with pytest.raises(DivergedError, match="GAN"):
+        train_dcgan(PUBLIC.images, recipe, 0, CPU)
+
+
+def test_augmentation_passes_gradients_and_changes_every_image():
+    images = floats(PUBLIC.images[:16]).requires_grad_(True)
+    changed = diff_augment(images, generator(0, "test"))
+    assert changed.shape == images.shape
+    assert ((changed - images).abs().amax((1, 2, 3)) > 0.01).all()
+    (gradient,) = torch.autograd.grad(changed.sum(), images)
+    assert torch.isfinite(gradient).all()
+    assert (gradient.abs().amax((1, 2, 3)) > 0.1).all()
+
+
+def test_a_prior_that_was_trained_once_is_found_again(tmp_path, monkeypatch):
+    changes = {
+        "data.private": str(write_image_folder(make_bank(4, size=16), tmp_path / "private")),
+        "data.public": str(write_image_folder(make_bank(6, size=16, seed=1), tmp_path / "public")),
+        "prior.gan_steps": 3,
+        "prior.samples": 20,
+    }
+    values = {"data": {"source": "folder", "resolution": 16}, "prior": {"kind": "dcgan"}, "attack": {"preset": "gmi"}}
+    setup = make_setup(values, "test", changes)
+    data = assets.load_data(setup, 0)
+    once = assets.prepare_attacker(setup, data, 0, CPU)
+    monkeypatch.setattr(assets, "train_dcgan", lambda *a: pytest.fail("trained again"))
+    again = assets.prepare_attacker(setup, data, 0, CPU)
+    assert once.key == again.key
+    assert np.array_equal(once.samples.images, again.samples.images)
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        assets.prepare_attacker(make_setup(values, "test", changes | {"prior.gan_steps": 4}), data, 0, CPU)
