@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mi_tune.data.bank import Bank
 from mi_tune.errors import InputError
 
+GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
@@ -76,9 +77,11 @@ def _read(
 def _decode(file: Path, resolution: int, channels: int | None, fit: str) -> np.ndarray:
     """One image as uint8 (resolution, resolution) if grey, else (resolution, resolution, 3)."""
     try:
-        with Image.open(file) as image:
-            grey = channels == 1 or (channels is None and image.mode in ("1", "L", "LA", "I", "I;16", "F"))
-            image = image.convert("L" if grey else "RGB")
+        with Image.open(file) as opened:
+            # cameras store the pixels as they lay and how to turn them
+            image = ImageOps.exif_transpose(opened)
+            grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
+            image = _eight_bits(image).convert("L" if grey else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{file}: unreadable or truncated image ({error}); repair or remove it") from error
     box = None
@@ -87,3 +90,16 @@ def _decode(file: Path, resolution: int, channels: int | None, fit: str) -> np.n
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
     return np.asarray(image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Deep grey scaled to 8 bits, which Pillow's conversion would clip; transparency laid on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        # 16 bits unless nothing exceeds 8
+        scale = 65535 / 255 if image.mode.startswith("I;16") or values.max() > 255 else 1.0
+        return Image.fromarray((values / scale).round().clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        pixels = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), pixels)
+    return image
