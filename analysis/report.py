@@ -77,7 +77,7 @@ def render(study: Study, include_images: bool) -> str:
         config=study.config,
         settings=yaml.safe_dump(_public_settings(study.config), sort_keys=False, allow_unicode=True),
         counts=study.trials.state.value_counts().to_dict(),
-        headline=_headline(study, recommendations[LOSSES.index(DEFAULT_LOSS)]),
+        headline=headline(study),
         rows=[_trial(study, row) for _, row in study.trials.iterrows()],
         cost=_cost(study),
         has_faces=faces is not None,
@@ -191,19 +191,24 @@ def _change(estimate: Estimate | None) -> str:
     return f"{value:+.1f} points [{low:+.0f}, {high:+.0f}]"
 
 
-def _headline(study: Study, found: dict[str, Any] | None) -> str:
-    if not len(study.complete):
+def headline(study: Study) -> str:
+    """The study in a sentence or two."""
+    complete, front = len(study.complete), len(study.front)
+    if not complete:
         return "No law has been trained and attacked yet."
-    front = len(study.front)
     text = (
-        f"{len(study.complete)} erasing laws were trained and attacked; {front} of them "
-        f"{'is' if front == 1 else 'are'} on the front."
+        f"{complete} erasing law{'s were' if complete > 1 else ' was'} trained and attacked; "
+        f"{front} of them {'is' if front == 1 else 'are'} on the front."
     )
-    if found is None:
+    found = recommend(study, DEFAULT_LOSS)
+    if found is None or study.undefended is None or found.trial == study.undefended.trial:
         return text
+    row = study.trials.loc[found.trial]
     return (
-        f"{text} For at most {DEFAULT_LOSS:.0%} of natural accuracy lost, {found['name']} has an attack accuracy of "
-        f"{found['attack']} instead of {found['attackBase']}."
+        f"{text} For at most {DEFAULT_LOSS * 100:.0f} points of natural accuracy lost, "
+        f"{row.reference or f'law {found.trial}'} has an attack accuracy of "
+        f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')} instead of "
+        f"{_percent(study.undefended.attack_accuracy)} {_interval(study.undefended, 'attack_accuracy')}."
     )
 
 

@@ -129,9 +129,11 @@ def pareto(
     )
     outcome = run_study(setup, seed or 0, out / setup.name, options, console)
 
-    from analysis import write_report
+    from analysis import headline, load_study, write_report
 
-    console.print(f"report: {write_report(outcome.folder)}", highlight=False, soft_wrap=True)
+    if not smoke:
+        console.print(headline(load_study(outcome.folder)), style="bold", highlight=False, markup=False)
+    console.print(f"report: {write_report(outcome.folder)}", highlight=False, markup=False, soft_wrap=True)
     if not outcome.finished:
         where = f" --out {out}" if str(out) != "results" else ""
         console.print(f"not finished; go on with: python studies/pareto.py --resume --name {setup.name}{where}")

@@ -33,7 +33,11 @@ class JudgeRecipe:
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained judge. `held_out` is its twin's accuracy on the test images: the ceiling of any attack accuracy."""
+    """A trained judge. `held_out` is its twin's accuracy on the test images.
+
+    Not a ceiling of attack accuracy: the judge has seen the targets' training images, and can know reconstructions of
+    them better than new photographs.
+    """
 
     name: str
     model: nn.Module

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.study.front import front_mask, hypervolume
@@ -109,7 +110,7 @@ class StudyProgress(tune.Callback):
         )
 
     def _render(self) -> Group:
-        table = Table(box=None, padding=(0, 2), show_header=bool(self.running), header_style="dim")
+        table = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("running", "phase", "epoch", "natural", "law"):
             table.add_column(column)
         for number, row in sorted(list(self.running.items())[:12]):
@@ -117,4 +118,6 @@ class StudyProgress(tune.Callback):
             table.add_row(str(number), row["phase"], str(row.get("epoch", "")), natural, row["law"])
         if len(self.running) > 12:
             table.add_row(f"and {len(self.running) - 12} more", "", "", "", "")
+        if not self.running:
+            return Group(self.bar, Text("starting workers", style="dim"))
         return Group(self.bar, table)
