@@ -21,6 +21,11 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *argume
     return status, capsys.readouterr().err
 
 
+def own_data(people: Path, others: Path, tmp_path: Path) -> list[str]:
+    folders = ["--private", str(people), "--public", str(others), "--out", str(tmp_path / "r")]
+    return [*folders, "--resolution", "16"]
+
+
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
     return write_image_folder(make_bank(6), tmp_path / "people")
@@ -75,18 +80,7 @@ def test_an_identity_in_both_folders_is_named(monkeypatch, capsys, tmp_path, peo
     (others / "person0_2").mkdir()
     for image in (people / "person0_2").iterdir():
         (others / "person0_2" / image.name).write_bytes(image.read_bytes())
-    status, err = call(
-        monkeypatch,
-        capsys,
-        "--private",
-        str(people),
-        "--public",
-        str(others),
-        "--out",
-        str(tmp_path / "r"),
-        "--resolution",
-        "16",
-    )
+    status, err = call(monkeypatch, capsys, *own_data(people, others, tmp_path))
     assert (status, err.count("\n")) == (2, 1)
     assert "person0_2" in err
 
@@ -105,18 +99,7 @@ def test_bad_images_are_named_before_any_compute(monkeypatch, capsys, tmp_path, 
         for image in sorted((people / "person0_1").iterdir())[1:]:
             image.unlink()
         culprit = "person0_1"
-    status, err = call(
-        monkeypatch,
-        capsys,
-        "--private",
-        str(people),
-        "--public",
-        str(others),
-        "--out",
-        str(tmp_path / "r"),
-        "--resolution",
-        "16",
-    )
+    status, err = call(monkeypatch, capsys, *own_data(people, others, tmp_path))
     assert (status, err.count("\n")) == (2, 1)
     assert culprit in err
 
