@@ -208,7 +208,8 @@ def headline(study: Study) -> str:
         f"{text} For at most {DEFAULT_LOSS * 100:.0f} points of natural accuracy lost, "
         f"{row.reference or f'law {found.trial}'} has an attack accuracy of "
         f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')} instead of "
-        f"{_percent(study.undefended.attack_accuracy)} {_interval(study.undefended, 'attack_accuracy')}."
+        f"{_percent(study.undefended.attack_accuracy)} {_interval(study.undefended, 'attack_accuracy')} "
+        f"({row.attack}, {row.budget} budget; judge {row.judge}, {_percent(row.judge_accuracy)} on real images)."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mi_tune import augment, priors
+from mi_tune import augment, erasing
 from mi_tune.attacks import Attack, make_attack
 from mi_tune.cache import cached, content_key
 from mi_tune.data import Bank, Split, drop_copies, folder_bank, orl_bank, split_each_identity, split_identities
@@ -20,15 +20,21 @@ from mi_tune.priors import (
     GanRecipe,
     Prior,
     PriorSamples,
+    base,
+    dcgan,
+    diff_augment,
     eigenface,
     fit_eigenfaces,
     render_samples,
     train_dcgan,
 )
-from mi_tune.priors import dcgan as dcgan_module
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Recipe
+
+# the code that decides what a prior is: a change to it makes a new one
+EIGENFACE_CODE = (eigenface, base)
+GAN_CODE = (dcgan, diff_augment, gan, augment, erasing, base)
 
 
 @dataclass(frozen=True)
@@ -142,16 +148,14 @@ def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.dev
 def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple[Prior, str]:
     """The prior and its content key."""
     if setup.prior.kind == "eigenface":
-        return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=(eigenface, priors.base))
+        return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
     recipe = gan_recipe(setup)
 
     def make() -> dict:
         prior = train_dcgan(public.images, recipe, seed, device).cpu()
         return {"config": prior.config, "state": prior.state_dict()}
 
-    key = content_key(
-        public.fingerprint(), dataclasses.asdict(recipe), seed, modules=(dcgan_module, gan, augment, priors.base)
-    )
+    key = content_key(public.fingerprint(), dataclasses.asdict(recipe), seed, modules=GAN_CODE)
     stored = cached("dcgan", key, make)
     prior = DCGANPrior(**stored["config"])
     prior.load_state_dict(stored["state"])

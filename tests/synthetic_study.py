@@ -24,7 +24,8 @@ def trial(number: int, natural: float, attack: float | None, state: str = "compl
     record |= {f"natural_accuracy{end}": natural + d for end, d in (("", 0), ("_low", -0.05), ("_high", 0.05))}
     if attack is not None:
         record |= {f"attack_accuracy{end}": attack + d for end, d in (("", 0), ("_low", -0.05), ("_high", 0.05))}
-        record |= {"start_attack_accuracy": 0.3, "target_accuracy_on_reconstructions": 1.0}
+        record |= {"start_attack_accuracy": 0.3, "target_accuracy_on_reconstructions": 1.0, "judge_accuracy": 0.97}
+        record |= {"attack": "ppa", "budget": "reduced", "judge": "residual_gn"}
     start = pd.Timestamp("2026-01-01T00:00:00+00:00") + pd.Timedelta(minutes=number)
     return record | {
         "artefacts": f"trials/{number:04d}",

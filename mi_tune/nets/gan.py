@@ -9,60 +9,83 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_WIDEST = 8  # the 4x4 map has at most this many times the features of the finest one
+
 
 def _halvings(resolution: int) -> int:
     """Doublings from a 4x4 map to at least the resolution."""
-    return math.ceil(math.log2(resolution / 4))
+    return max(1, math.ceil(math.log2(resolution / 4)))
+
+
+class _Block(nn.Module):
+    """Nearest upsampling, convolution, group norm scaled and shifted by the latent, leaky ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, latent_dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(math.gcd(8, outputs), outputs, affine=False)
+        self.style = nn.Linear(latent_dim, 2 * outputs)
+
+    def forward(self, x: Tensor, latents: Tensor) -> Tensor:
+        x = self.norm(self.conv(F.interpolate(x, scale_factor=2.0)))
+        scale, shift = self.style(latents)[:, :, None, None].chunk(2, dim=1)
+        return F.leaky_relu(x * (1 + scale) + shift, 0.2)
 
 
 class Generator(nn.Module):
-    """A linear layer to 4x4, then nearest upsampling, convolution, group norm and leaky ReLU per doubling.
+    """A linear layer to 4x4, then one block per doubling. The image is the sum of what every size adds to it.
 
-    A resolution that is not a power of two is reached by bilinear resizing of the last map.
+    The sum over sizes (as in StyleGAN2) and the latent's say in every norm (as in BigGAN) bring varied faces out of
+    few updates. Group norm, not batch norm: an image depends on its own latent alone, in training as in the attack.
+    A resolution that is not a power of two is reached by bilinear resizing of the sum.
     """
 
     def __init__(self, latent_dim: int, channels: int, resolution: int, width: int) -> None:
         super().__init__()
         self.resolution = resolution
         doublings = _halvings(resolution)
-        features = [width * min(4, 2 ** max(0, doublings - 1 - k)) for k in range(doublings + 1)]
+        features = [width * min(_WIDEST, 2 ** (doublings - k)) for k in range(doublings + 1)]
         self.first = nn.Linear(latent_dim, features[0] * 16)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Upsample(scale_factor=2),
-                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-                nn.GroupNorm(8, outputs),
-                nn.LeakyReLU(0.2, inplace=True),
-            )
-            for inputs, outputs in pairwise(features)
-        )
-        self.last = nn.Conv2d(features[-1], channels, 3, padding=1)
+        self.blocks = nn.ModuleList(_Block(inputs, outputs, latent_dim) for inputs, outputs in pairwise(features))
+        self.images = nn.ModuleList(nn.Conv2d(inputs, channels, 1) for inputs in features)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Images (n, channels, resolution, resolution) in [0, 1] of latents (n, latent_dim)."""
         x = self.first(latents).view(len(latents), -1, 4, 4)
-        for block in self.blocks:
-            x = block(x)
-        x = self.last(x)
-        if x.shape[-1] != self.resolution:
-            x = F.interpolate(x, size=(self.resolution,) * 2, mode="bilinear", align_corners=False)
-        return torch.sigmoid(x)
+        image = self.images[0](x)
+        for block, to_image in zip(self.blocks, self.images[1:], strict=True):
+            x = block(x, latents)
+            image = _resized(image, x.shape[-1]) + to_image(x)
+        return torch.sigmoid(_resized(image, self.resolution))
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
 class Discriminator(nn.Module):
-    """Strided convolutions with leaky ReLU down to 4x4, then one score. Not normalised: a gradient penalty tames it."""
+    """Strided convolutions with leaky ReLU down to 4x4, one more at 4x4, then one score.
+
+    No normalisation (a gradient penalty tames it) and no statistics of the batch: the attacks use the score of each
+    image by itself.
+    """
 
     def __init__(self, channels: int, resolution: int, width: int) -> None:
         super().__init__()
         halvings = _halvings(resolution)
-        features = [channels, *(width * min(4, 2**k) for k in range(halvings))]
+        features = [channels, *(width * min(_WIDEST, 2 ** (k + 1)) for k in range(halvings))]
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(features):
             layers += [nn.Conv2d(inputs, outputs, 4, 2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [nn.Conv2d(features[-1], features[-1], 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(features[-1] * 16, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores (n,), higher for what looks real, of images (n, channels, resolution, resolution) in [0, 1]."""
         x = self.features(images * 2 - 1)
-        return self.head(F.adaptive_avg_pool2d(x, 4).flatten(1))[:, 0]
+        if x.shape[-1] != 4:
+            x = F.adaptive_avg_pool2d(x, 4)
+        return self.head(x.flatten(1))[:, 0]

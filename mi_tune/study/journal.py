@@ -170,7 +170,10 @@ class StudyJournal:
             natural = attributes["natural_accuracy"]
             # every trial needs the constraint, or the Gaussian process refuses them all
             excess = (floor if floor is not None else 0.0) - natural
-            trial.set_constraint("natural_accuracy_floor", excess)
+            with warnings.catch_warnings():
+                # set already where an earlier process ended between this line and the telling; then it stays
+                warnings.filterwarnings("ignore", message="The constraint value is ignored")
+                trial.set_constraint("natural_accuracy_floor", excess)
             if attributes["state"] == "complete" and excess > 0 and not attributes.get(REFERENCE):
                 # it started before the floor was known; what its attack found stays in the table
                 trial.set_user_attr("floor", floor)

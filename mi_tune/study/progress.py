@@ -77,9 +77,12 @@ class StudyProgress(tune.Callback):
         law = row.reference or describe(law_of(row))
         text = f"trial {number:3d}  {state:10s}  "
         if state == "complete":
-            text += f"natural {row.natural_accuracy:.3f}  attack {row.attack_accuracy:.3f}  {row.seconds:5.1f} s  {law}"
+            text += (
+                f"natural {row.natural_accuracy:.3f}  attack {row.attack_accuracy:.3f} (judge {row.judge_accuracy:.2f})"
+            )
+            text += f"  {row.seconds:5.1f} s  {law}"
         elif state == "infeasible":
-            text += f"natural {row.natural_accuracy:.3f}  below the floor   {row.seconds:5.1f} s  {law}"
+            text += f"natural {row.natural_accuracy:.3f}  below the floor             {row.seconds:5.1f} s  {law}"
         else:
             text += f"{row.reason}  {law}"
         done = table[table.seconds.notna()]
