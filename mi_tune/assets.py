@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mi_tune import augment, erasing
-from mi_tune.attacks import Attack, make_attack
+from mi_tune.attacks import Attack, Ground, Portfolio, make_attack
 from mi_tune.cache import cached, content_key
 from mi_tune.data import Bank, Split, drop_copies, folder_bank, orl_bank, split_each_identity, split_identities
 from mi_tune.errors import InputError
@@ -19,8 +19,8 @@ from mi_tune.priors import (
     DCGANPrior,
     GanRecipe,
     Prior,
-    PriorSamples,
     base,
+    check_prior,
     dcgan,
     diff_augment,
     eigenface,
@@ -49,15 +49,10 @@ class StudyData:
 
 @dataclass(frozen=True)
 class Attacker:
-    """What the attacker brings: an attack, a prior made from public images, and the prior's samples.
+    """What the attacker brings: an attack, and what it stands on."""
 
-    `key` changes with anything that went into the prior or its samples.
-    """
-
-    attack: Attack
-    prior: Prior
-    samples: PriorSamples
-    key: str
+    attack: Attack | Portfolio
+    ground: Ground
 
 
 def load_data(setup: Setup, seed: int) -> StudyData:
@@ -134,15 +129,23 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
 
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
+    """The setup's attack and its ground. Raises InputError if the attack does not fit the prior."""
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    ground = prepare_ground(setup, data, seed, device)
+    attack.check(ground.prior, setup.prior.samples)
+    return Attacker(attack, ground)
+
+
+def prepare_ground(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Ground:
     """Make the prior from the public images (or find it in the cache) and render its samples.
 
-    Raises InputError if the attack does not fit the prior.
+    Raises InputError if the prior does not fit the images.
     """
-    attack = make_attack(setup.attack.preset, setup.attack.budget)
     prior, key = _prior(setup, data.public, derive_seed(seed, "prior"), device)
-    attack.check(prior, setup.prior.samples)
-    samples = render_samples(prior.to(device), setup.prior.samples, seed, device)
-    return Attacker(attack, prior, samples, content_key(key, setup.prior.samples, seed))
+    check_prior(prior.to(device), data.private.channels, data.private.resolution, device)
+    samples = render_samples(prior, setup.prior.samples, seed, device)
+    key = content_key(key, data.public.fingerprint(), setup.prior.samples, seed)
+    return Ground(prior, samples, data.public.images, key)
 
 
 def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple[Prior, str]:

@@ -31,6 +31,13 @@ def content_key(*parts: Any, modules: tuple[ModuleType, ...] = ()) -> str:
     return digest.hexdigest()[:16]
 
 
+def tensor_key(tensor: torch.Tensor) -> str:
+    """16 hex digits that change with any element, the shape or the type of a tensor."""
+    digest = hashlib.sha256(repr((tuple(tensor.shape), tensor.dtype)).encode())
+    digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:16]
+
+
 def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = None) -> dict:
     """The dict of tensors and plain values stored under (`kind`, `key`), made by `make` if it is not there.
 

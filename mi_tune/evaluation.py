@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from mi_tune.assets import Attacker, StudyData, target_recipe
-from mi_tune.attacks import Reconstructions, WhiteBox
+from mi_tune.attacks import Reconstructions, open_oracle
 from mi_tune.cache import save_atomically
 from mi_tune.device import peak_memory_mb
 from mi_tune.erasing import ErasingLaw
@@ -119,10 +119,10 @@ class LawEvaluation:
         begun = time.perf_counter()
         number = len(self.attacked)
         classes = torch.arange(self.data.private.identities)
-        oracle = WhiteBox(self.runs[number].model, self.device)
-        result = attacker.attack.run(
-            oracle, attacker.prior, attacker.samples, classes, derive_seed(self.seed, "attack", number)
-        )
+        attack, ground = attacker.attack, attacker.ground
+        oracle = open_oracle(attack.access, self.runs[number].model, self.device, len(classes))
+        # attackers who know about erasing know the law: a defence that must be kept secret is none
+        result = attack.run(oracle, ground.knowing(self.law), classes, derive_seed(self.seed, "attack", number))
         verdicts = judge_images(judge, result.images, classes, self.device)
         start = judge_images(judge, result.start_images, classes, self.device)
         own = predict(self.runs[number].model, result.images.flatten(0, 1), self.device).argmax(1)

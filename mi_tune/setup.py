@@ -70,7 +70,7 @@ class AttackSetup(_Section):
     """The attack of every trial."""
 
     preset: str = "ppa"
-    budget: Literal["reduced", "full"] = "reduced"
+    budget: Literal["reduced", "4x", "16x", "full"] = "reduced"
 
 
 class JudgeSetup(_Section):

@@ -3,8 +3,23 @@
 Nothing here can import a judge, and no function here takes one.
 """
 
-from mi_tune.attacks.engine import Attack, Reconstructions
-from mi_tune.attacks.oracle import WhiteBox
-from mi_tune.attacks.presets import PRESETS, make_attack
+from mi_tune.attacks.engine import Attack, Reconstructions, Stage
+from mi_tune.attacks.ground import Ground
+from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox, open_oracle
+from mi_tune.attacks.portfolio import Portfolio
+from mi_tune.attacks.presets import BUDGETS, PRESETS, make_attack
 
-__all__ = ["PRESETS", "Attack", "Reconstructions", "WhiteBox", "make_attack"]
+__all__ = [
+    "BUDGETS",
+    "PRESETS",
+    "Attack",
+    "Ground",
+    "HardLabel",
+    "Portfolio",
+    "Reconstructions",
+    "SoftLabel",
+    "Stage",
+    "WhiteBox",
+    "make_attack",
+    "open_oracle",
+]

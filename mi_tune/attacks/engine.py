@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from mi_tune.attacks import inits, optimisers, selection, views
-from mi_tune.attacks.losses import LOSSES
-from mi_tune.attacks.oracle import WhiteBox
+from mi_tune.attacks.batching import in_parts
+from mi_tune.attacks.constraints import Free
+from mi_tune.attacks.evolution import CMAES, Genetic
+from mi_tune.attacks.ground import Ground
+from mi_tune.attacks.inits import BestOfSamples, Init
+from mi_tune.attacks.latents import Gaussian, Point
+from mi_tune.attacks.losses import check_loss
+from mi_tune.attacks.objective import (
+    FeatureMatch,
+    GradientObjective,
+    HardLabelObjective,
+    Objective,
+    SoftLabelObjective,
+)
+from mi_tune.attacks.optimisers import Adam, Constraint, Found, Momentum, Mover, Retire
+from mi_tune.attacks.oracle import ORACLES, HardLabel, WhiteBox
+from mi_tune.attacks.repulsion import SphereRepulsion
+from mi_tune.attacks.selection import Selection
+from mi_tune.attacks.students import Students, TargetOnly, Untrained
+from mi_tune.attacks.tuning import PriorTuning
+from mi_tune.attacks.views import Identity, View
 from mi_tune.errors import DivergedError, InputError
-from mi_tune.priors.base import Prior, PriorSamples
-from mi_tune.seeds import generator
-
-Progress = Callable[[int, int], None]
+from mi_tune.priors.base import Prior, to_uint8
+from mi_tune.seeds import derive_seed, generator
 
 
 @dataclass(frozen=True)
 class Reconstructions:
     """What an attack returns.
 
-    images: uint8 (classes, kept, channels, height, width), the best first; latents: (classes, kept, latent_dim);
-    confidence: (classes, kept), the selection's score; start_images: the best starts, same shape as images.
+    images: uint8 (classes, kept, channels, height, width), the best first; latents: (classes, kept, latent_dim) at the
+    generator's input; confidence: (classes, kept), the selection's score; start_images: the best starts, same shape
+    as images. Passes are images through the target; `surrogate_passes` those through models that the attacker made,
+    forwards and backwards together. `prepare_seconds` (part of `seconds`) went into students and priors.
     """
 
     images: Tensor
@@ -34,6 +53,45 @@ class Reconstructions:
     forward_passes: int
     backward_passes: int
     seconds: float
+    surrogate_passes: int = 0
+    prepare_seconds: float = 0.0
+
+
+class Passes(NamedTuple):
+    """Images through the target, at most: forward in all, and those of them that are also followed backwards."""
+
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One optimisation from where the last one ended.
+
+    Args:
+        steps, optimiser, constraint: how long, by which rule, and how far.
+        latent: a point per candidate, or a distribution per class.
+        block: which block of the generator's input is optimised: 0 for its latents; deeper ones need a prior that is
+            cut into blocks (`Prior.blocks`). A stage whose block the prior does not have is left out.
+        retire: when a candidate is done before the steps are.
+    """
+
+    steps: int
+    optimiser: Adam | Momentum | Genetic | CMAES | SphereRepulsion
+    constraint: Constraint = Free()
+    latent: Point | Gaussian = Point()
+    block: int = 0
+    retire: Retire | None = None
+
+
+class PriorMaker(Protocol):
+    """Trains a prior for one target."""
+
+    access: str
+    discriminator: bool
+
+    def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
+        """The ground with the new prior and its samples; what it asked is charged to the oracle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,114 +100,271 @@ class Attack:
 
     Args:
         name, budget: what to call it wherever its result is shown.
-        init: where candidates start. view: what the target is shown in each step, `views` draws averaged.
+        access: what the attacker may ask of the target: `white-box`, `soft-label` or `hard-label`.
+        init: where candidates start.
+        views: what the models are shown in each step, one draw each; their losses are averaged. worst: share of the
+            views, the worst ones, that is averaged instead (CVaR).
+        models: what is inverted: the target, students, or both.
         identity_loss: a name from `LOSSES`. identity_weight, prior_weight: their sum is minimised; the prior loss
-            is minus the prior's realism.
-        optimiser: how latents move. clamp: bound on every latent coordinate, None for none.
-        steps: gradient steps. candidates: starts per class. keep: candidates returned per class.
-        selection: score by which they are chosen.
+            is minus the prior's realism. match: feature regularisation.
+        stages: optimisations, one after the other. best_stage: return the stage whose images the selection scores
+            highest (by the target), rather than the last.
+        candidates: starts per class. keep: candidates returned per class. selection: score by which they are chosen.
+        maker: trains a prior of its own for every target. tuning: tune the prior to what a first round found, and
+            run once more.
         batch_limit: images through prior and target at once; bounds memory, does not change the result.
     """
 
     name: str
     budget: str
-    init: inits.Normal | inits.BestOfSamples
-    view: views.Identity | views.RandomCrop
+    access: str = "white-box"
+    init: Init
+    views: tuple[View, ...] = (Identity(),)
+    worst: float = 1.0
+    models: TargetOnly | Students | Untrained = TargetOnly()
     identity_loss: str
-    optimiser: optimisers.Adam | optimisers.Momentum
-    steps: int
-    candidates: int
-    keep: int
-    selection: selection.ByConfidence | selection.MeanOverViews
-    views: int = 1
     identity_weight: float = 1.0
     prior_weight: float = 0.0
-    clamp: float | None = None
+    match: FeatureMatch | None = None
+    stages: tuple[Stage, ...]
+    best_stage: bool = False
+    candidates: int
+    keep: int
+    selection: Selection
+    maker: PriorMaker | None = None
+    tuning: PriorTuning | None = None
     batch_limit: int = 2048
 
+    def __post_init__(self) -> None:
+        check_loss(self.identity_loss)
+        strength = list(ORACLES)
+        gradient = all(isinstance(s.optimiser, (Adam, Momentum)) for s in self.stages)
+        parts = {"init": self.init, "selection": self.selection}
+        parts |= {"models": self.models} if gradient else {}
+        parts |= {"maker": self.maker} if self.maker else {}
+        for place, part in parts.items():
+            if strength.index(part.access) > strength.index(self.access):
+                raise InputError(
+                    f"attack '{self.name}': its {place} {type(part).__name__} needs {part.access} access, "
+                    f"but the attack has only {self.access}"
+                )
+
     def describe(self) -> dict:
-        """Every part with its parameters, as plain values."""
-        parts = asdict(self)
-        for name in ("init", "view", "optimiser", "selection"):
-            parts[name] = {"kind": type(getattr(self, name)).__name__, **parts[name]}
-        return parts
+        """Every part with its parameters, as plain values; a part that is repeated is written once with its count."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
 
     def check(self, prior: Prior, samples: int) -> None:
         """Raise InputError if the attack cannot run with this prior and number of prior samples."""
-        if self.prior_weight and prior.realism is None:
+        if self.prior_weight and prior.realism is None and not (self.maker and self.maker.discriminator):
             raise InputError(
                 f"attack '{self.name}' needs a prior with a discriminator; '{prior.name}' has none: use prior dcgan"
             )
-        if isinstance(self.init, inits.BestOfSamples) and samples < self.candidates:
+        if isinstance(self.init, BestOfSamples) and self.maker is None and samples < self.candidates:
             raise InputError(
                 f"attack '{self.name}' starts from {self.candidates} of the prior's samples, but there are {samples}; "
                 "raise prior.samples"
             )
+        if self.stages[0].block >= prior.blocks and self.maker is None:
+            raise InputError(f"attack '{self.name}' starts at block {self.stages[0].block} of a prior without one")
 
-    def run(self, oracle: WhiteBox, prior: Prior, samples: PriorSamples, classes: Tensor, seed: int) -> Reconstructions:
+    def passes(self, classes: int, samples: int, public: int = 0) -> Passes:
+        """Images through the target when no candidate retires, without what a maker asks."""
+        searched = 2 * samples if isinstance(self.init, BestOfSamples) else 0
+        students = isinstance(self.models, (Students, Untrained))
+        rounds = 2 if self.tuning else 1
+        chosen = classes * self.candidates * self.selection.count * (len(self.stages) if self.best_stage else 1)
+        forward = searched + (samples + public if students else 0) + rounds * chosen
+        inverted = isinstance(self.models, TargetOnly) or getattr(self.models, "with_target", False)
+        backward = 0
+        for stage in self.stages:
+            rule = stage.optimiser
+            one = classes if isinstance(stage.latent, Gaussian) else classes * self.candidates
+            if isinstance(rule, (Genetic, CMAES)):
+                forward += rounds * stage.steps * classes * rule.population * len(self.views)
+            elif isinstance(rule, SphereRepulsion):
+                forward += rounds * stage.steps * one * rule.points * len(self.views)
+            elif inverted:
+                backward += rounds * stage.steps * one * len(self.views)
+        return Passes(forward + backward, backward)
+
+    # ----------------------------------------------------------------------------------------------------- the loop
+
+    def run(self, oracle: HardLabel, ground: Ground, classes: Tensor, seed: int) -> Reconstructions:
         """Attack `classes` (int64, (n,)) of the oracle's target.
 
         Raises:
-            InputError: see `check`. DivergedError: a latent became NaN or infinite.
+            InputError: see `check`; also an oracle of another threat model than the attack's.
+            DivergedError: a latent became NaN or infinite.
         """
-        self.check(prior, len(samples.latents))
-        begun = time.perf_counter()
-        device = oracle.device
-        prior = prior.to(device).eval().requires_grad_(False)
-        classes = classes.to(device)
+        return self.run_scored(oracle, ground, classes, seed)
+
+    def run_scored(
+        self,
+        oracle: HardLabel,
+        ground: Ground,
+        classes: Tensor,
+        seed: int,
+        each_step: Callable[[int, Tensor], None] | None = None,
+    ) -> Reconstructions:
+        """`run`, with `each_step(step, latents of all candidates)` called after every step of the first stage."""
+        if oracle.access != self.access:
+            raise InputError(f"attack '{self.name}' is {self.access}, but it was given a {oracle.access} oracle")
+        self.check(ground.prior, len(ground.samples.latents))
+        begun, device = time.perf_counter(), oracle.device
         forward, backward = oracle.forward_passes, oracle.backward_passes
-        start = self.init(oracle, prior, samples, classes, self.candidates, seed)
+        classes = classes.to(device)
+        total = oracle.classes
+        if self.maker is not None:
+            ground = self.maker.make(oracle, ground, total, derive_seed(seed, "prior"))
+        ground = replace(ground, prior=ground.prior.to(device).eval().requires_grad_(False))
+        members = self._members(oracle, ground, total, seed)
+        prepared = time.perf_counter() - begun
+        start = self.init(oracle, ground, classes, self.candidates, seed)
+        selection = self.selection.known(ground.law)
         labels = classes.repeat_interleave(self.candidates)
-        parts = zip(start.flatten(0, 1).split(self.batch_limit), labels.split(self.batch_limit), strict=True)
-        random = generator(seed, "views", device=device)
-        latents = torch.cat([self._optimise(oracle, prior, z, y, random) for z, y in parts])
-        if not torch.isfinite(latents).all():
-            raise DivergedError(f"attack '{self.name}' diverged: latents are not finite")
-        images = _decode(prior, latents, self.batch_limit)
-        # the same selection draws for every candidate order: a stream of its own
-        score = self.selection(oracle, images, labels, generator(seed, "selection", device=device))
-        score = score.view(len(classes), self.candidates)
+        # the same draws for every candidate order: a stream of its own
+        chosen_by = lambda images: selection(oracle, images, labels, generator(seed, "selection", device=device))  # noqa: E731
+        images, latents, score = self._round(oracle, ground, members, start, classes, seed, chosen_by, each_step)
+        if self.tuning is not None:
+            tuned = self.tuning.tune(ground, images, latents, score.view(len(classes), -1), seed)
+            second = self._round(oracle, tuned, members, start, classes, derive_seed(seed, "round 2"), chosen_by, None)
+            better = second[2] > score
+            images = torch.where(better[:, None, None, None], second[0], images)
+            latents, score = torch.where(better[:, None], second[1], latents), torch.where(better, second[2], score)
         # stable: where the target is equally sure, the better start wins, however many are kept
+        score = score.view(len(classes), self.candidates)
         best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
         pick = lambda flat: _pick(flat.view(len(classes), self.candidates, *flat.shape[1:]), best)  # noqa: E731
-        first = start[:, : self.keep].flatten(0, 1)
+        first = start[:, : self.keep]
+        owners = classes.repeat_interleave(first.shape[1])
         return Reconstructions(
-            images=_to_uint8(pick(images)),
+            images=to_uint8(pick(images)).cpu(),
             latents=pick(latents).cpu(),
             confidence=score.gather(1, best).cpu(),
-            start_images=_to_uint8(_decode(prior, first, self.batch_limit)).view(
-                len(classes), self.keep, *images.shape[1:]
-            ),
+            start_images=to_uint8(_decode(ground.prior, first.flatten(0, 1), owners, self.batch_limit))
+            .view(len(classes), self.keep, *images.shape[1:])
+            .cpu(),
             forward_passes=oracle.forward_passes - forward,
             backward_passes=oracle.backward_passes - backward,
+            surrogate_passes=sum(m.forward_passes + m.backward_passes for m in members if m is not oracle),
+            prepare_seconds=prepared,
             seconds=time.perf_counter() - begun,
         )
 
-    def _optimise(
-        self, oracle: WhiteBox, prior: Prior, start: Tensor, labels: Tensor, random: torch.Generator
-    ) -> Tensor:
-        latents = start.clone().requires_grad_(True)
-        mover = self.optimiser.start(latents)
-        loss_of = LOSSES[self.identity_loss]
-        for _ in range(self.steps):
-            images = prior.decode(latents)
-            # a sum over candidates: each one's gradient is its own, whatever the batch
-            loss = sum(loss_of(oracle.logits(self.view(images, random)), labels).sum() for _ in range(self.views)) * (
-                self.identity_weight / self.views
-            )
-            if self.prior_weight:
-                loss = loss - self.prior_weight * prior.realism(images).sum()
-            (gradient,) = torch.autograd.grad(loss, latents)
-            mover.step(gradient)
-            if self.clamp is not None:
+    def _members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
+        if not self._follows_gradients:
+            return []
+        return self.models.members(oracle, ground, classes, seed)  # type: ignore[arg-type]
+
+    @property
+    def _follows_gradients(self) -> bool:
+        return any(isinstance(stage.optimiser, (Adam, Momentum)) for stage in self.stages)
+
+    def _objective(self, oracle: HardLabel, ground: Ground, members: list[WhiteBox]) -> Objective:
+        views = [view.known(ground.law) for view in self.views]
+        if self._follows_gradients:
+            features = None
+            if self.match is not None:
                 with torch.no_grad():
-                    latents.clamp_(-self.clamp, self.clamp)
-        return latents.detach()
+                    images = torch.from_numpy(ground.public).to(oracle.device).float() / 255
+                    parts = [members[0].answer(part, features=True).features for part in images.split(512)]
+                    features = torch.cat(parts).mean(0)
+            return GradientObjective(
+                members,
+                ground.prior,
+                self.identity_loss,
+                self.identity_weight,
+                views,
+                self.worst,
+                self.prior_weight,
+                self.match,
+                features,
+            )
+        if self.access == "hard-label":
+            return HardLabelObjective(oracle, views)
+        return SoftLabelObjective(oracle, self.identity_loss, views)  # type: ignore[arg-type]
+
+    def _round(
+        self,
+        oracle: HardLabel,
+        ground: Ground,
+        members: list[WhiteBox],
+        start: Tensor,
+        classes: Tensor,
+        seed: int,
+        score_of: Callable[[Tensor], Tensor],
+        each_step: Callable[[int, Tensor], None] | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All stages: images, latents at the generator's input and scores of every candidate, flat."""
+        objective = self._objective(oracle, ground, members)
+        random = generator(seed, "views", device=oracle.device)
+        prior, labels = ground.prior, classes.repeat_interleave(self.candidates)
+        hidden, block, latents = start.flatten(0, 1), 0, start.flatten(0, 1)
+        found: list[tuple[float, Tensor, Tensor]] = []
+        for number, stage in enumerate(s for s in self.stages if s.block < prior.blocks):
+            with torch.no_grad():
+                for between in range(block, stage.block):
+                    hidden = torch.cat([prior.advance(part, between) for part in hidden.split(self.batch_limit)])
+            block = stage.block
+            shaped = hidden.view(len(classes), self.candidates, -1)
+            mover = stage.optimiser.start(shaped, stage.latent, stage.constraint, stage.retire)
+            hidden = self._move(objective, prior, mover, stage, classes, random, None if number else each_step)
+            if not torch.isfinite(hidden).all():
+                raise DivergedError(f"attack '{self.name}' diverged: latents are not finite")
+            latents = hidden if block == 0 else latents
+            images = _decode(prior, hidden, labels, self.batch_limit, block)
+            if self.best_stage:
+                score = score_of(images)
+                found.append((float(score.mean()), images, score))
+        if self.best_stage:
+            _, images, score = max(found, key=lambda one: one[0])
+            return images, latents, score
+        return images, latents, score_of(images)
+
+    def _move(
+        self,
+        objective: Objective,
+        prior: Prior,
+        mover: Mover,
+        stage: Stage,
+        classes: Tensor,
+        random: torch.Generator,
+        each_step: Callable[[int, Tensor], None] | None,
+    ) -> Tensor:
+        """Run one stage; returns what lies before its block, of every candidate (classes * candidates, size)."""
+
+        def evaluate(latents: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+            leaf = latents.detach().requires_grad_(mover.gradient)
+            with torch.set_grad_enabled(mover.gradient):
+                worth = objective(prior.finish(leaf, stage.block, labels), labels, random)
+            if not mover.gradient:
+                return worth.loss, worth.confidence
+            # a sum over candidates: each one's gradient is its own, whatever the batch
+            (gradient,) = torch.autograd.grad(worth.loss.sum(), leaf)
+            return worth.loss.detach(), worth.confidence, gradient
+
+        for step in range(stage.steps):
+            drawn = mover.ask(random)
+            if not len(drawn.latents):
+                break
+            mover.tell(Found(*_three(in_parts(evaluate, self.batch_limit, drawn.latents, classes[drawn.owners]))))
+            if each_step is not None:
+                each_step(step + 1, mover.result(random).flatten(0, 1))
+        return mover.result(random).flatten(0, 1)
+
+
+def _three(values: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor | None]:
+    return (values[0], values[1], values[2] if len(values) > 2 else None)
 
 
 @torch.no_grad()
-def _decode(prior: Prior, latents: Tensor, batch: int) -> Tensor:
-    return torch.cat([prior.decode(part) for part in latents.split(batch)])
+def _decode(prior: Prior, hidden: Tensor, labels: Tensor, batch: int, block: int = 0) -> Tensor:
+    pairs = zip(hidden.split(batch), labels.split(batch), strict=True)
+    return torch.cat([prior.finish(part, block, own) for part, own in pairs])
 
 
 def _pick(values: Tensor, indices: Tensor) -> Tensor:
@@ -158,5 +373,11 @@ def _pick(values: Tensor, indices: Tensor) -> Tensor:
     return values.gather(1, index)
 
 
-def _to_uint8(images: Tensor) -> Tensor:
-    return (images * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+def _plain(part: Any) -> Any:
+    if is_dataclass(part) and not isinstance(part, type):
+        return {"kind": type(part).__name__, **{f.name: _plain(getattr(part, f.name)) for f in fields(part)}}
+    if isinstance(part, tuple):
+        if len(part) > 1 and is_dataclass(part[0]) and all(p == part[0] for p in part):
+            return {"times": len(part), **_plain(part[0])}
+        return [_plain(p) for p in part]
+    return part

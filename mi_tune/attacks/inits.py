@@ -3,48 +3,102 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from mi_tune.attacks.oracle import WhiteBox
-from mi_tune.priors.base import Prior, PriorSamples
+from mi_tune.attacks.ground import Ground
+from mi_tune.attacks.oracle import HardLabel, SoftLabel
+from mi_tune.priors.base import to_uint8
 from mi_tune.seeds import generator
+
+
+class Init(Protocol):
+    access: str
+
+    def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
+        """Latents (classes, candidates, latent_dim) of `classes` (int64, (n,))."""
 
 
 @dataclass(frozen=True)
 class Normal:
     """Independent draws from the prior (GMI)."""
 
-    def __call__(
-        self,
-        oracle: WhiteBox,
-        prior: Prior,
-        samples: PriorSamples,
-        classes: Tensor,
-        candidates: int,
-        seed: int,
-    ) -> Tensor:
-        """Latents (classes, candidates, latent_dim)."""
+    access = "hard-label"
+
+    def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
         random = generator(seed, "init", device=oracle.device)
-        return prior.sample_latents(len(classes) * candidates, random).view(len(classes), candidates, -1)
+        return ground.prior.sample_latents(len(classes) * candidates, random).view(len(classes), candidates, -1)
 
 
 @dataclass(frozen=True)
 class BestOfSamples:
-    """The samples that the target is surest of for the class, over the image and its mirror image (PPA)."""
+    """The samples that the target is surest of for the class, over the image and its mirror image (PPA).
 
-    def __call__(
-        self,
-        oracle: WhiteBox,
-        prior: Prior,
-        samples: PriorSamples,
-        classes: Tensor,
-        candidates: int,
-        seed: int,
-    ) -> Tensor:
-        """Latents (classes, candidates, latent_dim), the most confident first."""
-        images = torch.from_numpy(samples.images)
+    A conditional prior draws another image for every class, so there each class's candidates are the best of
+    `per_class` images of its own.
+    """
+
+    per_class: int = 32
+
+    access = "soft-label"
+
+    def __call__(self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
+        if ground.prior.conditional:
+            return self._of_each_class(oracle, ground, classes, candidates, seed)
+        images = torch.from_numpy(ground.samples.images)
         score = (oracle.confidence(images) + oracle.confidence(images.flip(3))) / 2
         best = score[:, classes].sort(dim=0, descending=True, stable=True).indices[:candidates].T
-        return torch.from_numpy(samples.latents).to(oracle.device)[best]
+        return torch.from_numpy(ground.samples.latents).to(oracle.device)[best]
+
+    @torch.no_grad()
+    def _of_each_class(
+        self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int
+    ) -> Tensor:
+        drawn = max(self.per_class, candidates)
+        random = generator(seed, "init", device=oracle.device)
+        latents = ground.prior.sample_latents(len(classes) * drawn, random)
+        labels = classes.repeat_interleave(drawn)
+        pairs = zip(latents.split(512), labels.split(512), strict=True)
+        images = torch.cat([to_uint8(ground.prior.decode(z, y)) for z, y in pairs])
+        score = (oracle.confidence(images) + oracle.confidence(images.flip(3))).gather(1, labels[:, None]) / 2
+        best = score.view(len(classes), drawn).sort(dim=1, descending=True, stable=True).indices[:, :candidates]
+        latents = latents.view(len(classes), drawn, -1)
+        return latents.gather(1, best[..., None].expand(-1, -1, latents.shape[2]))
+
+
+@dataclass(frozen=True)
+class RejectToLabel:
+    """Samples that the target puts in the class (BREP-MI): first the rendered ones, then fresh draws.
+
+    Args:
+        draws: fresh latents looked at, in batches of `batch`, while some class lacks candidates. A class that is
+            still short repeats what it has; one that was never hit starts at draws of other classes.
+    """
+
+    draws: int = 2000
+    batch: int = 500
+
+    access = "hard-label"
+
+    @torch.no_grad()
+    def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
+        device, prior = oracle.device, ground.prior
+        latents = torch.from_numpy(ground.samples.latents).to(device)
+        labels = oracle.labels(torch.from_numpy(ground.samples.images))
+        random = generator(seed, "init", device=device)
+        for _ in range(self.draws // self.batch):
+            counts = (labels == classes[:, None]).sum(1)
+            if (counts >= candidates).all():
+                break
+            fresh = prior.sample_latents(self.batch, random)
+            latents = torch.cat([latents, fresh])
+            labels = torch.cat([labels, oracle.labels(to_uint8(prior.decode(fresh)))])
+        hit = labels == classes[:, None]
+        # hits first, in the order drawn; then whatever was drawn
+        order = hit.to(torch.int8).sort(dim=1, descending=True, stable=True).indices[:, :candidates]
+        counts = hit.sum(1, keepdim=True)
+        position = torch.arange(candidates, device=device).expand(len(classes), -1)
+        wrapped = torch.where(counts > 0, position % counts.clamp_min(1), position)
+        return latents[order.gather(1, wrapped)]

@@ -1,13 +1,28 @@
 """Identity losses: how far logits (n, classes) are from the attacked labels (n,); one value per image, (n,)."""
 
+import difflib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mi_tune.errors import InputError
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """-log softmax(f)_y (GMI, Zhang et al., CVPR 2020)."""
     return F.cross_entropy(logits, labels, reduction="none")
+
+
+def logit(logits: Tensor, labels: Tensor) -> Tensor:
+    """-f_y (LOMMA, Nguyen et al., CVPR 2023): unlike cross-entropy it does not reward pushing other classes down."""
+    return -logits.gather(1, labels[:, None])[:, 0]
+
+
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """max over other classes of f_j, minus f_y (PLG-MI, Yuan et al., AAAI 2023)."""
+    own = F.one_hot(labels, logits.shape[1]).bool()
+    return logits.masked_fill(own, -torch.inf).amax(1) - logits.gather(1, labels[:, None])[:, 0]
 
 
 def poincare(logits: Tensor, labels: Tensor) -> Tensor:
@@ -23,4 +38,11 @@ def poincare(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.acosh(1 + 2 * ratio)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "poincare": poincare}
+LOSSES = {"cross_entropy": cross_entropy, "logit": logit, "margin": margin, "poincare": poincare}
+
+
+def check_loss(name: str) -> None:
+    """Raise InputError, offering near names, unless `name` is an identity loss."""
+    if name not in LOSSES:
+        near = difflib.get_close_matches(name, LOSSES, n=2) or LOSSES
+        raise InputError(f"unknown identity loss '{name}'; did you mean {', '.join(near)}?")

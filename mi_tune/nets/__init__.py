@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +12,16 @@ from torch import Tensor, nn
 from mi_tune.errors import InputError
 from mi_tune.nets.residual import ResidualGroupNorm
 from mi_tune.nets.small_cnn import SmallCNN
+from mi_tune.nets.strided_cnn import StridedCNN
 
-OWN = {"small_cnn": SmallCNN, "residual_gn": ResidualGroupNorm}
+OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "small_cnn": SmallCNN,
+    "residual_gn": ResidualGroupNorm,
+    "strided_cnn_slim": partial(StridedCNN, width=24),
+    "strided_cnn": partial(StridedCNN, width=32),
+    "strided_cnn_wide": partial(StridedCNN, width=48),
+}
+"""Classifiers of (classes, channels, resolution) by name."""
 
 
 class Classifier(nn.Module):
@@ -37,7 +47,7 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
     """A freshly initialised classifier.
 
     Args:
-        name: `small_cnn`, `residual_gn`, or any classification model of torchvision (without its weights).
+        name: a name from `OWN`, or any classification model of torchvision (without its weights).
         seed: seeds the initialisation; the global random stream is left as it was.
 
     Raises:
@@ -67,6 +77,14 @@ def check_architecture(name: str) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3) or list(OWN)
         raise InputError(f"unknown architecture '{name}'; did you mean {', '.join(near)}?")
+
+
+def head_of(model: nn.Module) -> nn.Linear:
+    """The last linear layer, which turns features into logits. Raises InputError if there is none."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    if not layers:
+        raise InputError(f"{type(model).__name__} has no linear layer, so its penultimate features are not defined")
+    return layers[-1]
 
 
 def parameter_count(model: nn.Module) -> int:

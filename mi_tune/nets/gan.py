@@ -51,11 +51,23 @@ class Generator(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Images (n, channels, resolution, resolution) in [0, 1] of latents (n, latent_dim)."""
-        x = self.first(latents).view(len(latents), -1, 4, 4)
-        image = self.images[0](x)
-        for block, to_image in zip(self.blocks, self.images[1:], strict=True):
-            x = block(x, latents)
-            image = _resized(image, x.shape[-1]) + to_image(x)
+        features, image = self.begin(latents)
+        return self.end(features, image, latents, 0)
+
+    def begin(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """The 4x4 features and what they add to the image."""
+        features = self.first(latents).view(len(latents), -1, 4, 4)
+        return features, self.images[0](features)
+
+    def step(self, features: Tensor, image: Tensor, latents: Tensor, block: int) -> tuple[Tensor, Tensor]:
+        """Features and summed image after one block."""
+        features = self.blocks[block](features, latents)
+        return features, _resized(image, features.shape[-1]) + self.images[block + 1](features)
+
+    def end(self, features: Tensor, image: Tensor, latents: Tensor, block: int) -> Tensor:
+        """The image from what lies before `block`."""
+        for number in range(block, len(self.blocks)):
+            features, image = self.step(features, image, latents, number)
         return torch.sigmoid(_resized(image, self.resolution))
 
 

@@ -1,6 +1,6 @@
 """The attacker's generative models, made from public identities only."""
 
-from mi_tune.priors.base import Prior, PriorSamples, render_samples
+from mi_tune.priors.base import Prior, PriorSamples, check_prior, render_samples
 from mi_tune.priors.dcgan import DCGANPrior, GanRecipe, train_dcgan
 from mi_tune.priors.eigenface import EigenfacePrior, fit_eigenfaces
 
@@ -10,6 +10,7 @@ __all__ = [
     "GanRecipe",
     "Prior",
     "PriorSamples",
+    "check_prior",
     "fit_eigenfaces",
     "render_samples",
     "train_dcgan",

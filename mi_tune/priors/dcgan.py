@@ -75,8 +75,36 @@ class DCGANPrior(Prior):
         self.generator = Generator(latent_dim, channels, resolution, width)
         self.realism = _Realism(Discriminator(channels, resolution, width))
 
-    def decode(self, latents: Tensor) -> Tensor:
+        self.channels, self.resolution = channels, resolution
+        # before block 0 lie the latents, before block 1 the 4x4 features, and so on
+        self.blocks = 1 + len(self.generator.blocks)
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.generator(latents)
+
+    def advance(self, hidden: Tensor, block: int) -> Tensor:
+        if block == 0:
+            return _joined(*self.generator.begin(hidden), hidden)
+        features, image, latents = self._parted(hidden, block)
+        return _joined(*self.generator.step(features, image, latents, block - 1), latents)
+
+    def finish(self, hidden: Tensor, block: int, labels: Tensor | None = None) -> Tensor:
+        if block == 0:
+            return self.decode(hidden)
+        return self.generator.end(*self._parted(hidden, block), block - 1)
+
+    def _parted(self, hidden: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, image and latents of a flattened hidden state: every block sees the latents as well."""
+        side = 4 * 2 ** (block - 1)
+        image_size = self.channels * side**2
+        features, image, latents = hidden.split(
+            [hidden.shape[1] - image_size - self.latent_dim, image_size, self.latent_dim], dim=1
+        )
+        return features.view(len(hidden), -1, side, side), image.view(len(hidden), -1, side, side), latents
+
+
+def _joined(features: Tensor, image: Tensor, latents: Tensor) -> Tensor:
+    return torch.cat([features.flatten(1), image.flatten(1), latents], 1)
 
 
 def train_dcgan(images: np.ndarray, recipe: GanRecipe, seed: int, device: torch.device) -> DCGANPrior:

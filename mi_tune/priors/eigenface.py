@@ -18,6 +18,7 @@ class EigenfacePrior(Prior):
     """
 
     name = "eigenface"
+    blocks = 2  # the coefficients; the image before it is clipped
 
     def __init__(self, mean: Tensor, basis: Tensor, scale: Tensor) -> None:
         super().__init__()
@@ -26,9 +27,18 @@ class EigenfacePrior(Prior):
         self.register_buffer("scale", scale)
         self.latent_dim = len(scale)
 
-    def decode(self, latents: Tensor) -> Tensor:
-        flat = self.mean.flatten() + (latents * self.scale) @ self.basis
-        return flat.view(-1, *self.mean.shape).clamp(0, 1)
+        self.channels, self.resolution = mean.shape[0], mean.shape[1]
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.finish(self.advance(latents, 0), 1)
+
+    def advance(self, hidden: Tensor, block: int) -> Tensor:
+        return self.mean.flatten() + (hidden * self.scale) @ self.basis
+
+    def finish(self, hidden: Tensor, block: int, labels: Tensor | None = None) -> Tensor:
+        if block == 0:
+            return self.decode(hidden)
+        return hidden.view(-1, *self.mean.shape).clamp(0, 1)
 
 
 def fit_eigenfaces(images: np.ndarray, variance: float = 0.99, components: int = 128) -> EigenfacePrior:

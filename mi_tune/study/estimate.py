@@ -13,8 +13,6 @@ import torch
 
 from mi_tune.assets import StudyData, judge_recipe, target_recipe
 from mi_tune.attacks import make_attack
-from mi_tune.attacks.inits import BestOfSamples
-from mi_tune.attacks.selection import MeanOverViews
 from mi_tune.device import use_one_thread
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.nets import create_classifier, parameter_count
@@ -62,10 +60,8 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
         forward = _timed(lambda: model(images)) / 32
     images.requires_grad_(True)
     backward = _timed(lambda: torch.autograd.grad(model(images).sum(), images)) / 32
-    candidates = private.identities * attack.candidates
-    searched = 2 * setup.prior.samples if isinstance(attack.init, BestOfSamples) else 0
-    chosen = candidates * (attack.selection.count if isinstance(attack.selection, MeanOverViews) else 1)
-    attack_seconds = (searched + chosen) * forward + candidates * attack.steps * attack.views * backward
+    passes = attack.passes(private.identities, setup.prior.samples, len(data.public))
+    attack_seconds = (passes.forward - passes.backward) * forward + passes.backward * backward
     train_seconds = target.epochs * (len(split.train) * train_image + len(split.val) * forward / target.report_every)
     seen = 2 * len(private) - len(split.test)
     size = 4 * parameter_count(model) / 2**20

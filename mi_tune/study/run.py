@@ -211,7 +211,7 @@ def _judge_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
 def _attacker_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
     use_one_thread()
     attacker = prepare_attacker(setup, data, seed, pick_device())
-    attacker.prior.cpu()
+    attacker.ground.prior.cpu()
     return attacker
 
 
@@ -323,7 +323,8 @@ def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ra
         "held_out_low": made.held_out.low,
         "held_out_high": made.held_out.high,
     }
-    config["prior"] = {"name": enemy.prior.name, "latent_dim": enemy.prior.latent_dim, "fingerprint": enemy.key}
+    ground = enemy.ground
+    config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
 

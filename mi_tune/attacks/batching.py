@@ -1,0 +1,41 @@
+"""Batches as large as the memory allows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mi_tune.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+
+
+def in_parts(work: Callable[..., tuple[Tensor, ...]], limit: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """`work` over tensors of equal length, `limit` rows at a time, its results put together.
+
+    A part that does not fit into the GPU's memory is halved and tried again.
+
+    Raises:
+        InputError: a single row does not fit.
+    """
+    results: list[tuple[Tensor, ...]] = []
+    done, size, rows = 0, limit, len(tensors[0])
+    while done < rows:
+        part = [t[done : done + size] for t in tensors]
+        try:
+            results.append(work(*part))
+        except torch.OutOfMemoryError as error:
+            if size == 1:
+                raise InputError(
+                    "one candidate alone does not fit into the GPU's memory; choose a smaller resolution, "
+                    "architecture or prior"
+                ) from error
+            size = max(1, min(size, len(part[0])) // 2)
+            torch.cuda.empty_cache()
+            _LOG.warning("a batch did not fit into memory; going on with %d at a time", size)
+            continue
+        done += len(part[0])
+    return tuple(torch.cat(column) for column in zip(*results, strict=True))

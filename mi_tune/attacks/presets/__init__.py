@@ -1,0 +1,73 @@
+"""Published and adapted attacks by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from mi_tune.attacks.engine import Attack
+from mi_tune.attacks.ladder import scaled
+from mi_tune.attacks.portfolio import Portfolio
+from mi_tune.attacks.presets.black_box import brepmi, cmaes, lokt, mirror_blackbox
+from mi_tune.attacks.presets.erasing_aware import (
+    clean_student,
+    eot_re,
+    eot_re_unknown,
+    loss_portfolio,
+    mixed_re,
+    plgmi_re,
+    re_selection,
+    untrain_re,
+    worst_view,
+)
+from mi_tune.attacks.presets.white_box import (
+    gmi,
+    ifgmi,
+    kedmi,
+    lomma,
+    lomma_ked,
+    mirror,
+    paa,
+    plgmi,
+    ppa,
+    ppa_fast,
+    ppa_midre,
+    ppdg,
+    taa,
+)
+from mi_tune.errors import InputError
+
+Preset = Callable[[str], Attack | Portfolio]
+
+PUBLISHED: dict[str, Preset] = {
+    preset.__name__: preset
+    for preset in (gmi, kedmi, lomma, lomma_ked, plgmi, ppa, ppa_midre, ppa_fast, ifgmi, mirror, ppdg, taa, paa)
+}
+BLACK_BOX: dict[str, Preset] = {preset.__name__: preset for preset in (mirror_blackbox, cmaes, brepmi, lokt)}
+ERASING_AWARE: dict[str, Preset] = {
+    preset.__name__: preset
+    for preset in (
+        *(eot_re, eot_re_unknown, mixed_re, worst_view, re_selection, plgmi_re),
+        *(clean_student, untrain_re, loss_portfolio),
+    )
+}
+PRESETS: dict[str, Preset] = PUBLISHED | BLACK_BOX | ERASING_AWARE
+
+LADDER = {"4x": 4, "16x": 16}
+"""Multiples of the reduced budget."""
+BUDGETS = ("reduced", *LADDER, "full")
+
+
+def make_attack(name: str, budget: str) -> Attack | Portfolio:
+    """The preset `name` at `budget`: `reduced`, a multiple of it (`4x`, `16x`), or `full`, the published one.
+
+    Raises InputError for an unknown name or budget, offering near names.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=3) or list(PRESETS)
+        raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
+    if budget not in BUDGETS:
+        raise InputError(f"unknown budget '{budget}'; choose from {', '.join(BUDGETS)}")
+    if budget in LADDER:
+        return scaled(PRESETS[name]("reduced"), LADDER[budget], budget)
+    return PRESETS[name](budget)

@@ -1,0 +1,80 @@
+"""Attackers that know about Random Erasing.
+
+They are told the defender's law: a defence that only works while it is secret is none. `eot_re_unknown` is the
+attacker who has merely heard of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mi_tune.attacks.engine import Attack
+from mi_tune.attacks.makers import PseudoLabelGan
+from mi_tune.attacks.optimisers import Adam
+from mi_tune.attacks.portfolio import Portfolio
+from mi_tune.attacks.presets.white_box import TAA_VIEW, plgmi, ppa
+from mi_tune.attacks.selection import MeanOverViews
+from mi_tune.attacks.students import Students, Untrained
+from mi_tune.attacks.views import UNKNOWN_LAW, Erase, Identity
+
+
+def _views(budget: str) -> int:
+    return 16 if budget == "full" else 4
+
+
+def eot_re(budget: str = "reduced") -> Attack:
+    """Expectation over Random Erasing: PPA whose loss is averaged over views erased by the defender's law."""
+    return replace(ppa(budget), name="eot_re", views=(Erase(),) * _views(budget))
+
+
+def eot_re_unknown(budget: str = "reduced") -> Attack:
+    """The same for an attacker who does not know the law: each view is erased by one of a few common ones."""
+    return replace(ppa(budget), name="eot_re_unknown", views=(Erase(laws=UNKNOWN_LAW),) * _views(budget))
+
+
+def mixed_re(budget: str = "reduced") -> Attack:
+    """Half whole images, half erased ones: the patch region stays worth nothing to the optimiser."""
+    half = _views(budget) // 2
+    return replace(ppa(budget), name="mixed_re", views=(Identity(),) * half + (Erase(always=True),) * half)
+
+
+def worst_view(budget: str = "reduced") -> Attack:
+    """The worst half of the erased views counts (CVaR): every visible part must show the person."""
+    return replace(eot_re(budget), name="worst_view", worst=0.5)
+
+
+def re_selection(budget: str = "reduced") -> Attack:
+    """PPA that returns what the target recognises from erased views."""
+    base = ppa(budget)
+    return replace(base, name="re_selection", selection=MeanOverViews(base.selection.count, Erase(always=True)))
+
+
+def plgmi_re(budget: str = "reduced") -> Attack:
+    """PLG-MI whose pseudo-labels and inversion loss are taken from erased views. Trains a GAN for every target."""
+    return replace(plgmi(budget), name="plgmi_re", maker=PseudoLabelGan(erase=True), views=(Erase(), Erase()))
+
+
+def clean_student(budget: str = "reduced") -> Attack:
+    """Distil the target on whole public and generated images, then invert the students instead of the target."""
+    return replace(ppa(budget), name="clean_student", identity_loss="margin", models=Students(), views=(TAA_VIEW,) * 2)
+
+
+def untrain_re(budget: str = "reduced") -> Attack:
+    """Fine-tune a copy of the target on whole images with its own labels, then invert the copy."""
+    return replace(ppa(budget), name="untrain_re", models=Untrained())
+
+
+def loss_portfolio(budget: str = "reduced") -> Portfolio:
+    """Every identity loss at two learning rates; the target chooses among what they return."""
+    base = ppa(budget)
+    members = tuple(
+        replace(
+            base,
+            name=f"{loss}_{rate:g}",
+            identity_loss=loss,
+            stages=tuple(replace(stage, optimiser=Adam(rate, (0.1, 0.1))) for stage in base.stages),
+        )
+        for loss in ("cross_entropy", "logit", "margin", "poincare")
+        for rate in (0.1, 0.3)
+    )
+    return Portfolio(name="loss_portfolio", budget=budget, members=members, selection=base.selection, keep=base.keep)
