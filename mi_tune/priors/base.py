@@ -14,19 +14,26 @@ from mi_tune.seeds import generator
 class Prior(nn.Module):
     """A generator of images from latent vectors that are standard normal.
 
-    `decode` is differentiable. `realism` is the discriminator: one score (n,) per image in [0, 1], higher for what
-    looks real; None for a prior without one.
+    `decode` is differentiable; a `conditional` prior needs a label with every latent. `realism` is the
+    discriminator: one score (n,) per image, higher for what looks real, whose minus is the prior loss; None for a
+    prior without one. Images have `channels` channels and `resolution` pixels a side.
     """
 
     name: str
     latent_dim: int
+    channels: int
+    resolution: int
+    conditional: bool = False
 
     def __init__(self) -> None:
         super().__init__()
         self.realism: nn.Module | None = None
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Images (n, channels, height, width) in [0, 1] of latents (n, latent_dim)."""
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (n, channels, resolution, resolution) in [0, 1] of latents (n, latent_dim).
+
+        labels: int64 (n,); an unconditional prior ignores them.
+        """
         raise AttributeError(f"{type(self).__name__} does not decode")
 
     def sample_latents(self, n: int, random: torch.Generator) -> Tensor:

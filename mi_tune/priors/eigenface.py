@@ -25,8 +25,9 @@ class EigenfacePrior(Prior):
         self.register_buffer("basis", basis)
         self.register_buffer("scale", scale)
         self.latent_dim = len(scale)
+        self.channels, self.resolution = mean.shape[0], mean.shape[-1]
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         flat = self.mean.flatten() + (latents * self.scale) @ self.basis
         return flat.view(-1, *self.mean.shape).clamp(0, 1)
 
