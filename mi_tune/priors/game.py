@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mi_tune.augment import shift_and_flip
@@ -157,6 +158,11 @@ def squared_gradient(score: Callable[[Tensor], Tensor], images: Tensor) -> Tenso
     images = images.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(images).sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean()
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminator's hinge loss of scores (n,): E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
 @torch.no_grad()

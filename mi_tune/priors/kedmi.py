@@ -87,6 +87,16 @@ def discriminator_loss(labelled: Tensor, answers: Tensor, unlabelled: Tensor, fa
     return learnt + 0.5 * (F.softplus(real).mean() - real.mean() + F.softplus(made).mean())
 
 
+def generator_loss(made: Tensor, wanted: Tensor, logits: Tensor, entropy: float) -> Tensor:
+    """Mean over features of |E phi(G(z)) - E phi(x_u)|, plus `entropy` times the summed entropy of softmax D(G(z)).
+
+    made, wanted: the discriminator's features (n, features) of fakes and of real images; logits (n, classes): its
+    answers to the fakes.
+    """
+    share = logits.log_softmax(1)
+    return (made.mean(0) - wanted.mean(0)).abs().mean() - entropy * (share.exp() * share).sum()
+
+
 class _InversionGame(Game):
     def __init__(self, *players: Any, answers: Tensor) -> None:
         super().__init__(*players)
@@ -106,12 +116,8 @@ class _InversionGame(Game):
         with torch.no_grad():
             wanted = self.ask(self.critic.trunk, self.augmented(self.draw_real().images))
         logits = self.ask(self.critic.head, features)
-        log_share = logits.log_softmax(1)
-        return (
-            (features.mean(0) - wanted.mean(0)).abs().mean()
-            - self.recipe.entropy * (log_share.exp() * log_share).sum()
-            + self.recipe.adversarial * F.softplus(-logits.logsumexp(1)).mean()
-        )
+        matching = generator_loss(features, wanted, logits, self.recipe.entropy)
+        return matching + self.recipe.adversarial * F.softplus(-logits.logsumexp(1)).mean()
 
 
 def train_inversion_gan(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mi_tune.nets.class_gan import AuxiliaryDiscriminator
 from mi_tune.priors.conditional import ConditionalPrior, fresh_prior
-from mi_tune.priors.game import Fake, Game, GameRecipe, Real, squared_gradient
+from mi_tune.priors.game import Fake, Game, GameRecipe, Real, hinge, squared_gradient
 from mi_tune.seeds import derive_seed, generator
 
 HardLabel = Callable[[Tensor], Tensor]
@@ -49,8 +49,7 @@ class _TacGame(Game):
         augmented = self.augmented(real.images, fake.images)
         seen = torch.cat([augmented, fake.images]).contiguous(memory_format=torch.channels_last)
         scores, logits = self.judge(seen)
-        loss = F.relu(1 - scores[:n]).mean() + F.relu(1 + scores[n : 2 * n]).mean()
-        loss = loss + F.cross_entropy(logits[2 * n :], self.hard_label(fake.images))
+        loss = hinge(scores[:n], scores[n : 2 * n]) + F.cross_entropy(logits[2 * n :], self.hard_label(fake.images))
         if weight := self.penalty_weight:
             loss = loss + weight * squared_gradient(lambda x: self.critic(x)[0], augmented[:n])
         return loss

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mi_tune.augment import random_affine
 from mi_tune.errors import InputError
 from mi_tune.nets.class_gan import ProjectionDiscriminator
 from mi_tune.priors.conditional import ConditionalPrior, fresh_prior
-from mi_tune.priors.game import Fake, Game, GameRecipe, Real, squared_gradient
+from mi_tune.priors.game import Fake, Game, GameRecipe, Real, hinge, squared_gradient
 from mi_tune.seeds import derive_seed
 
 InversionLoss = Callable[[Tensor, Tensor], Tensor]
@@ -76,7 +75,7 @@ class _PseudoLabelGame(Game):
         seen, n = self.augmented(real.images, fake.images), len(real.images)
         labels = self.labels[real.rows]
         scores = self.ask(self.critic, seen, torch.cat([labels, fake.labels]))
-        loss = F.relu(1 - scores[:n]).mean() + F.relu(1 + scores[n:]).mean()
+        loss = hinge(scores[:n], scores[n:])
         if weight := self.penalty_weight:
             loss = loss + weight * squared_gradient(lambda x: self.critic(x, labels), seen[:n])
         return loss
