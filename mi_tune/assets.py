@@ -25,8 +25,10 @@ from mi_tune.priors import (
     diff_augment,
     eigenface,
     fit_eigenfaces,
+    game,
     render_samples,
     train_dcgan,
+    wgan_recipe,
 )
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
@@ -34,7 +36,7 @@ from mi_tune.training import Recipe
 
 # the code that decides what a prior is: a change to it makes a new one
 EIGENFACE_CODE = (eigenface, base)
-GAN_CODE = (dcgan, diff_augment, gan, augment, erasing, base)
+GAN_CODE = (dcgan, game, diff_augment, gan, augment, erasing, base)
 
 
 @dataclass(frozen=True)
@@ -159,14 +161,15 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
         return {"config": prior.config, "state": prior.state_dict()}
 
     key = content_key(public.fingerprint(), dataclasses.asdict(recipe), seed, modules=GAN_CODE)
-    stored = cached("dcgan", key, make)
+    stored = cached(setup.prior.kind, key, make)
     prior = DCGANPrior(**stored["config"])
     prior.load_state_dict(stored["state"])
     return prior, key
 
 
 def gan_recipe(setup: Setup) -> GanRecipe:
-    return GanRecipe() if setup.prior.gan_steps is None else GanRecipe(steps=setup.prior.gan_steps)
+    recipe = wgan_recipe() if setup.prior.kind == "wgan" else GanRecipe()
+    return recipe if setup.prior.gan_steps is None else dataclasses.replace(recipe, steps=setup.prior.gan_steps)
 
 
 def check_names(setup: Setup) -> None:
@@ -174,8 +177,8 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.prior_weight and setup.prior.kind != "dcgan":
-        raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan")
+    if attack.prior_weight and setup.prior.kind == "eigenface":
+        raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.samples < attack.candidates:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"

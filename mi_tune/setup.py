@@ -61,9 +61,9 @@ class TargetSetup(_Section):
 class PriorSetup(_Section):
     """The attacker's prior, made from the public images."""
 
-    kind: Literal["eigenface", "dcgan"] = "eigenface"
+    kind: Literal["eigenface", "dcgan", "wgan"] = "eigenface"
     samples: int = Field(2000, ge=1, description="samples rendered once for best-of-N starts")
-    gan_steps: int | None = Field(None, ge=1, description="training steps of the DCGAN; missing: its default")
+    gan_steps: int | None = Field(None, ge=1, description="training steps of the GAN; missing: its default")
 
 
 class AttackSetup(_Section):

@@ -35,7 +35,7 @@ SMOKE = {
 @click.option("--architecture", help="small_cnn, or any classifier of torchvision.")
 @click.option("--epochs", type=int, help="Training epochs of a target.")
 @click.option("--replicates", type=int, help="Targets trained and attacked per trial.")
-@click.option("--prior", type=click.Choice(["eigenface", "dcgan"]), help="The attacker's prior.")
+@click.option("--prior", type=click.Choice(["eigenface", "dcgan", "wgan"]), help="The attacker's prior.")
 @click.option("--attack", help="Attack preset: ppa or gmi.")
 @click.option("--budget", type=click.Choice(["reduced", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, tpe, nsga2, nsga3, qmc or random.")

@@ -53,9 +53,7 @@ class BestOfSamples:
         return torch.from_numpy(ground.samples.latents).to(oracle.device)[best]
 
     @torch.no_grad()
-    def _of_each_class(
-        self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int
-    ) -> Tensor:
+    def _of_each_class(self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
         drawn = max(self.per_class, candidates)
         random = generator(seed, "init", device=oracle.device)
         latents = ground.prior.sample_latents(len(classes) * drawn, random)

@@ -151,4 +151,3 @@ def _rendered(prior: Prior, latents: Tensor, labels: Tensor | None) -> PriorSamp
         for rows in torch.arange(len(latents), device=latents.device).split(256)
     ]
     return PriorSamples(latents.cpu().numpy(), torch.cat(images).numpy())
-

@@ -129,9 +129,7 @@ class WhiteBox(SoftLabel):
         return copy.deepcopy(self._whole).requires_grad_(True)
 
 
-ORACLES: dict[str, type[HardLabel]] = {
-    kind.access: kind for kind in (HardLabel, SoftLabel, WhiteBox)
-}
+ORACLES: dict[str, type[HardLabel]] = {kind.access: kind for kind in (HardLabel, SoftLabel, WhiteBox)}
 
 
 def open_oracle(access: str, target: nn.Module, device: torch.device, classes: int | None = None) -> HardLabel:

@@ -144,4 +144,3 @@ def _trained(
     while not run.finished:
         run.train_epoch()
     return run.model.eval()
-

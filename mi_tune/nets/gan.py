@@ -77,11 +77,11 @@ def _resized(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
-class Discriminator(nn.Module):
-    """Strided convolutions with leaky ReLU down to 4x4, one more at 4x4, then one score.
+class Trunk(nn.Module):
+    """Strided convolutions with leaky ReLU down to 4x4, and one more at 4x4: what discriminators have in common.
 
     No normalisation (a gradient penalty tames it) and no statistics of the batch: the attacks use the score of each
-    image by itself.
+    image by itself. `size` is the number of features.
     """
 
     def __init__(self, channels: int, resolution: int, width: int) -> None:
@@ -92,12 +92,25 @@ class Discriminator(nn.Module):
         for inputs, outputs in pairwise(features):
             layers += [nn.Conv2d(inputs, outputs, 4, 2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
         layers += [nn.Conv2d(features[-1], features[-1], 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(features[-1] * 16, 1)
+        self.layers = nn.Sequential(*layers)
+        self.size = features[-1] * 16
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (n, size) of images (n, channels, height, width) in [0, 1]."""
+        x = self.layers(images * 2 - 1)
+        if x.shape[-1] != 4:
+            x = F.adaptive_avg_pool2d(x, 4)
+        return x.flatten(1)
+
+
+class Discriminator(nn.Module):
+    """The trunk and one score."""
+
+    def __init__(self, channels: int, resolution: int, width: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(channels, resolution, width)
+        self.head = nn.Linear(self.trunk.size, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores (n,), higher for what looks real, of images (n, channels, resolution, resolution) in [0, 1]."""
-        x = self.features(images * 2 - 1)
-        if x.shape[-1] != 4:
-            x = F.adaptive_avg_pool2d(x, 4)
-        return self.head(x.flatten(1))[:, 0]
+        return self.head(self.trunk(images))[:, 0]

@@ -15,8 +15,9 @@ from mi_tune.seeds import generator
 class Prior(nn.Module):
     """A generator of images from latent vectors with mean 0 and standard deviation 1 per coordinate.
 
-    `realism` is the discriminator: one score (n,) per image in [0, 1], higher for what looks real; None for a prior
-    without one. A `conditional` prior draws images of a class and needs labels.
+    `realism` is the discriminator: one score (n,) per image, higher for what looks real, whose minus is the prior loss;
+    None for a prior without one. A `conditional` prior draws images of a class and needs a label with every latent.
+    Images have `channels` channels and `resolution` pixels a side.
 
     A generator may be cut between its `blocks`: `advance` takes what lies before block k to what lies before block
     k + 1, flattened to one vector per image, and `finish` takes it to the image. Before block 0 lie the latents.

@@ -1,58 +1,67 @@
-"""The DCGAN prior: a small convolutional GAN, trained on the public images alone."""
+"""The DCGAN prior: a small convolutional GAN, trained on the public images alone, by either of two losses."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.augment import shift_and_flip
-from mi_tune.device import autocast
-from mi_tune.errors import DivergedError
 from mi_tune.nets.gan import Discriminator, Generator
 from mi_tune.priors.base import Prior
-from mi_tune.priors.diff_augment import diff_augment
-from mi_tune.seeds import derive_seed, generator
+from mi_tune.priors.game import Fake, Game, GameRecipe, Real, squared_gradient
+from mi_tune.seeds import derive_seed
+
+Loss = Literal["logistic", "wgan-gp"]
 
 
 @dataclass(frozen=True)
-class GanRecipe:
-    """Size and training of the GAN.
+class GanRecipe(GameRecipe):
+    """How the DCGAN is trained.
 
     Args:
-        steps: updates of both networks. batch_size: images an update.
-        latent_dim: size of the latent space. width: features of the finest maps; the 4x4 map has 8 times as many.
-        generator_rate, discriminator_rate, betas: Adam's learning rates and decays.
-        average: decay of the moving average of the generator's weights, which is what the prior uses.
-        penalty: weight of the gradient penalty. penalty_every: updates from one penalty to the next.
+        loss: `logistic`, non-saturating for the generator, with a zero-centred gradient penalty on real images
+            (Mescheder et al., ICML 2018) every few updates (Karras et al., CVPR 2020); or `wgan-gp` (Gulrajani et
+            al., NeurIPS 2017), see `wgan_recipe`.
     """
 
-    steps: int = 2600
-    batch_size: int = 16
-    latent_dim: int = 64
-    width: int = 16
-    generator_rate: float = 3e-4
-    discriminator_rate: float = 6e-4
-    betas: tuple[float, float] = (0.0, 0.99)
-    average: float = 0.998
-    penalty: float = 0.02
-    penalty_every: int = 8
+    loss: Loss = "logistic"
+
+
+def wgan_recipe() -> GanRecipe:
+    """The prior of GMI (Zhang et al., CVPR 2020): WGAN-GP with penalty 10 and 5 updates of the critic a step.
+
+    GMI's own: batch size 64, latent size 100, Adam at 2e-4 with decays (0.5, 0.999), 280 epochs of CelebA. Ours, for
+    few images and one core: smaller batches, fewer and larger steps, differentiable augmentation, a moving average,
+    and the latent size and nets of the DCGAN.
+    """
+    return GanRecipe(
+        loss="wgan-gp",
+        steps=1000,
+        critic_updates=5,
+        generator_rate=5e-4,
+        discriminator_rate=5e-4,
+        betas=(0.0, 0.9),
+        penalty=10.0,
+        penalty_every=1,
+        average=0.995,
+    )
 
 
 class _Realism(nn.Module):
-    """The discriminator's score as a probability."""
+    """The discriminator's score as a probability; a Wasserstein critic's score as it is, for it is none."""
 
-    def __init__(self, discriminator: Discriminator) -> None:
+    def __init__(self, discriminator: Discriminator, loss: Loss) -> None:
         super().__init__()
         self.discriminator = discriminator
+        self.loss = loss
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.sigmoid(self.discriminator(images))
+        score = self.discriminator(images)
+        return torch.sigmoid(score) if self.loss == "logistic" else score
 
 
 class DCGANPrior(Prior):
@@ -63,19 +72,19 @@ class DCGANPrior(Prior):
 
     name = "dcgan"
 
-    def __init__(self, latent_dim: int, channels: int, resolution: int, width: int) -> None:
+    def __init__(self, latent_dim: int, channels: int, resolution: int, width: int, loss: Loss = "logistic") -> None:
         super().__init__()
         self.config: dict[str, Any] = {
             "latent_dim": latent_dim,
             "channels": channels,
             "resolution": resolution,
             "width": width,
+            "loss": loss,
         }
-        self.latent_dim = latent_dim
+        self.latent_dim, self.channels, self.resolution = latent_dim, channels, resolution
         self.generator = Generator(latent_dim, channels, resolution, width)
-        self.realism = _Realism(Discriminator(channels, resolution, width))
+        self.realism = _Realism(Discriminator(channels, resolution, width), loss)
 
-        self.channels, self.resolution = channels, resolution
         # before block 0 lie the latents, before block 1 the 4x4 features, and so on
         self.blocks = 1 + len(self.generator.blocks)
 
@@ -107,76 +116,54 @@ def _joined(features: Tensor, image: Tensor, latents: Tensor) -> Tensor:
     return torch.cat([features.flatten(1), image.flatten(1), latents], 1)
 
 
+class _Logistic(Game):
+    def discriminator_loss(self, real: Real, fake: Fake) -> Tensor:
+        # both kinds in one pass
+        seen, n = self.augmented(real.images, fake.images), len(real.images)
+        scores = self.ask(self.critic, seen)
+        loss = F.softplus(-scores[:n]).mean() + F.softplus(scores[n:]).mean()
+        if weight := self.penalty_weight:
+            loss = loss + weight * squared_gradient(self.critic, seen[:n])
+        return loss
+
+    def generator_loss(self, fake: Fake) -> Tensor:
+        return F.softplus(-self.ask(self.critic, self.augmented(fake.images))).mean()
+
+
+class _Wasserstein(Game):
+    def discriminator_loss(self, real: Real, fake: Fake) -> Tensor:
+        seen, n = self.augmented(real.images, fake.images), len(real.images)
+        scores = self.ask(self.critic, seen)
+        loss = scores[n:].mean() - scores[:n].mean()
+        if weight := self.penalty_weight:
+            share = torch.rand(n, 1, 1, 1, device=self.device, generator=self.random)
+            loss = loss + weight * distance_from_unit_slope(self.critic, torch.lerp(seen[:n], seen[n:], share))
+        return loss
+
+    def generator_loss(self, fake: Fake) -> Tensor:
+        return -self.ask(self.critic, self.augmented(fake.images)).mean()
+
+
+def distance_from_unit_slope(critic: nn.Module, images: Tensor) -> Tensor:
+    """Mean over images of (|gradient of the score| - 1)^2 (Gulrajani et al., equation 3)."""
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
 def train_dcgan(images: np.ndarray, recipe: GanRecipe, seed: int, device: torch.device) -> DCGANPrior:
     """Train on public images, uint8 (n, channels, resolution, resolution), and their mirror images.
 
-    Logistic loss, non-saturating for the generator, a zero-centred gradient penalty on real images (Mescheder et
-    al., ICML 2018) every few updates (Karras et al., CVPR 2020), and differentiable augmentation. The same seed
-    gives the same weights; the global random stream is left as it was.
+    Differentiable augmentation, whichever the loss. The same seed gives the same weights; the global random stream
+    is left as it was.
 
     Raises:
         DivergedError: a loss is not finite.
     """
-    real = torch.from_numpy(images).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "gan weights"))
-        prior = DCGANPrior(recipe.latent_dim, images.shape[1], images.shape[-1], recipe.width)
+        prior = DCGANPrior(recipe.latent_dim, images.shape[1], images.shape[-1], recipe.width, recipe.loss)
     prior = prior.to(device, memory_format=torch.channels_last)
-    maker, critic = prior.generator, prior.realism.discriminator
-    average = copy.deepcopy(maker)
-    make = torch.optim.Adam(maker.parameters(), lr=recipe.generator_rate, betas=recipe.betas)
-    criticise = torch.optim.Adam(critic.parameters(), lr=recipe.discriminator_rate, betas=recipe.betas)
-    random = generator(seed, "gan", device=device)
-    for step in range(recipe.steps):
-        chosen = torch.randint(len(real), (recipe.batch_size,), device=device, generator=random)
-        truth = shift_and_flip(real[chosen], 0, True, random).float() / 255
-        with autocast(device):
-            fake = maker(torch.randn(recipe.batch_size, recipe.latent_dim, device=device, generator=random))
-        fake = fake.float()
-
-        # both kinds in one pass; gradients of the critic's update must not reach the generator
-        seen = diff_augment(torch.cat([truth, fake.detach()]), random)
-        scores = _scores(critic, seen, device)
-        loss = F.softplus(-scores[: len(truth)]).mean() + F.softplus(scores[len(truth) :]).mean()
-        total = loss
-        if step % recipe.penalty_every == 0:
-            # rarer and stronger alike: the same pull at a fraction of the cost
-            strength = recipe.penalty * recipe.penalty_every
-            total = loss + strength * _squared_gradient(critic, seen[: len(truth)])
-        criticise.zero_grad(set_to_none=True)
-        total.backward()
-        criticise.step()
-
-        critic.requires_grad_(False)
-        make_loss = F.softplus(-_scores(critic, diff_augment(fake, random), device)).mean()
-        make.zero_grad(set_to_none=True)
-        make_loss.backward()
-        make.step()
-        critic.requires_grad_(True)
-        _follow(average, maker, min(recipe.average, (step + 1) / (step + 10)))
-        # rarely: reading a loss waits for the GPU
-        if step % 50 == 0 or step == recipe.steps - 1:
-            value = float(total.detach() + make_loss.detach())
-            if not np.isfinite(value):
-                raise DivergedError(f"the GAN's training diverged: its loss is {value} at step {step + 1}")
-    maker.load_state_dict(average.state_dict())
+    rules = _Logistic if recipe.loss == "logistic" else _Wasserstein
+    rules(images, prior.generator, prior.realism.discriminator, recipe, seed, device).play()
     return prior.eval().requires_grad_(False)
-
-
-def _scores(critic: Discriminator, images: Tensor, device: torch.device) -> Tensor:
-    with autocast(device):
-        scores = critic(images.contiguous(memory_format=torch.channels_last))
-    return scores.float()
-
-
-def _squared_gradient(critic: Discriminator, images: Tensor) -> Tensor:
-    """Mean over images of the squared length of the score's gradient."""
-    images = images.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean()
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.parameters(), model.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)

@@ -26,8 +26,7 @@ class EigenfacePrior(Prior):
         self.register_buffer("basis", basis)
         self.register_buffer("scale", scale)
         self.latent_dim = len(scale)
-
-        self.channels, self.resolution = mean.shape[0], mean.shape[1]
+        self.channels, self.resolution = mean.shape[0], mean.shape[-1]
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.finish(self.advance(latents, 0), 1)

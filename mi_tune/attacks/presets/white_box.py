@@ -80,9 +80,7 @@ def gmi(budget: str = "reduced") -> Attack:
         identity_loss="cross_entropy",
         identity_weight=100 / 60,
         prior_weight=1 / 60,
-        stages=(
-            Stage(steps=1500 if budget == "full" else 60, optimiser=Momentum(0.02, 0.9), constraint=Clamp(1.0)),
-        ),
+        stages=(Stage(steps=1500 if budget == "full" else 60, optimiser=Momentum(0.02, 0.9), constraint=Clamp(1.0)),),
         candidates=5,
         keep=1,
         selection=ByConfidence(),
