@@ -45,6 +45,9 @@ class _Population:
         self.active = torch.arange(classes, device=start.device)
 
     def ask(self, random: torch.Generator) -> Draw:
+        if not len(self.active):
+            nothing = self.active.new_zeros(0)
+            return Draw(self.archive.latents.new_zeros(0, self.archive.latents.shape[2]), nothing, nothing)
         self.proposed = self.propose(random)
         classes, m, dim = self.proposed.shape
         owners = self.active.repeat_interleave(m)
