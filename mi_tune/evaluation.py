@@ -30,6 +30,29 @@ from mi_tune.setup import Setup
 from mi_tune.training import Training, predict
 
 
+def target_training(
+    setup: Setup, data: StudyData, law: ErasingLaw, seed: int, replicate: int, device: torch.device
+) -> Training:
+    """The training of one target, not begun. A `mean` fill is resolved with the training images' mean."""
+    bank = data.private
+    model = create_classifier(
+        setup.target.architecture,
+        bank.identities,
+        bank.channels,
+        bank.resolution,
+        derive_seed(seed, "target", replicate, "weights"),
+    )
+    return Training(
+        model,
+        *bank.tensors(),
+        torch.from_numpy(data.split.train),
+        target_recipe(setup),
+        derive_seed(seed, "target", replicate, "training"),
+        device,
+        law.resolved(bank.take(data.split.train).mean()),
+    )
+
+
 class LawEvaluation:
     """Training, attack and judgement of one law.
 
@@ -43,29 +66,11 @@ class LawEvaluation:
 
     def __init__(self, setup: Setup, data: StudyData, law: ErasingLaw, seed: int, device: torch.device) -> None:
         self.setup, self.data, self.seed, self.device = setup, data, seed, device
-        self.law = law.resolved(data.private.take(data.split.train).mean())
-        bank = data.private
-        self.images, self.labels = (t.to(device) for t in bank.tensors())
-        self.train_indices, self.val_indices = torch.from_numpy(data.split.train), torch.from_numpy(data.split.val)
         self.runs = [
-            Training(
-                create_classifier(
-                    setup.target.architecture,
-                    bank.identities,
-                    bank.channels,
-                    bank.resolution,
-                    derive_seed(seed, "target", replicate, "weights"),
-                ),
-                self.images,
-                self.labels,
-                self.train_indices,
-                target_recipe(setup),
-                derive_seed(seed, "target", replicate, "training"),
-                device,
-                self.law,
-            )
-            for replicate in range(setup.target.replicates)
+            target_training(setup, data, law, seed, replicate, device) for replicate in range(setup.target.replicates)
         ]
+        self.law, self.images = self.runs[0].law, self.runs[0].images
+        self.val_indices = torch.from_numpy(data.split.val)
         self.history: dict[str, list] = {
             "epochs": [],
             "natural_accuracy": [[] for _ in self.runs],

@@ -1,0 +1,238 @@
+"""Attacks compared on the same targets: every cell (law, replicate, attack) computed once and found again.
+
+For questions between attacks rather than between laws. All attacks meet the same targets, classes and seeds, so their
+differences are paired by class.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.multiprocessing import get_context
+
+from mi_tune import attacks, augment, erasing, nets, training
+from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, target_recipe
+from mi_tune.attacks import (
+    Attack,
+    Portfolio,
+    constraints,
+    engine,
+    evolution,
+    inits,
+    latents,
+    losses,
+    makers,
+    objective,
+    open_oracle,
+    optimisers,
+    portfolio,
+    repulsion,
+    selection,
+    students,
+    tuning,
+    views,
+)
+from mi_tune.cache import cached, content_key
+from mi_tune.device import pick_device, use_one_thread
+from mi_tune.erasing import ErasingLaw
+from mi_tune.errors import DivergedError
+from mi_tune.evaluation import target_training
+from mi_tune.judging import Judge, judge_images
+from mi_tune.judging.intervals import Estimate, class_difference, class_interval, per_class_mean
+from mi_tune.nets import small_cnn
+from mi_tune.seeds import derive_seed
+from mi_tune.setup import Setup, make_setup
+from mi_tune.training import predict
+
+TARGET_CODE = (training, augment, erasing, nets, small_cnn)
+ATTACK_CODE = (
+    *(engine, portfolio, constraints, evolution, inits, latents, losses, makers, objective, optimisers),
+    *(repulsion, selection, students, tuning, views, attacks.oracle, augment, erasing),
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An attack under a name, and the kind of prior that it is given (None: the setup's)."""
+
+    name: str
+    attack: Attack | Portfolio
+    prior: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One attack on one target."""
+
+    law: str
+    replicate: int
+    contender: str
+
+
+def trained_target(
+    setup: Setup, data: StudyData, law: ErasingLaw, seed: int, replicate: int, device: torch.device
+) -> tuple[nn.Module, np.ndarray, str]:
+    """A target of the setup trained with `law`, its natural accuracy per class on the val images, and its key."""
+    run = target_training(setup, data, law, seed, replicate, device)
+    recipe = dataclasses.asdict(target_recipe(setup))
+    key = content_key(
+        *(data.private.fingerprint(), data.split.train.tolist(), run.law.to_dict(), setup.target.architecture),
+        *(recipe, seed, replicate),
+        modules=TARGET_CODE,
+    )
+
+    def make() -> dict:
+        while not run.finished:
+            run.train_epoch()
+        labels = data.private.labels[data.split.val]
+        logits = predict(run.model, data.private.tensors()[0], device, torch.from_numpy(data.split.val))
+        correct = logits.argmax(1).numpy() == labels
+        natural = per_class_mean(correct, labels, data.private.identities)
+        return {"state": run.model.state_dict(), "natural": torch.from_numpy(natural)}
+
+    stored = cached("target", key, make)
+    run.model.load_state_dict(stored["state"])
+    return run.model, stored["natural"].numpy(), key
+
+
+class Arena:
+    """The targets, judge and priors of one setup, loaded once per process."""
+
+    def __init__(self, setup: Setup, seed: int) -> None:
+        self.setup, self.seed, self.device = setup, seed, pick_device()
+        self.data = load_data(setup, seed)
+        self.judge: Judge = prepare_judge(setup, self.data, seed, self.device)
+        self.classes = torch.arange(self.data.private.identities)
+        self.grounds: dict[str, Ground] = {}
+
+    def ground(self, prior: str) -> Ground:
+        """The attacker's ground with this kind of prior."""
+        if prior not in self.grounds:
+            chosen = self.setup.prior.model_copy(update={"kind": prior})
+            setup = self.setup.model_copy(update={"prior": chosen})
+            self.grounds[prior] = prepare_ground(setup, self.data, self.seed, self.device)
+        return self.grounds[prior]
+
+    def fight(self, law: ErasingLaw, replicate: int, contender: Contender) -> dict[str, Any]:
+        """What one attack got out of one target; stored under everything that decides it.
+
+        `accuracy` and `start_accuracy` per class (lists), `on_target` (the target's own accuracy on the
+        reconstructions), passes, seconds; `reason` if the attack failed.
+        """
+        model, natural, target_key = trained_target(self.setup, self.data, law, self.seed, replicate, self.device)
+        attack, ground = contender.attack, self.ground(contender.prior or self.setup.prior.kind)
+        key = content_key(
+            *(target_key, attack.describe(), ground.key, self.judge.key, self.seed, replicate), modules=ATTACK_CODE
+        )
+
+        def make() -> dict:
+            known = law.resolved(self.data.private.take(self.data.split.train).mean())
+            oracle = open_oracle(attack.access, model, self.device, len(self.classes))
+            try:
+                result = attack.run(
+                    oracle, ground.knowing(known), self.classes, derive_seed(self.seed, "attack", replicate)
+                )
+            except DivergedError as error:
+                return {"reason": str(error)}
+            verdicts = judge_images(self.judge, result.images, self.classes, self.device)
+            start = judge_images(self.judge, result.start_images, self.classes, self.device)
+            own = predict(model, result.images.flatten(0, 1), self.device).argmax(1).view(len(self.classes), -1)
+            return {
+                "accuracy": verdicts.accuracy.tolist(),
+                "start_accuracy": start.accuracy.tolist(),
+                "on_target": float((own == self.classes[:, None]).float().mean()),
+                **{
+                    name: getattr(result, name)
+                    for name in ("forward_passes", "backward_passes", "surrogate_passes", "seconds", "prepare_seconds")
+                },
+                "reason": "",
+            }
+
+        return {**cached("attacked", key, make), "natural": natural.tolist()}
+
+
+def compare(
+    setup: Setup,
+    laws: dict[str, ErasingLaw],
+    contenders: Sequence[Contender],
+    replicates: int,
+    seed: int = 0,
+    workers: int = 2,
+) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """Every attack on `replicates` targets of every law, as they are done; what was computed before is found again.
+
+    Args:
+        workers: processes, one CPU thread each (one process on a GPU).
+    """
+    values = setup.model_dump(mode="json")
+    cells = [
+        (Cell(law, replicate, contender.name), laws[law], contender)
+        for law in laws
+        for replicate in range(replicates)
+        for contender in contenders
+    ]
+    if workers == 1 or torch.cuda.is_available():
+        arena = Arena(setup, seed)
+        for cell, law, contender in cells:
+            yield cell, arena.fight(law, cell.replicate, contender)
+        return
+    # judge first: every process would wait for it
+    Arena(setup, seed)
+    with get_context("spawn").Pool(workers, _enter, (values, seed)) as pool:
+        yield from pool.imap_unordered(_fight, cells, chunksize=1)
+
+
+_arena: list[Arena] = []
+
+
+def _enter(values: dict, seed: int) -> None:
+    use_one_thread()
+    _arena.append(Arena(make_setup(values, "setup"), seed))
+
+
+def _fight(job: tuple[Cell, ErasingLaw, Contender]) -> tuple[Cell, dict[str, Any]]:
+    cell, law, contender = job
+    return cell, _arena[0].fight(law, cell.replicate, contender)
+
+
+class Results:
+    """Cells gathered: estimates of one attack, and paired differences between two."""
+
+    def __init__(self, cells: Iterator[tuple[Cell, dict[str, Any]]] | Sequence[tuple[Cell, dict[str, Any]]]) -> None:
+        self.cells = dict(cells)
+
+    def per_class(self, law: str, contender: str, column: str = "accuracy") -> np.ndarray:
+        """Mean over replicates of a column per class, (classes,). Raises KeyError where the attack failed."""
+        found = [v[column] for c, v in self.cells.items() if (c.law, c.contender) == (law, contender)]
+        return np.mean(found, axis=0)
+
+    def estimate(self, law: str, contender: str, column: str = "accuracy") -> Estimate:
+        """The attack's accuracy with its 95 % interval over people."""
+        return class_interval(self.per_class(law, contender, column))
+
+    def difference(self, laws: Sequence[str], ours: str, theirs: str) -> Estimate:
+        """Accuracy of `ours` minus that of `theirs`, mean over laws and replicates, paired by class."""
+        mean = lambda name: np.mean([self.per_class(law, name) for law in laws], axis=0)  # noqa: E731
+        return class_difference(mean(ours), mean(theirs))
+
+    def total(self, law: str, contender: str, column: str) -> float:
+        """Mean over replicates of a cost, such as `seconds` or `forward_passes`."""
+        return float(np.mean([v[column] for c, v in self.cells.items() if (c.law, c.contender) == (law, contender)]))
+
+    def table(self) -> pd.DataFrame:
+        """One row a cell, accuracies averaged over classes."""
+        rows = []
+        for cell, values in self.cells.items():
+            row = {**dataclasses.asdict(cell), **values}
+            for column in ("accuracy", "start_accuracy", "natural"):
+                if column in row:
+                    row[column] = float(np.mean(row[column]))
+            rows.append(row)
+        return pd.DataFrame(rows)
