@@ -17,28 +17,9 @@ import torch
 from torch import nn
 from torch.multiprocessing import get_context
 
-from mi_tune import attacks, augment, erasing, nets, training
+from mi_tune import augment, erasing, nets, training
 from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, target_recipe
-from mi_tune.attacks import (
-    Attack,
-    Portfolio,
-    constraints,
-    engine,
-    evolution,
-    inits,
-    latents,
-    losses,
-    makers,
-    objective,
-    open_oracle,
-    optimisers,
-    portfolio,
-    repulsion,
-    selection,
-    students,
-    tuning,
-    views,
-)
+from mi_tune.attacks import CODE, Attack, Ground, Portfolio, open_oracle
 from mi_tune.cache import cached, content_key
 from mi_tune.device import pick_device, use_one_thread
 from mi_tune.erasing import ErasingLaw
@@ -52,10 +33,6 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.training import predict
 
 TARGET_CODE = (training, augment, erasing, nets, small_cnn)
-ATTACK_CODE = (
-    *(engine, portfolio, constraints, evolution, inits, latents, losses, makers, objective, optimisers),
-    *(repulsion, selection, students, tuning, views, attacks.oracle, augment, erasing),
-)
 
 
 @dataclass(frozen=True)
@@ -129,7 +106,7 @@ class Arena:
         model, natural, target_key = trained_target(self.setup, self.data, law, self.seed, replicate, self.device)
         attack, ground = contender.attack, self.ground(contender.prior or self.setup.prior.kind)
         key = content_key(
-            *(target_key, attack.describe(), ground.key, self.judge.key, self.seed, replicate), modules=ATTACK_CODE
+            *(target_key, attack.describe(), ground.key, self.judge.key, self.seed, replicate), modules=CODE
         )
 
         def make() -> dict:

@@ -1,4 +1,4 @@
-"""Which attacker gets most out of targets trained with Random Erasing? `python studies/attackers.py [--setup procedural]`
+"""Which attacker gets most out of targets trained with Random Erasing? `python studies/attackers.py [--setup NAME]`
 
 Every attack, or the chosen ones, against the same targets: without defence, both MIDRE settings and a heavier law. One
 row an attack: attack accuracy under each law with its 95 % interval over people, the mean difference to PPA over the
