@@ -1,7 +1,7 @@
 """Do orderings that the literature reports hold here? `python studies/orderings.py [--setup procedural]`
 
-Each claim is a pair of attacks that differ in one thing, on the same targets: faces without defence, with MIDRE(0.1, 0.8)
-and with a heavier law. Printed are both attack accuracies and their difference, with 95 % intervals over
+Each claim is a pair of attacks that differ in one thing, on the same targets: no defence, MIDRE(0.1, 0.8) and a
+heavier law. Printed are both attack accuracies and their difference, with 95 % intervals over
 people, paired; a claim holds where the interval of the difference lies on its side of zero. Everything computed is
 kept in the cache, so an interrupted run goes on.
 """
