@@ -11,15 +11,26 @@ import torch
 from mi_tune import augment, erasing
 from mi_tune.attacks import Attack, make_attack
 from mi_tune.cache import cached, content_key
-from mi_tune.data import Bank, Split, drop_copies, folder_bank, orl_bank, split_each_identity, split_identities
+from mi_tune.data import (
+    Bank,
+    Split,
+    drop_copies,
+    folder_bank,
+    orl_bank,
+    procedural,
+    procedural_banks,
+    split_each_identity,
+    split_identities,
+)
 from mi_tune.errors import InputError
-from mi_tune.judging import Judge, JudgeRecipe, train_judge
+from mi_tune.judging import Judge, JudgeRecipe, RegressorRecipe, train_judge, train_regressor
 from mi_tune.nets import check_architecture, gan
 from mi_tune.priors import (
     DCGANPrior,
     GanRecipe,
     Prior,
     PriorSamples,
+    ProceduralPrior,
     base,
     dcgan,
     diff_augment,
@@ -28,23 +39,30 @@ from mi_tune.priors import (
     render_samples,
     train_dcgan,
 )
+from mi_tune.priors import procedural as oracle
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Recipe
 
 # the code that decides what a prior is: a change to it makes a new one
 EIGENFACE_CODE = (eigenface, base)
+PROCEDURAL_CODE = (oracle, procedural, base)
 GAN_CODE = (dcgan, diff_augment, gan, augment, erasing, base)
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """Private images with their split, public images, and how many public copies of private images were dropped."""
+    """Private images with their split, public images, and how many public copies of private images were dropped.
+
+    `identity_parameters`: of drawn people, the numbers in [0, 1] that make each private one, float32 (classes,
+    parameters); None for photographs.
+    """
 
     private: Bank
     public: Bank
     split: Split
     copies_dropped: int
+    identity_parameters: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,8 @@ def load_data(setup: Setup, seed: int) -> StudyData:
         InputError: see the sources and splits; also an identity that is in both folders, and channels that differ.
     """
     data = setup.data
+    if data.source == "procedural":
+        return _drawn_people(setup, seed)
     if data.source == "orl":
         private, public = split_identities(orl_bank(data.resolution), data.private_identities or 30, seed)
     else:
@@ -76,6 +96,19 @@ def load_data(setup: Setup, seed: int) -> StudyData:
     if len(public) < 2:
         raise InputError("no public image is left once copies of private images are dropped; give other public people")
     return StudyData(private, public, split, dropped)
+
+
+def _drawn_people(setup: Setup, seed: int) -> StudyData:
+    data = setup.data
+    private, public, parameters = procedural_banks(
+        data.private_identities or 30,
+        data.public_identities or 60,
+        data.images_per_identity or 10,
+        data.resolution,
+        seed,
+    )
+    # no search for copies: people are drawn apart, and two who look alike are still two
+    return StudyData(private, public, split_each_identity(private, data.split, seed), 0, parameters)
 
 
 def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
@@ -129,8 +162,18 @@ def judge_recipe(setup: Setup) -> JudgeRecipe:
 
 
 def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
-    """Train the judge, or find it in the cache."""
-    return train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
+    """Train the judge, or find it in the cache; for drawn people, with the regressor that reads their identity."""
+    judge = train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
+    if data.identity_parameters is None:
+        return judge
+    return dataclasses.replace(
+        judge, regressor=train_regressor(data.private.resolution, regressor_recipe(setup), device)
+    )
+
+
+def regressor_recipe(setup: Setup) -> RegressorRecipe:
+    steps = setup.judge.regressor_steps
+    return RegressorRecipe() if steps is None else RegressorRecipe(steps=steps)
 
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
@@ -149,6 +192,8 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
     """The prior and its content key."""
     if setup.prior.kind == "eigenface":
         return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
+    if setup.prior.kind == "procedural":
+        return ProceduralPrior(public.resolution), content_key(public.resolution, modules=PROCEDURAL_CODE)
     recipe = gan_recipe(setup)
 
     def make() -> dict:
@@ -173,6 +218,11 @@ def check_names(setup: Setup) -> None:
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     if attack.prior_weight and setup.prior.kind != "dcgan":
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan")
+    if setup.prior.kind == "procedural" and setup.data.source != "procedural":
+        raise InputError(
+            f"prior 'procedural' draws the faces of source 'procedural' alone, not of '{setup.data.source}'; "
+            "choose --prior eigenface or dcgan"
+        )
     if setup.prior.samples < attack.candidates:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"

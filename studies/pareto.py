@@ -18,6 +18,7 @@ SMOKE = {
     "target.report_every": 2,
     "target.replicates": 1,
     "judge.epochs": 2,
+    "judge.regressor_steps": 20,
     "prior.samples": 200,
     "prior.gan_steps": 20,
     "search.trials": 6,
@@ -35,7 +36,7 @@ SMOKE = {
 @click.option("--architecture", help="small_cnn, or any classifier of torchvision.")
 @click.option("--epochs", type=int, help="Training epochs of a target.")
 @click.option("--replicates", type=int, help="Targets trained and attacked per trial.")
-@click.option("--prior", type=click.Choice(["eigenface", "dcgan"]), help="The attacker's prior.")
+@click.option("--prior", type=click.Choice(["eigenface", "dcgan", "procedural"]), help="The attacker's prior.")
 @click.option("--attack", help="Attack preset: ppa or gmi.")
 @click.option("--budget", type=click.Choice(["reduced", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, tpe, nsga2, nsga3, qmc or random.")
