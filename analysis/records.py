@@ -16,7 +16,7 @@ import yaml
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import InputError
 from mi_tune.study.front import front_mask
-from mi_tune.study.table import COLUMNS, law_of
+from mi_tune.study.table import ADDED, COLUMNS, law_of
 
 NO_DEFENCE = "no defence"
 
@@ -130,6 +130,7 @@ def load_study(folder: Path | str) -> Study:
         raise InputError(f"{folder}: no {name}; give the folder of a study, such as results/orl") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
+    trials = trials.assign(**{name: float("nan") for name in ADDED if name not in trials})
     missing = [name for name in COLUMNS if name not in trials]
     if missing:
         raise InputError(f"{folder}: trials.parquet lacks column {missing[0]}; it was written by another version")

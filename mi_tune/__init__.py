@@ -1,3 +1,3 @@
 """mi_tune: tune Random Erasing against model inversion."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -11,14 +11,25 @@ import torch
 from mi_tune import augment, erasing
 from mi_tune.attacks import Attack, Ground, Portfolio, make_attack
 from mi_tune.cache import cached, content_key
-from mi_tune.data import Bank, Split, drop_copies, folder_bank, orl_bank, split_each_identity, split_identities
+from mi_tune.data import (
+    Bank,
+    Split,
+    drop_copies,
+    folder_bank,
+    orl_bank,
+    procedural,
+    procedural_banks,
+    split_each_identity,
+    split_identities,
+)
 from mi_tune.errors import InputError
-from mi_tune.judging import Judge, JudgeRecipe, train_judge
+from mi_tune.judging import Judge, JudgeRecipe, RegressorRecipe, train_judge, train_regressor
 from mi_tune.nets import check_architecture, gan
 from mi_tune.priors import (
     DCGANPrior,
     GanRecipe,
     Prior,
+    ProceduralPrior,
     base,
     check_prior,
     dcgan,
@@ -30,6 +41,7 @@ from mi_tune.priors import (
     train_dcgan,
     wgan_recipe,
 )
+from mi_tune.priors import procedural as oracle
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Recipe
@@ -37,16 +49,22 @@ from mi_tune.training import Recipe
 # the code that decides what a prior is: a change to it makes a new one
 EIGENFACE_CODE = (eigenface, base)
 GAN_CODE = (dcgan, game, diff_augment, gan, augment, erasing, base)
+PROCEDURAL_CODE = (oracle, procedural, base)
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """Private images with their split, public images, and how many public copies of private images were dropped."""
+    """Private images with their split, public images, and how many public copies of private images were dropped.
+
+    `identity_parameters`: of drawn people, the numbers in [0, 1] that make each private one, float32 (classes,
+    parameters); None for photographs.
+    """
 
     private: Bank
     public: Bank
     split: Split
     copies_dropped: int
+    identity_parameters: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,8 @@ def load_data(setup: Setup, seed: int) -> StudyData:
         InputError: see the sources and splits; also an identity that is in both folders, and channels that differ.
     """
     data = setup.data
+    if data.source == "procedural":
+        return _drawn_people(setup, seed)
     if data.source == "orl":
         private, public = split_identities(orl_bank(data.resolution), data.private_identities or 30, seed)
     else:
@@ -73,6 +93,19 @@ def load_data(setup: Setup, seed: int) -> StudyData:
     if len(public) < 2:
         raise InputError("no public image is left once copies of private images are dropped; give other public people")
     return StudyData(private, public, split, dropped)
+
+
+def _drawn_people(setup: Setup, seed: int) -> StudyData:
+    data = setup.data
+    private, public, parameters = procedural_banks(
+        data.private_identities or 30,
+        data.public_identities or 60,
+        data.images_per_identity or 10,
+        data.resolution,
+        seed,
+    )
+    # no search for copies: people are drawn apart, and two who look alike are still two
+    return StudyData(private, public, split_each_identity(private, data.split, seed), 0, parameters)
 
 
 def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
@@ -126,8 +159,18 @@ def judge_recipe(setup: Setup) -> JudgeRecipe:
 
 
 def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
-    """Train the judge, or find it in the cache."""
-    return train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
+    """Train the judge, or find it in the cache; for drawn people, with the regressor that reads their identity."""
+    judge = train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
+    if data.identity_parameters is None:
+        return judge
+    return dataclasses.replace(
+        judge, regressor=train_regressor(data.private.resolution, regressor_recipe(setup), device)
+    )
+
+
+def regressor_recipe(setup: Setup) -> RegressorRecipe:
+    steps = setup.judge.regressor_steps
+    return RegressorRecipe() if steps is None else RegressorRecipe(steps=steps)
 
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
@@ -154,6 +197,8 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
     """The prior and its content key."""
     if setup.prior.kind == "eigenface":
         return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
+    if setup.prior.kind == "procedural":
+        return ProceduralPrior(public.resolution), content_key(public.resolution, modules=PROCEDURAL_CODE)
     recipe = gan_recipe(setup)
 
     def make() -> dict:
@@ -177,8 +222,13 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.prior_weight and setup.prior.kind == "eigenface":
+    if attack.prior_weight and setup.prior.kind in ("eigenface", "procedural"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
+    if setup.prior.kind == "procedural" and setup.data.source != "procedural":
+        raise InputError(
+            f"prior 'procedural' draws the faces of source 'procedural' alone, not of '{setup.data.source}'; "
+            "choose --prior eigenface or dcgan"
+        )
     if setup.prior.samples < attack.candidates:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"

@@ -22,12 +22,20 @@ from mi_tune.attacks import Reconstructions, open_oracle
 from mi_tune.cache import save_atomically
 from mi_tune.device import peak_memory_mb
 from mi_tune.erasing import ErasingLaw
-from mi_tune.judging import Judge, Verdicts, class_interval, judge_images
-from mi_tune.judging.intervals import per_class_mean
+from mi_tune.judging import Judge, Verdicts, class_interval, identity_errors, judge_images
+from mi_tune.judging.intervals import class_mean, per_class_mean
 from mi_tune.nets import create_classifier
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Training, predict
+
+# column of per_class.csv: what an attack leaves of it; the latter two for drawn people alone
+PER_CLASS = {
+    "attack_accuracy": "per_class",
+    "start_attack_accuracy": "per_class_start",
+    "identity_error": "per_class_error",
+    "start_identity_error": "per_class_start_error",
+}
 
 
 def target_training(
@@ -141,9 +149,23 @@ class LawEvaluation:
                 "on_target": float((own.view(len(classes), -1) == classes[:, None]).float().mean()),
                 "forward_passes": result.forward_passes,
                 "backward_passes": result.backward_passes,
+                **self._identity(judge, result, classes),
             }
         )
         self.seconds["attack"] += time.perf_counter() - begun
+
+    def _identity(self, judge: Judge, result: Reconstructions, classes: torch.Tensor) -> dict:
+        """Of drawn people: distance from the true person and identification, by class. Nothing for photographs."""
+        people = self.data.identity_parameters
+        if people is None or judge.regressor is None:
+            return {}
+        found = identity_errors(judge.regressor, result.images, people, classes, self.device)
+        start = identity_errors(judge.regressor, result.start_images, people, classes, self.device)
+        return {
+            "per_class_error": found.per_class.tolist(),
+            "per_class_start_error": start.per_class.tolist(),
+            "per_class_identified": found.identified.tolist(),
+        }
 
     # -------------------------------------------------------------------------------------------------- results
 
@@ -163,10 +185,18 @@ class LawEvaluation:
     def attack_record(self) -> dict:
         """The columns that the attacks decide; call when `finished`."""
         mean = lambda key: np.mean([a[key] for a in self.attacked], axis=0)  # noqa: E731
+        identity = {}
+        if "per_class_error" in self.attacked[0]:
+            identity = {
+                **_columns("identity_error", class_mean(mean("per_class_error"))),
+                "start_identity_error": float(mean("per_class_start_error").mean()),
+                "identification_rate": float(mean("per_class_identified").mean()),
+            }
         return {
             **_columns("attack_accuracy", class_interval(mean("per_class"))),
             "attack_accuracy_top5": float(mean("per_class_top5").mean()),
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
+            **identity,
             "target_accuracy_on_reconstructions": float(mean("on_target")),
             "forward_passes": sum(a["forward_passes"] for a in self.attacked),
             "backward_passes": sum(a["backward_passes"] for a in self.attacked),
@@ -197,8 +227,8 @@ class LawEvaluation:
             "class_name": self.data.private.names,
             "natural_accuracy": np.mean(self.per_class_natural, axis=0),
         }
-        for name, key in (("attack_accuracy", "per_class"), ("start_attack_accuracy", "per_class_start")):
-            if self.attacked:
+        for name, key in PER_CLASS.items():
+            if self.attacked and key in self.attacked[0]:
                 columns[name] = np.mean([a[key] for a in self.attacked], axis=0)
         return pd.DataFrame(columns)
 

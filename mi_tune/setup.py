@@ -23,10 +23,12 @@ class _Section(BaseModel):
 class DataSetup(_Section):
     """Which images, and how they are split."""
 
-    source: Literal["orl", "folder"] = "orl"
+    source: Literal["orl", "folder", "procedural"] = "orl"
     private: Path | None = Field(None, description="ImageFolder of the people to protect")
     public: Path | None = Field(None, description="ImageFolder of other people; missing: split off from private")
     private_identities: int | None = Field(None, ge=2, description="how many identities are private (drawn by seed)")
+    public_identities: int | None = Field(None, ge=2, description="procedural: how many drawn people are public")
+    images_per_identity: int | None = Field(None, ge=3, description="procedural: photographs of each drawn person")
     resolution: int = Field(32, ge=16, le=512)
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; missing: 1 if all images are grey")
     fit: Literal["crop", "stretch"] = "crop"
@@ -38,6 +40,17 @@ class DataSetup(_Section):
             raise ValueError("source 'folder' needs a private folder (--private DIR)")
         if self.source == "orl" and (self.private or self.public):
             raise ValueError("the built-in faces take no folders; set source to 'folder'")
+        if self.source == "procedural":
+            if self.private or self.public:
+                raise ValueError("drawn faces take no folders; set source to 'folder'")
+            if self.resolution > 128:
+                raise ValueError(f"drawn faces are read at 16 to 128 px, not {self.resolution}; lower data.resolution")
+            if self.channels == 3:
+                raise ValueError("drawn faces are grey; set channels to 1 or leave it out")
+        else:
+            for name in ("public_identities", "images_per_identity"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} belongs to source 'procedural', not '{self.source}'; leave it out")
         if min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-6:
             raise ValueError(f"split {self.split} must be three positive shares that add up to 1")
         return self
@@ -59,9 +72,9 @@ class TargetSetup(_Section):
 
 
 class PriorSetup(_Section):
-    """The attacker's prior, made from the public images."""
+    """The attacker's prior, made from the public images; `procedural` is the drawing of the drawn faces itself."""
 
-    kind: Literal["eigenface", "dcgan", "wgan"] = "eigenface"
+    kind: Literal["eigenface", "dcgan", "wgan", "procedural"] = "eigenface"
     samples: int = Field(2000, ge=1, description="samples rendered once for best-of-N starts")
     gan_steps: int | None = Field(None, ge=1, description="training steps of the GAN; missing: its default")
 
@@ -78,6 +91,9 @@ class JudgeSetup(_Section):
 
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
+    regressor_steps: int | None = Field(
+        None, ge=1, description="procedural: training steps of the identity regressor; missing: its default"
+    )
 
 
 class Space(_Section):

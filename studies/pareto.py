@@ -18,6 +18,7 @@ SMOKE = {
     "target.report_every": 2,
     "target.replicates": 1,
     "judge.epochs": 2,
+    "judge.regressor_steps": 20,
     "prior.samples": 200,
     "prior.gan_steps": 20,
     "search.trials": 6,
@@ -35,9 +36,9 @@ SMOKE = {
 @click.option("--architecture", help="small_cnn, or any classifier of torchvision.")
 @click.option("--epochs", type=int, help="Training epochs of a target.")
 @click.option("--replicates", type=int, help="Targets trained and attacked per trial.")
-@click.option("--prior", type=click.Choice(["eigenface", "dcgan", "wgan"]), help="The attacker's prior.")
-@click.option("--attack", help="Attack preset: ppa or gmi.")
-@click.option("--budget", type=click.Choice(["reduced", "full"]), help="Budget of the attack.")
+@click.option("--prior", type=click.Choice(["eigenface", "dcgan", "wgan", "procedural"]), help="The attacker's prior.")
+@click.option("--attack", help="Attack preset; studies/attack.py lists them.")
+@click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, tpe, nsga2, nsga3, qmc or random.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")
 @click.option("--min-accuracy", type=float, help="Natural accuracy below which a law is infeasible.")

@@ -1,6 +1,7 @@
 """Image banks: where they come from, how they are split, and how they are told apart."""
 
 from mi_tune.data.bank import Bank
+from mi_tune.data.procedural import procedural_banks
 from mi_tune.data.sources import folder_bank, orl_bank
 from mi_tune.data.splits import Split, drop_copies, split_each_identity, split_identities
 
@@ -10,6 +11,7 @@ __all__ = [
     "drop_copies",
     "folder_bank",
     "orl_bank",
+    "procedural_banks",
     "split_each_identity",
     "split_identities",
 ]

@@ -1,16 +1,23 @@
 """Judges, the accuracies they give, and how sure those are. Nothing here is importable from an attack."""
 
+from mi_tune.judging.identity_error import IdentityErrors, identity_errors
 from mi_tune.judging.intervals import Estimate, class_interval
 from mi_tune.judging.judge import Judge, JudgeRecipe, judge_key, train_judge
+from mi_tune.judging.regressor import IdentityRegressor, RegressorRecipe, train_regressor
 from mi_tune.judging.verdicts import Verdicts, judge_images
 
 __all__ = [
     "Estimate",
+    "IdentityErrors",
+    "IdentityRegressor",
     "Judge",
     "JudgeRecipe",
+    "RegressorRecipe",
     "Verdicts",
     "class_interval",
+    "identity_errors",
     "judge_images",
     "judge_key",
     "train_judge",
+    "train_regressor",
 ]

@@ -37,6 +37,11 @@ def class_interval(per_class: np.ndarray, level: float = 0.95, resamples: int = 
     return Estimate(mean, max(low, 0.0), min(high, 1.0))
 
 
+def class_mean(per_class: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
+    """Mean over classes of any measure, (classes,), with a class-level bootstrap interval (percentile)."""
+    return _bootstrap(np.asarray(per_class, dtype=float), level, resamples)
+
+
 def class_difference(ours: np.ndarray, theirs: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
     """Mean over classes of `ours` minus `theirs`, both (classes,), with a bootstrap interval of the paired classes."""
     return _bootstrap(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float), level, resamples)

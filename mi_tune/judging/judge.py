@@ -18,6 +18,7 @@ from mi_tune import augment, nets, training
 from mi_tune.cache import cached, content_key
 from mi_tune.data import Bank, Split
 from mi_tune.judging.intervals import Estimate, class_interval, per_class_mean
+from mi_tune.judging.regressor import IdentityRegressor
 from mi_tune.nets import create_classifier, residual, small_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.training import Recipe, Training, predict
@@ -36,17 +37,18 @@ class Judge:
     """A trained judge. `held_out` is its twin's accuracy on the test images.
 
     Not a ceiling of attack accuracy: the judge has seen the targets' training images, and can know reconstructions of
-    them better than new photographs.
+    them better than new photographs. `regressor` reads the identity of drawn people; None for photographs.
     """
 
     name: str
     model: nn.Module
     held_out: Estimate
     key: str
+    regressor: IdentityRegressor | None = None
 
     def logits(self, images: Tensor, device: torch.device) -> Tensor:
         """Logits (n, classes) on the CPU of uint8 images, or float images in [0, 1]."""
-        return predict(self.model, images, device)
+        return predict(self.model.to(device), images, device)
 
 
 def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:

@@ -7,7 +7,7 @@ from mi_tune.errors import InputError
 
 
 class SmallCNN(nn.Module):
-    """Convolution, batch norm, ReLU and pooling, once per halving down to about 4 px, then one linear layer.
+    """Convolution, pooling, batch norm and ReLU, once per halving down to about 4 px, then one linear layer.
 
     The last map keeps its positions (no global pooling): aligned faces are told apart by where things are.
     """
@@ -23,9 +23,9 @@ class SmallCNN(nn.Module):
         while size >= 8:
             layers += [
                 nn.Conv2d(features, width, 3, padding=1, bias=False),
+                nn.MaxPool2d(2),  # before the norm, which then has a quarter of the work
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
-                nn.MaxPool2d(2),
             ]
             size, features, width = size // 2, width, min(width * 2, 256)
         self.features = nn.Sequential(*layers)

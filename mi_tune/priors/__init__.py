@@ -7,6 +7,7 @@ from mi_tune.priors.eigenface import EigenfacePrior, fit_eigenfaces
 from mi_tune.priors.kedmi import InversionGanRecipe, InversionPrior, train_inversion_gan
 from mi_tune.priors.lokt import TacGanRecipe, labelled_samples, train_tacgan
 from mi_tune.priors.plgmi import PseudoLabelGanRecipe, pseudo_labels, train_pseudo_label_gan
+from mi_tune.priors.procedural import ProceduralPrior
 
 __all__ = [
     "ConditionalPrior",
@@ -17,6 +18,7 @@ __all__ = [
     "InversionPrior",
     "Prior",
     "PriorSamples",
+    "ProceduralPrior",
     "PseudoLabelGanRecipe",
     "TacGanRecipe",
     "check_prior",

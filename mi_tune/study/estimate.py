@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mi_tune.assets import StudyData, judge_recipe, target_recipe
+from mi_tune.assets import StudyData, judge_recipe, regressor_recipe, target_recipe
 from mi_tune.attacks import make_attack
 from mi_tune.device import use_one_thread
 from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.judging.regressor import fit_regressor
 from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.setup import Setup
 from mi_tune.training import Recipe, Training
@@ -64,10 +65,15 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     attack_seconds = (passes.forward - passes.backward) * forward + passes.backward * backward
     train_seconds = target.epochs * (len(split.train) * train_image + len(split.val) * forward / target.report_every)
     seen = 2 * len(private) - len(split.test)
+    prepare_seconds = recipe.training.epochs * seen * judge_image
+    if data.identity_parameters is not None:
+        lesson = regressor_recipe(setup)
+        one = dataclasses.replace(lesson, steps=1)
+        prepare_seconds += lesson.steps * _timed(lambda: fit_regressor(private.resolution, one, device))
     size = 4 * parameter_count(model) / 2**20
     return Estimate(
         trial_seconds=target.replicates * (train_seconds + attack_seconds),
-        prepare_seconds=recipe.training.epochs * seen * judge_image,
+        prepare_seconds=prepare_seconds,
         # the target, two checkpoints of every replicate with AdamW's state, reconstructions
         trial_megabytes=size * (1 + 6 * target.replicates)
         + np.prod(private.images.shape[1:]) * private.identities * attack.keep * 8 / 2**20,

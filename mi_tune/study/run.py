@@ -22,8 +22,10 @@ from mi_tune import __version__
 from mi_tune.assets import StudyData, check_names, load_data, prepare_attacker, prepare_judge
 from mi_tune.attacks import make_attack
 from mi_tune.cache import save_atomically
+from mi_tune.data.procedural import IDENTITY
 from mi_tune.device import pick_device, use_one_thread
 from mi_tune.errors import InputError
+from mi_tune.judging import IdentityRegressor
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.estimate import Estimate, estimate
 from mi_tune.study.folder import StudyFolder
@@ -205,6 +207,8 @@ def _judge_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
     use_one_thread()
     judge = prepare_judge(setup, data, seed, pick_device())
     judge.model.cpu()
+    if judge.regressor is not None:
+        judge.regressor.model.cpu()
     return judge
 
 
@@ -323,10 +327,21 @@ def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ra
         "held_out_low": made.held_out.low,
         "held_out_high": made.held_out.high,
     }
+    if made.regressor is not None:
+        config["judge"]["regressor"] = _regressor_description(made.regressor)
     ground = enemy.ground
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
+
+
+def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:
+    return {
+        "fingerprint": regressor.key,
+        "photograph_error": regressor.photograph_error,
+        "neutral_error": regressor.neutral_error,
+        "recovered_share": dict(zip(IDENTITY, regressor.recovered_share.round(4).tolist(), strict=True)),
+    }
 
 
 def _write_examples(study: StudyFolder, data: StudyData) -> None:

@@ -16,12 +16,17 @@ COLUMNS = [
     *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
     *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
     *("start_attack_accuracy", "start_attack_accuracy_low", "start_attack_accuracy_high"),
+    *("identity_error", "identity_error_low", "identity_error_high"),
+    *("start_identity_error", "identification_rate"),
     *("target_accuracy_on_reconstructions", "floor", "realised_area"),
     *("attack", "budget", "judge", "judge_accuracy", "forward_passes", "backward_passes"),
     *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
     *("seed", "replicates", "started", "finished", "artefacts", "reason"),
 ]
 """The columns in order; docs/study_folder.md says what each means."""
+
+ADDED = ("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate")
+"""Columns that the first studies lack: what they say was not measured then."""
 
 _TEXT = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
 _TEXT |= {"started", "finished", "artefacts", "reason"}
