@@ -25,7 +25,7 @@ from mi_tune.device import pick_device, use_one_thread
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import DivergedError
 from mi_tune.evaluation import target_training
-from mi_tune.judging import Judge, judge_images
+from mi_tune.judging import Judge, identity_errors, judge_images
 from mi_tune.judging.intervals import Estimate, class_difference, class_interval, per_class_mean
 from mi_tune.nets import small_cnn
 from mi_tune.seeds import derive_seed
@@ -100,8 +100,8 @@ class Arena:
     def fight(self, law: ErasingLaw, replicate: int, contender: Contender) -> dict[str, Any]:
         """What one attack got out of one target; stored under everything that decides it.
 
-        `accuracy` and `start_accuracy` per class (lists), `on_target` (the target's own accuracy on the
-        reconstructions), passes, seconds; `reason` if the attack failed.
+        `accuracy` and `start_accuracy` per class (lists), for drawn faces `identity_error` and `identified` too;
+        `on_target` (the target's own accuracy on the reconstructions), passes, seconds; `reason` if the attack failed.
         """
         model, natural, target_key = trained_target(self.setup, self.data, law, self.seed, replicate, self.device)
         attack, ground = contender.attack, self.ground(contender.prior or self.setup.prior.kind)
@@ -122,6 +122,7 @@ class Arena:
             start = judge_images(self.judge, result.start_images, self.classes, self.device)
             own = predict(model, result.images.flatten(0, 1), self.device).argmax(1).view(len(self.classes), -1)
             return {
+                **self._known_answer(result.images),
                 "accuracy": verdicts.accuracy.tolist(),
                 "start_accuracy": start.accuracy.tolist(),
                 "on_target": float((own == self.classes[:, None]).float().mean()),
@@ -133,6 +134,14 @@ class Arena:
             }
 
         return {**cached("attacked", key, make), "natural": natural.tolist()}
+
+    def _known_answer(self, images: torch.Tensor) -> dict[str, list[float]]:
+        """Error and identification rate per class without a judge, where the people are drawn."""
+        if self.data.identity_parameters is None or self.judge.regressor is None:
+            return {}
+        regressor, people = self.judge.regressor, self.data.identity_parameters
+        errors = identity_errors(regressor, images, people, self.classes, self.device)
+        return {"identity_error": errors.per_class.tolist(), "identified": errors.identified.tolist()}
 
 
 def compare(
@@ -208,7 +217,7 @@ class Results:
         rows = []
         for cell, values in self.cells.items():
             row = {**dataclasses.asdict(cell), **values}
-            for column in ("accuracy", "start_accuracy", "natural"):
+            for column in ("accuracy", "start_accuracy", "natural", "identity_error", "identified"):
                 if column in row:
                     row[column] = float(np.mean(row[column]))
             rows.append(row)
