@@ -18,7 +18,11 @@ from mi_tune.nets import check_architecture, gan
 from mi_tune.priors import (
     DCGANPrior,
     GanRecipe,
+    GeneratorSource,
+    ImportedPrior,
     Prior,
+    StylePrior,
+    UserPrior,
     base,
     check_prior,
     dcgan,
@@ -26,8 +30,12 @@ from mi_tune.priors import (
     eigenface,
     fit_eigenfaces,
     game,
+    imported,
     render_samples,
+    source,
+    style,
     train_dcgan,
+    user,
     wgan_recipe,
 )
 from mi_tune.seeds import derive_seed
@@ -37,6 +45,7 @@ from mi_tune.training import Recipe
 # the code that decides what a prior is: a change to it makes a new one
 EIGENFACE_CODE = (eigenface, base)
 GAN_CODE = (dcgan, game, diff_augment, gan, augment, erasing, base)
+OWN_CODE = (imported, style, user, source, base)
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,9 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
     """The prior and its content key."""
     if setup.prior.kind == "eigenface":
         return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
+    if setup.prior.generator is not None:
+        own = own_generator(setup, public).load(seed, device)
+        return own, content_key(own.key(), seed, modules=OWN_CODE + own.code())
     recipe = gan_recipe(setup)
 
     def make() -> dict:
@@ -167,6 +179,23 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
     return prior, key
 
 
+def own_generator(setup: Setup, public: Bank) -> UserPrior:
+    """The prior of the user's generator, before its weights are read. Raises InputError."""
+    prior = setup.prior
+    assert prior.generator is not None  # checked by PriorSetup
+    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation")}
+    given = {name: value for name, value in fields.items() if value is not None}
+    kind = StylePrior if prior.kind == "style" else ImportedPrior
+    return kind(GeneratorSource(prior.generator, prior.weights), public.channels, public.resolution, **given)
+
+
+def check_own_generator(setup: Setup, data: StudyData, seed: int, device: torch.device) -> None:
+    """Raise InputError unless the user's generator, if the setup names one, can be the prior."""
+    if setup.prior.generator is not None:
+        prior, _ = _prior(setup, data.public, derive_seed(seed, "prior"), device)
+        check_prior(prior, data.private.channels, data.private.resolution, device)
+
+
 def gan_recipe(setup: Setup) -> GanRecipe:
     recipe = wgan_recipe() if setup.prior.kind == "wgan" else GanRecipe()
     return recipe if setup.prior.gan_steps is None else dataclasses.replace(recipe, steps=setup.prior.gan_steps)
@@ -177,8 +206,10 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.prior_weight and setup.prior.kind == "eigenface":
+    if attack.prior_weight and setup.prior.kind not in ("dcgan", "wgan"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
+    if setup.prior.generator is not None:
+        GeneratorSource(setup.prior.generator, setup.prior.weights).check()
     if setup.prior.samples < attack.candidates:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
