@@ -71,6 +71,7 @@ class PriorSetup(_Section):
     weights: Path | None = Field(None, description="own: a state_dict; missing: the factory sets the weights")
     latent_dim: int | None = Field(None, ge=1, description="import: latents; missing: the module's own latent_dim")
     output_range: Range | None = Field(None, description="own: of its pixels; missing: import [0, 1], style [-1, 1]")
+    batch: int | None = Field(None, ge=1, description="own: images drawn at once, for memory; missing: all")
     truncation: float | None = Field(None, gt=0, le=1, description="style: psi of draws; missing: 1")
 
     @field_validator("generator")
@@ -94,7 +95,7 @@ class PriorSetup(_Section):
         own = self.kind in ("import", "style")
         if own and self.generator is None:
             raise ValueError(f"kind '{self.kind}' needs a generator: package.module:factory or path/to/file.py:factory")
-        fields = dict.fromkeys(("generator", "weights", "output_range"), ("import", "style"))
+        fields = dict.fromkeys(("generator", "weights", "output_range", "batch"), ("import", "style"))
         for name, kinds in (fields | {"latent_dim": ("import",), "truncation": ("style",)}).items():
             if getattr(self, name) is not None and self.kind not in kinds:
                 raise ValueError(f"{name} goes with kind {' or '.join(kinds)} (--prior), not with '{self.kind}'")

@@ -170,6 +170,26 @@ def test_the_range_is_mapped_to_0_and_1_and_what_lies_beyond_is_clipped(file):
     assert narrow.decode(latents).min() == 0
 
 
+@pytest.mark.parametrize("make", ["Plain", "Style"])
+def test_parts_bound_what_is_drawn_at_once_and_change_neither_images_nor_gradients(file, make):
+    make = plain if make == "Plain" else style
+    whole, parts = make(file).load(0, CPU), make(file, batch=3).load(0, CPU)
+    sizes = []
+    part = parts.generator if make is plain else parts.generator.synthesis
+    part.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    latents = whole.sample_latents(8, generator(0, "test")).requires_grad_(True)
+    images, gradients = [], []
+    for prior in (whole, parts):
+        images.append(prior.decode(latents))
+        gradients += torch.autograd.grad(images[-1].square().sum(), latents)
+    torch.testing.assert_close(images[0], images[1])
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert gradients[0].abs().sum() > 0
+    # each part forwards, and once more for its gradient
+    assert sorted(sizes) == [2, 2, 3, 3, 3, 3]
+    assert whole.key() == parts.key()
+
+
 # ------------------------------------------------------------------------------------------------------ P space
 
 
@@ -268,6 +288,7 @@ def test_a_copy_draws_the_same_and_is_apart(file, make, copied):
     assert torch.equal(images, prior.decode(latents))
 
 
+@pytest.mark.slow
 def test_a_prior_reaches_another_process_with_its_code(file, tmp_path):
     prior = style(file).load(0, CPU)
     (tmp_path / "prior.pickle").write_bytes(pickle.dumps(prior))
@@ -403,6 +424,7 @@ SETUPS = [
     ({"kind": "dcgan", "generator": "a.b:c"}, "generator goes with kind import or style"),
     ({"weights": "w.pt"}, "weights goes with kind import or style"),
     ({"kind": "style", "generator": "a:b", "latent_dim": 4}, "latent_dim goes with kind import"),
+    ({"batch": 8}, "batch goes with kind import or style"),
     ({"kind": "import", "generator": "a:b", "truncation": 0.5}, "truncation goes with kind style"),
     ({"kind": "import", "generator": "a:b", "output_range": [1, -1]}, "upside down"),
     ({"kind": "import", "generator": "a.b"}, "neither package.module:factory nor path/to/file.py:factory"),

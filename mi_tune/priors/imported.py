@@ -20,6 +20,7 @@ class ImportedPrior(UserPrior):
         channels, resolution: of the target's images.
         output_range: lowest and highest value of the module's output.
         latent_dim: missing: the module's attribute `latent_dim`.
+        batch: images at once; missing: as many as are asked for.
 
     Raises:
         InputError: see `GeneratorSource.build`; also a missing latent_dim.
@@ -34,8 +35,9 @@ class ImportedPrior(UserPrior):
         resolution: int,
         output_range: tuple[float, float] = (0.0, 1.0),
         latent_dim: int | None = None,
+        batch: int | None = None,
     ) -> None:
-        super().__init__(source, output_range, channels, resolution)
+        super().__init__(source, output_range, channels, resolution, batch)
         if latent_dim is None:
             latent_dim = getattr(self.generator, "latent_dim", None)
         if not isinstance(latent_dim, int):

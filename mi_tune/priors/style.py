@@ -36,7 +36,7 @@ class StylePrior(UserPrior):
     deviations. All layers share one w. IF-GMI has no feature maps to go on with here: one block.
 
     Args:
-        source, channels, resolution, output_range: see `UserPrior`.
+        source, channels, resolution, output_range, batch: see `UserPrior`.
         truncation: psi, by which drawn w are pulled to their mean; 1 leaves them. Draws with less have a smaller
             standard deviation than 1 in the same coordinates.
 
@@ -53,8 +53,9 @@ class StylePrior(UserPrior):
         resolution: int,
         output_range: tuple[float, float] = (-1.0, 1.0),
         truncation: float = 1.0,
+        batch: int | None = None,
     ) -> None:
-        super().__init__(source, output_range, channels, resolution)
+        super().__init__(source, output_range, channels, resolution, batch)
         missing = [name for name in NEEDED if not hasattr(self.generator, name)]
         if missing:
             raise InputError(

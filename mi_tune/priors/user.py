@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from mi_tune.cache import content_key, tensor_key
 from mi_tune.errors import InputError
@@ -33,14 +34,23 @@ class UserPrior(Prior):
     target's own images) or grey RGB; the side becomes `resolution` by antialiased bilinear interpolation. So a
     generator of 64 px RGB images attacks a target of 32 px grey ones. It is one block, and has no discriminator.
 
+    More than `batch` images are drawn part by part, and once more where a gradient is wanted: so a large generator
+    needs the memory of one part.
+
     The prior is pickled as its source, `config` (the constructor's arguments) and weights, since classes from a file
     cannot be found by name elsewhere: the code must lie at the same place on every machine of a study.
     """
 
     def __init__(
-        self, source: GeneratorSource, output_range: tuple[float, float], channels: int, resolution: int
+        self,
+        source: GeneratorSource,
+        output_range: tuple[float, float],
+        channels: int,
+        resolution: int,
+        batch: int | None,
     ) -> None:
         super().__init__()
+        self.batch = batch
         self.source, self.output_range = source, output_range
         self.channels, self.resolution = channels, resolution
         self.generator = source.build()
@@ -49,6 +59,7 @@ class UserPrior(Prior):
             "output_range": output_range,
             "channels": channels,
             "resolution": resolution,
+            "batch": batch,
         }
 
     def render(self, latents: Tensor) -> Tensor:
@@ -56,6 +67,16 @@ class UserPrior(Prior):
         raise AttributeError(f"{type(self).__name__} does not render")
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.batch is None or len(latents) <= self.batch:
+            return self._drawn(latents)
+        # what a part's gradient needs is computed anew when its turn comes, not kept for all parts
+        parts = [
+            checkpoint(self._drawn, part, use_reentrant=False, preserve_rng_state=False)
+            for part in latents.split(self.batch)
+        ]
+        return torch.cat(parts)
+
+    def _drawn(self, latents: Tensor) -> Tensor:
         return self.fitted(self.render(latents))
 
     def fitted(self, raw: Tensor) -> Tensor:
@@ -124,8 +145,8 @@ class UserPrior(Prior):
     # -------------------------------------------------------------------------------------- identity and pickling
 
     def key(self) -> str:
-        """16 hex digits from the weights, whichever file they came from, and all arguments but the source."""
-        config = {name: value for name, value in self.config.items() if name != "source"}
+        """16 hex digits from the weights, whichever file they came from, and all arguments that matter to an image."""
+        config = {name: value for name, value in self.config.items() if name not in ("source", "batch")}
         state = {name: tensor_key(value.double()) for name, value in self.generator.state_dict().items()}
         return content_key(self.name, config, state)
 
