@@ -164,7 +164,7 @@ class UserPrior(Prior):
 
 def _rebuilt(kind: type[UserPrior], config: dict[str, Any], state: dict[str, Tensor]) -> UserPrior:
     prior = kind(**config)
-    # the tensors themselves, where they are: a copy of a prior on a GPU is on the GPU
-    prior.load_state_dict(state, assign=True)
+    prior.load_state_dict(state)
+    # a copy of a prior on a GPU is on the GPU
     device = next((value.device for value in state.values()), torch.device("cpu"))
     return prior.to(device).eval().requires_grad_(False)
