@@ -28,8 +28,12 @@ from mi_tune.nets import check_architecture, gan
 from mi_tune.priors import (
     DCGANPrior,
     GanRecipe,
+    GeneratorSource,
+    ImportedPrior,
     Prior,
     ProceduralPrior,
+    StylePrior,
+    UserPrior,
     base,
     check_prior,
     dcgan,
@@ -37,8 +41,12 @@ from mi_tune.priors import (
     eigenface,
     fit_eigenfaces,
     game,
+    imported,
     render_samples,
+    source,
+    style,
     train_dcgan,
+    user,
     wgan_recipe,
 )
 from mi_tune.priors import procedural as oracle
@@ -50,6 +58,7 @@ from mi_tune.training import Recipe
 EIGENFACE_CODE = (eigenface, base)
 GAN_CODE = (dcgan, game, diff_augment, gan, augment, erasing, base)
 PROCEDURAL_CODE = (oracle, procedural, base)
+OWN_CODE = (imported, style, user, source, base)
 
 
 @dataclass(frozen=True)
@@ -199,6 +208,9 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
         return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
     if setup.prior.kind == "procedural":
         return ProceduralPrior(public.resolution), content_key(public.resolution, modules=PROCEDURAL_CODE)
+    if setup.prior.generator is not None:
+        own = own_generator(setup, public).load(seed, device)
+        return own, content_key(own.key(), seed, modules=OWN_CODE + own.code())
     recipe = gan_recipe(setup)
 
     def make() -> dict:
@@ -212,6 +224,23 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
     return prior, key
 
 
+def own_generator(setup: Setup, public: Bank) -> UserPrior:
+    """The prior of the user's generator, before its weights are read. Raises InputError."""
+    prior = setup.prior
+    assert prior.generator is not None  # checked by PriorSetup
+    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch")}
+    given = {name: value for name, value in fields.items() if value is not None}
+    kind = StylePrior if prior.kind == "style" else ImportedPrior
+    return kind(GeneratorSource(prior.generator, prior.weights), public.channels, public.resolution, **given)
+
+
+def check_own_generator(setup: Setup, data: StudyData, seed: int, device: torch.device) -> None:
+    """Raise InputError unless the user's generator, if the setup names one, can be the prior."""
+    if setup.prior.generator is not None:
+        prior, _ = _prior(setup, data.public, derive_seed(seed, "prior"), device)
+        check_prior(prior, data.private.channels, data.private.resolution, device)
+
+
 def gan_recipe(setup: Setup) -> GanRecipe:
     recipe = wgan_recipe() if setup.prior.kind == "wgan" else GanRecipe()
     return recipe if setup.prior.gan_steps is None else dataclasses.replace(recipe, steps=setup.prior.gan_steps)
@@ -222,13 +251,15 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.prior_weight and setup.prior.kind in ("eigenface", "procedural"):
+    if attack.prior_weight and setup.prior.kind not in ("dcgan", "wgan"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.kind == "procedural" and setup.data.source != "procedural":
         raise InputError(
             f"prior 'procedural' draws the faces of source 'procedural' alone, not of '{setup.data.source}'; "
             "choose --prior eigenface or dcgan"
         )
+    if setup.prior.generator is not None:
+        GeneratorSource(setup.prior.generator, setup.prior.weights).check()
     if setup.prior.samples < attack.candidates:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"

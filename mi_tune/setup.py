@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mi_tune.erasing import FILLS, LOCATIONS
 from mi_tune.errors import InputError
@@ -72,11 +72,50 @@ class TargetSetup(_Section):
 
 
 class PriorSetup(_Section):
-    """The attacker's prior, made from the public images; `procedural` is the drawing of the drawn faces itself."""
+    """The attacker's prior, made from the public images, the drawing of drawn faces (procedural),
+    or a generator of the user's own (import, style).
 
-    kind: Literal["eigenface", "dcgan", "wgan", "procedural"] = "eigenface"
+    A generator that was trained on the private people makes a study worthless: it knows what the attack looks for.
+    """
+
+    kind: Literal["eigenface", "dcgan", "wgan", "procedural", "import", "style"] = "eigenface"
     samples: int = Field(2000, ge=1, description="samples rendered once for best-of-N starts")
     gan_steps: int | None = Field(None, ge=1, description="training steps of the GAN; missing: its default")
+    generator: str | None = Field(None, description="own: package.module:factory or path/to/file.py:factory")
+    weights: Path | None = Field(None, description="own: a state_dict; missing: the factory sets the weights")
+    latent_dim: int | None = Field(None, ge=1, description="import: latents; missing: the module's own latent_dim")
+    output_range: Range | None = Field(None, description="own: of its pixels; missing: import [0, 1], style [-1, 1]")
+    batch: int | None = Field(None, ge=1, description="own: images drawn at once, for memory; missing: all")
+    truncation: float | None = Field(None, gt=0, le=1, description="style: psi of draws; missing: 1")
+
+    @field_validator("generator")
+    @classmethod
+    def _named(cls, generator: str | None) -> str | None:
+        place, _, factory = (generator or "").rpartition(":")
+        if place.endswith(".py") and factory.isidentifier():
+            # workers have working directories of their own
+            return f"{Path(place).absolute()}:{factory}"
+        if generator is not None and not all(part.isidentifier() for part in (*place.split("."), factory)):
+            raise ValueError(f"'{generator}' is neither package.module:factory nor path/to/file.py:factory")
+        return generator
+
+    @field_validator("weights")
+    @classmethod
+    def _from_anywhere(cls, weights: Path | None) -> Path | None:
+        return weights and weights.absolute()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PriorSetup:
+        own = self.kind in ("import", "style")
+        if own and self.generator is None:
+            raise ValueError(f"kind '{self.kind}' needs a generator: package.module:factory or path/to/file.py:factory")
+        fields = dict.fromkeys(("generator", "weights", "output_range", "batch"), ("import", "style"))
+        for name, kinds in (fields | {"latent_dim": ("import",), "truncation": ("style",)}).items():
+            if getattr(self, name) is not None and self.kind not in kinds:
+                raise ValueError(f"{name} goes with kind {' or '.join(kinds)} (--prior), not with '{self.kind}'")
+        if self.output_range is not None and self.output_range[0] >= self.output_range[1]:
+            raise ValueError(f"output_range {self.output_range} is upside down; give its low and high end")
+        return self
 
 
 class AttackSetup(_Section):

@@ -13,6 +13,8 @@ import click
 
 SETUPS = Path(__file__).parent / "setups"
 
+PRIORS = ["eigenface", "dcgan", "wgan", "procedural", "import", "style"]
+
 SMOKE = {
     "target.epochs": 4,
     "target.report_every": 2,
@@ -36,7 +38,9 @@ SMOKE = {
 @click.option("--architecture", help="small_cnn, or any classifier of torchvision.")
 @click.option("--epochs", type=int, help="Training epochs of a target.")
 @click.option("--replicates", type=int, help="Targets trained and attacked per trial.")
-@click.option("--prior", type=click.Choice(["eigenface", "dcgan", "wgan", "procedural"]), help="The attacker's prior.")
+@click.option("--prior", type=click.Choice(PRIORS), help="The attacker's prior.")
+@click.option("--generator", help="Your own generator, for --prior import or style: path/to/file.py:factory.")
+@click.option("--generator-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
 @click.option("--attack", help="Attack preset; studies/attack.py lists them.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, tpe, nsga2, nsga3, qmc or random.")
@@ -64,6 +68,8 @@ def pareto(
     epochs: int | None,
     replicates: int | None,
     prior: str | None,
+    generator: str | None,
+    generator_weights: Path | None,
     attack: str | None,
     budget: str | None,
     sampler: str | None,
@@ -97,6 +103,8 @@ def pareto(
         "target.epochs": epochs,
         "target.replicates": replicates,
         "prior.kind": prior,
+        "prior.generator": generator,
+        "prior.weights": str(generator_weights) if generator_weights else None,
         "attack.preset": attack,
         "attack.budget": budget,
         "search.sampler": sampler,

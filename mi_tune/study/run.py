@@ -19,7 +19,7 @@ from ray import tune
 from rich.console import Console
 
 from mi_tune import __version__
-from mi_tune.assets import StudyData, check_names, load_data, prepare_attacker, prepare_judge
+from mi_tune.assets import StudyData, check_names, check_own_generator, load_data, prepare_attacker, prepare_judge
 from mi_tune.attacks import make_attack
 from mi_tune.cache import save_atomically
 from mi_tune.data.procedural import IDENTITY
@@ -92,6 +92,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     if options.resume:
         _check_same_data(study, data)
     device = pick_device()
+    check_own_generator(setup, data, seed, device)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()
