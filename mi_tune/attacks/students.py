@@ -18,7 +18,7 @@ from mi_tune.nets import create_classifier, strided_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.training import Recipe, Training
 
-RECIPE = Recipe(epochs=12, batch_size=64, learning_rate=3e-3, weight_decay=0.01, shift=2, flip=True)
+RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01, shift=2, flip=True)
 """How a student is trained: few epochs, many images."""
 
 

@@ -17,9 +17,9 @@ from mi_tune.nets.strided_cnn import StridedCNN
 OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
     "small_cnn": SmallCNN,
     "residual_gn": ResidualGroupNorm,
-    "strided_cnn_slim": partial(StridedCNN, width=24),
-    "strided_cnn": partial(StridedCNN, width=32),
-    "strided_cnn_wide": partial(StridedCNN, width=48),
+    "strided_cnn_slim": partial(StridedCNN, width=16),
+    "strided_cnn": partial(StridedCNN, width=24),
+    "strided_cnn_wide": partial(StridedCNN, width=32),
 }
 """Classifiers of (classes, channels, resolution) by name."""
 

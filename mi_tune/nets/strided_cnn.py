@@ -10,7 +10,7 @@ class StridedCNN(nn.Module):
     having no residual blocks.
     """
 
-    def __init__(self, classes: int, channels: int, resolution: int, width: int = 32) -> None:
+    def __init__(self, classes: int, channels: int, resolution: int, width: int = 24) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         features = channels
