@@ -115,7 +115,7 @@ def test_a_trial_is_attacked_and_every_attack_is_a_row(quick, monkeypatch, capsy
     assert status == 0
     table = pd.read_parquet(tmp_path / "a" / "attacks.parquet")
     assert list(table.columns) == COLUMNS == list(pd.read_csv(tmp_path / "a" / "attacks.csv").columns)
-    assert list(table.attack) == ["chance", "prior's best samples", "ppa", "cmaes"]
+    assert list(table.attack) == ["chance", "best prior samples", "ppa", "cmaes"]
     by = table.set_index("attack")
     assert by.attack_accuracy["chance"] == pytest.approx(1 / PEOPLE)
     assert list(by.access[["ppa", "cmaes"]]) == ["white-box", "soft-label"]
@@ -184,6 +184,25 @@ def test_an_attack_that_fails_is_a_row_and_the_others_go_on(quick, monkeypatch, 
     monkeypatch.setattr(Attack, "run", real)
     call(monkeypatch, capsys, home / "tiny", "--attack", "ppa", "--out", tmp_path / "a")
     assert pd.read_parquet(tmp_path / "a" / "attacks.parquet").set_index("attack").state["ppa"] == "complete"
+
+
+def test_a_prior_that_cannot_be_made_fails_its_own_attacks_alone(quick, monkeypatch, capsys, home, tmp_path):
+    from mi_tune.audit import run
+
+    real = run.prepare_ground
+
+    def made(setup, *arguments):
+        if setup.prior.kind == "dcgan":
+            raise InputError("too few public images")
+        return real(setup, *arguments)
+
+    monkeypatch.setattr(run, "prepare_ground", made)
+    status, out, _ = call(monkeypatch, capsys, home / "tiny", "--attack", "gmi,cmaes", "--out", tmp_path / "a")
+    assert status == 0
+    table = pd.read_parquet(tmp_path / "a" / "attacks.parquet").set_index("attack")
+    assert (table.state["gmi"], table.reason["gmi"]) == ("failed", "too few public images")
+    assert table.state["cmaes"] == "complete"
+    assert out.index("gmi") < out.index("cmaes")
 
 
 @pytest.mark.parametrize("hidden", [False, True])

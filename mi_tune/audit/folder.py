@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,4 +129,5 @@ def identity(row: Mapping[str, Any]) -> tuple:
 def artefact_name(row: Mapping[str, Any]) -> str:
     """A sub-folder of its own for each identity of rows."""
     plain = [value.item() if isinstance(value, np.generic) else value for value in identity(row)]
-    return f"{row['attack']}-{row['budget']}-{content_key(*plain)[:6]}"
+    words = re.findall(r"\w+", f"{row['attack']} {row['budget']}")
+    return "-".join([*words, content_key(*plain)[:6]])

@@ -34,7 +34,7 @@ from mi_tune.seeds import derive_seed
 from mi_tune.study.wording import duration
 from mi_tune.training import predict
 
-CHANCE, BEST_SAMPLES = "chance", "prior's best samples"
+CHANCE, BEST_SAMPLES = "chance", "best prior samples"
 """Rows that are no attacks."""
 BASELINE = "baseline"
 """Their state."""
@@ -96,6 +96,7 @@ class _Audit:
         self.law = subject.law if options.law_known else None
         self.model_key = SoftLabel(subject.model, device, self.bank.identities).key
         self.grounds: dict[str, Ground] = {}
+        self.baselines: set[str] = set()
         self.done: set[str] = set()
         if not options.force:
             self.done = {row["key"] for row in folder.rows() if row["state"] in ("complete", BASELINE)}
@@ -105,10 +106,9 @@ class _Audit:
             self.judge: Judge = prepare_judge(self.subject.setup, self.subject.data, self.subject.seed, self.device)
         self._describe()
         wanted = [self._chance()]
-        for kind in dict.fromkeys(attempt.prior for attempt in attempts):
-            wanted.append(self._best_samples(kind))
         for number, attempt in enumerate(attempts, start=1):
-            wanted.append(self._attempt(attempt, f"{number}/{len(attempts)}"))
+            wanted += self._attempt(attempt, f"{number}/{len(attempts)}")
+        wanted = sorted(dict.fromkeys(wanted), key=lambda key: key not in self.baselines)
         table = pd.DataFrame(self.folder.rows())
         table = table.set_index("key").loc[wanted].reset_index()
         tried = table[table.state != BASELINE]
@@ -192,13 +192,14 @@ class _Audit:
         row = self._row(attack=CHANCE, budget="", access="", prior="", state=BASELINE, key=self._key(CHANCE))
         row["seed"] = self.subject.seed
         self.folder.put({**row, "attack_accuracy": 1 / self.bank.identities})
+        self.baselines.add(row["key"])
         return row["key"]
 
     def _best_samples(self, kind: str) -> str:
         """The shared samples that the target is surest of: what an attack gets without optimising."""
         ground = self._ground(kind)
         key = self._key(BEST_SAMPLES, ground.key)
-        if key not in self.done:
+        if key not in self.done | self.baselines:
             begun = time.perf_counter()
             oracle = SoftLabel(self.subject.model, self.device, self.bank.identities)
             start = BestOfSamples()(oracle, ground, self.classes.to(self.device), KEPT, self.subject.seed)
@@ -213,35 +214,41 @@ class _Audit:
             confidence = oracle.confidence(images.flatten(0, 1)).cpu()
             own = confidence.gather(1, self.classes.repeat_interleave(KEPT)[:, None]).view(len(images), -1)
             self._finish(row, images, own, None)
+        self.baselines.add(key)
         return key
 
-    def _attempt(self, attempt: Attempt, position: str) -> str:
-        attack, ground = attempt.attack, self._ground(attempt.prior)
-        key = self._key(ground.key, attack.describe(), self.options.seed)
+    def _attempt(self, attempt: Attempt, position: str) -> list[str]:
+        """Keys of the baseline that belongs to the attempt, and of the attempt."""
+        attack = attempt.attack
         title = f"{position} {attack.name} ({attack.budget}, {attack.access}, prior {attempt.prior_name})"
-        if key in self.done:
-            self._say(f"{title}: done before")
-            return key
-        row = self._row(
-            attack=attack.name, budget=attack.budget, access=attack.access, prior=attempt.prior_name, key=key
-        )
+        row = self._row(attack=attack.name, budget=attack.budget, access=attack.access, prior=attempt.prior_name)
+        # until the ground is there, only its kind can be told
+        row["key"] = self._key(attempt.prior, attack.describe(), self.options.seed)
+        baseline: list[str] = []
         begun = time.perf_counter()
         try:
+            # priors are made when they are first needed: a GAN must not keep the other attacks waiting
+            baseline = [self._best_samples(attempt.prior)]
+            ground = self._ground(attempt.prior)
+            row["key"] = self._key(ground.key, attack.describe(), self.options.seed)
+            if row["key"] in self.done:
+                self._say(f"{title}: done before")
+                return [*baseline, row["key"]]
             with self.console.status(title):
                 attack.check(ground.prior, len(ground.samples.latents))
                 oracle = open_oracle(attack.access, self.subject.model, self.device, self.bank.identities)
                 # the seed of a trial's first target, so that the study's own attack gives the study's numbers
                 found = attack.run(oracle, ground, self.classes, derive_seed(self.options.seed, "attack", 0))
         except (InputError, DivergedError) as error:
-            return self._fail(row, title, str(error))
+            return [*baseline, self._fail(row, title, str(error))]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
-            return self._fail(row, title, f"out of GPU memory: {str(error).splitlines()[0]}")
+            return [*baseline, self._fail(row, title, f"out of GPU memory: {str(error).splitlines()[0]}")]
         except Exception as error:
             # one broken attack must not cost the others' hours
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
-            return self._fail(row, title, f"{' '.join(str(error).split())} {place}".strip())
+            return [*baseline, self._fail(row, title, f"{' '.join(str(error).split())} {place}".strip())]
         row |= {
             "state": "complete",
             "forward_passes": found.forward_passes,
@@ -256,7 +263,12 @@ class _Audit:
             f"[{row['attack_accuracy_low'] * 100:.0f}, {row['attack_accuracy_high'] * 100:.0f}], "
             f"{duration(time.perf_counter() - begun)}"
         )
-        return key
+        return [*baseline, row["key"]]
+
+    def _fail(self, row: dict, title: str, reason: str) -> str:
+        self.folder.put({**row, "state": "failed", "reason": reason})
+        self.console.print(f"{title}: failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
+        return row["key"]
 
     def _finish(self, row: dict, images: Tensor, confidence: Tensor, start: Tensor | None) -> dict:
         """Judge uint8 images (classes, kept, channels, height, width), write artefacts and the row."""
@@ -293,11 +305,6 @@ class _Audit:
         self.folder.put_artefacts(row["artefacts"], per_class, arrays)
         self.folder.put(row)
         return row
-
-    def _fail(self, row: dict, title: str, reason: str) -> str:
-        self.folder.put({**row, "state": "failed", "reason": reason})
-        self.console.print(f"{title}: failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
-        return row["key"]
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
