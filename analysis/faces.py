@@ -37,17 +37,22 @@ def face_strips(study: Study) -> FaceStrips | None:
     real = study.examples()
     if real is None:
         return None
-    shown = np.unique(np.linspace(0, len(real) - 1, min(MOST_CLASSES, len(real))).round().astype(int))
+    shown = shown_classes(len(real))
     trials = {}
     for trial in study.complete.trial:
         faces = study.faces(int(trial))
         if faces is not None and len(faces.images) == len(real):
             marks = faces.identified[shown, 0].astype(int).tolist()
-            trials[int(trial)] = Strip(_sprite(faces.images[shown, 0]), marks)
-    return FaceStrips(Strip(_sprite(real[shown]), []), trials, real.shape[-1], len(shown))
+            trials[int(trial)] = Strip(sprite(faces.images[shown, 0]), marks)
+    return FaceStrips(Strip(sprite(real[shown]), []), trials, real.shape[-1], len(shown))
 
 
-def _sprite(images: np.ndarray) -> str:
+def shown_classes(classes: int, most: int = MOST_CLASSES) -> np.ndarray:
+    """Up to `most` of the classes, evenly spread."""
+    return np.unique(np.linspace(0, classes - 1, min(most, classes)).round().astype(int))
+
+
+def sprite(images: np.ndarray) -> str:
     """uint8 (n, channels, height, width) side by side as a WebP data URI."""
     row = np.concatenate(list(images), axis=2)
     pixels = row[0] if len(row) == 1 else row.transpose(1, 2, 0)

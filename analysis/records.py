@@ -94,16 +94,17 @@ class Study:
     def faces(self, trial: int) -> Faces | None:
         """Reconstructions of a trial; None where there are none that can be read."""
         path = self._artefact(trial, "reconstructions.npz")
-        arrays = _arrays(path) if path else None
+        arrays = arrays_in(path) if path else None
         return Faces(arrays["images"], arrays["judge_top1"]) if arrays else None
 
     def examples(self) -> np.ndarray | None:
         """One real image of every private class, uint8 (classes, channels, height, width); None if not stored."""
-        arrays = _arrays(self.folder / "examples.npz")
+        arrays = arrays_in(self.folder / "examples.npz")
         return arrays["images"] if arrays else None
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray] | None:
+def arrays_in(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of an npz file; None where it cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}

@@ -87,7 +87,7 @@ def render(study: Study, include_images: bool) -> str:
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text(),
         script=(here / "report.js").read_text(),
-        data=_inside_script(data),
+        data=inside_script(data),
     )
 
 
@@ -103,7 +103,7 @@ def _figures(study: Study) -> dict[str, go.Figure]:
     }
 
 
-def _inside_script(value: Any) -> str:
+def inside_script(value: Any) -> str:
     """JSON that no text in it can end the script element with."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -251,7 +251,7 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.prior_weight and setup.prior.kind not in ("dcgan", "wgan"):
+    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.kind == "procedural" and setup.data.source != "procedural":
         raise InputError(

@@ -69,8 +69,7 @@ def attackers(name: str, names: str | None, replicates: int, workers: int, csv: 
 def _contender(text: str) -> Contender:
     name, _, budget = text.partition(":")
     attack = make_attack(name, budget or "reduced")
-    needs = getattr(attack, "prior_weight", 0) and attack.maker is None
-    return Contender(text, attack, "dcgan" if needs else None)
+    return Contender(text, attack, "dcgan" if attack.needs_discriminator else None)
 
 
 def _estimate(estimate: tuple[float, float, float]) -> str:

@@ -1,5 +1,6 @@
 """The figures of the report, each made in two steps: `..._info` takes numbers from a study, `plot_...` draws them."""
 
+from analysis.figures.attacks import attacks_info, plot_attacks
 from analysis.figures.front import front_info, plot_front
 from analysis.figures.maps import maps_info, plot_maps
 from analysis.figures.parameters import parameters_info, plot_parameters
@@ -7,9 +8,11 @@ from analysis.figures.progress import plot_progress, progress_info
 from analysis.figures.training import plot_training, training_info
 
 __all__ = [
+    "attacks_info",
     "front_info",
     "maps_info",
     "parameters_info",
+    "plot_attacks",
     "plot_front",
     "plot_maps",
     "plot_parameters",

@@ -154,12 +154,17 @@ class Attack:
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @property
+    def needs_discriminator(self) -> bool:
+        """Whether the given prior must have one."""
+        return bool(self.prior_weight) and not (self.maker and self.maker.discriminator)
+
+    @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
     def check(self, prior: Prior, samples: int) -> None:
         """Raise InputError if the attack cannot run with this prior and number of prior samples."""
-        if self.prior_weight and prior.realism is None and not (self.maker and self.maker.discriminator):
+        if self.needs_discriminator and prior.realism is None:
             raise InputError(
                 f"attack '{self.name}' needs a prior with a discriminator; '{prior.name}' has none: use prior dcgan"
             )

@@ -1,0 +1,142 @@
+"""Trained classifiers from files. No file is trusted: what would have to run code to be read is refused."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mi_tune.errors import InputError
+from mi_tune.nets import create_classifier, head_of
+
+PREFIX = "backbone."
+"""What `Classifier` puts before the names of its backbone's weights."""
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Names under which training scripts store a state_dict beside other things."""
+TRAINING_ONLY = ("AuxLogits.", "aux1.", "aux2.")
+"""Heads of torchvision's inception_v3 and googlenet that evaluation does not use."""
+
+
+class Normalised(nn.Module):
+    """A backbone behind the normalisation that it was trained with: (x - mean) / std of pixels in [0, 1].
+
+    mean, std: one value per channel that the backbone takes; grey images are repeated to as many.
+    """
+
+    def __init__(self, backbone: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
+        return self.backbone((images - self.mean) / self.std)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state_dict in a file, without unpickling code; a safetensors file only where torch can read it.
+
+    A wrapper such as {"state_dict": ...} and the prefix `module.` of DataParallel are taken off.
+
+    Raises:
+        InputError: no such file, damaged, a pickled module, TorchScript, or no tensors in it.
+    """
+    save = "save its weights alone: torch.save(model.state_dict(), 'weights.pt')"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the weights of a trained classifier")
+    try:
+        stored = torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: not plain tensors: to read it, pickled objects would have to be run as code; {save}"
+        ) from error
+    except Exception as error:  # torch raises whatever its parsers meet
+        text = str(error)
+        if "TorchScript" in text:
+            raise InputError(f"{path}: a TorchScript archive, which holds code; {save}") from error
+        if "safetensors" in text:
+            raise InputError(
+                f"{path}: torch cannot read safetensors here (pip install safetensors); or {save}"
+            ) from error
+        raise InputError(f"{path}: not a file of torch.save, or a damaged one; {save}") from error
+    for name in WRAPPERS:
+        if isinstance(stored, Mapping) and isinstance(stored.get(name), Mapping):
+            stored = stored[name]
+    if not isinstance(stored, Mapping) or not stored or not all(isinstance(v, Tensor) for v in stored.values()):
+        raise InputError(f"{path}: holds no state_dict; {save}")
+    return {str(name).removeprefix("module."): value for name, value in stored.items()}
+
+
+def load_classifier(
+    path: Path,
+    architecture: str,
+    classes: int,
+    channels: int,
+    resolution: int,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> nn.Module:
+    """A trained classifier of pixels in [0, 1] from its weights.
+
+    Args:
+        path: a state_dict of `mi_tune.nets.Classifier`, which normalises inside, or of a bare backbone.
+        architecture: see `create_classifier`.
+        classes, channels, resolution: of the images that it is to name.
+        mean, std: normalisation that a bare backbone was trained with, one value or one per channel.
+
+    Raises:
+        InputError: see `read_state` and `create_classifier`; also weights that do not fit the architecture or the
+            number of classes, that are not finite, or whose normalisation is missing.
+    """
+    state = read_state(path)
+    model = create_classifier(architecture, classes, channels, resolution, 0)
+    if all(name.startswith(PREFIX) for name in state):
+        if mean is not None or std is not None:
+            raise InputError(f"{path}: a classifier of mi_tune normalises inside; leave out --mean and --std")
+        _fill(model, state, path, architecture, classes)
+        return model.eval()
+    if mean is None or std is None:
+        raise InputError(
+            f"{path}: the weights of a bare {architecture}; give the normalisation that it was trained with by "
+            "--mean and --std (0 and 1 for none)"
+        )
+    taken = channels * model.repeat_channels
+    for option, values in (("--mean", mean), ("--std", std)):
+        if len(values) not in (1, taken) or not all(math.isfinite(v) for v in values):
+            raise InputError(f"{option} {','.join(map(str, values))}: give one number, or {taken}, one per channel")
+    if min(std) <= 0:
+        raise InputError(f"--std {','.join(map(str, std))}: must be above 0")
+    state = {name: value for name, value in state.items() if not name.startswith(TRAINING_ONLY)}
+    _fill(model.backbone, state, path, architecture, classes)
+    widen = lambda values: list(values) * (taken // len(values))  # noqa: E731
+    return Normalised(model.backbone, widen(mean), widen(std)).eval()
+
+
+def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, architecture: str, classes: int) -> None:
+    own = model.state_dict()
+    missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
+    if missing or unexpected:
+        wrong, kind = (missing, "lack") if missing else (unexpected, "hold an unexpected")
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise InputError(f"{path}: not the weights of a {architecture}: they {kind} '{wrong[0]}'{more}")
+    head = next(name for name, module in model.named_modules() if module is head_of(model))
+    known = len(state[f"{head}.weight"])
+    if known != classes:
+        raise InputError(
+            f"{path}: tells {known} classes apart, but the folder has {classes} identities; give the folder that it "
+            "was trained on"
+        )
+    for name, value in own.items():
+        if state[name].shape != value.shape:
+            raise InputError(
+                f"{path}: '{name}' has shape {tuple(state[name].shape)}, a {architecture} for these images has "
+                f"{tuple(value.shape)}; check --architecture and --resolution"
+            )
+        if state[name].is_floating_point() and not torch.isfinite(state[name]).all():
+            raise InputError(f"{path}: '{name}' holds NaN or infinite values")
+    model.load_state_dict(state)
