@@ -230,7 +230,7 @@ class Attack:
         chosen_by = lambda images: selection(oracle, images, labels, generator(seed, "selection", device=device))  # noqa: E731
         images, latents, score = self._round(oracle, ground, members, start, classes, seed, chosen_by, each_step)
         if self.tuning is not None:
-            tuned = self.tuning.tune(ground, images, latents, score.view(len(classes), -1), seed)
+            tuned = self.tuning.tune(ground, images, latents, classes, score.view(len(classes), -1), seed)
             second = self._round(oracle, tuned, members, start, classes, derive_seed(seed, "round 2"), chosen_by, None)
             better = second[2] > score
             images = torch.where(better[:, None, None, None], second[0], images)
