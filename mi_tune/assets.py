@@ -177,7 +177,7 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.prior_weight and setup.prior.kind == "eigenface":
+    if attack.needs_discriminator and setup.prior.kind == "eigenface":
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.samples < attack.candidates:
         raise InputError(

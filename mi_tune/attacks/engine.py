@@ -89,6 +89,7 @@ class PriorMaker(Protocol):
 
     access: str
     discriminator: bool
+    """Whether its prior has one."""
 
     def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """The ground with the new prior and its samples; what it asked is charged to the oracle."""
@@ -137,6 +138,10 @@ class Attack:
 
     def __post_init__(self) -> None:
         check_loss(self.identity_loss)
+        if self.prior_weight and self.maker is not None and not self.maker.discriminator:
+            raise InputError(
+                f"attack '{self.name}': {type(self.maker).__name__} has no discriminator; set prior_weight 0"
+            )
         strength = list(ORACLES)
         gradient = all(isinstance(s.optimiser, (Adam, Momentum)) for s in self.stages)
         parts = {"init": self.init, "selection": self.selection}
@@ -157,9 +162,14 @@ class Attack:
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
+    @property
+    def needs_discriminator(self) -> bool:
+        """Whether the prior that it is given must have one."""
+        return bool(self.prior_weight) and self.maker is None
+
     def check(self, prior: Prior, samples: int) -> None:
         """Raise InputError if the attack cannot run with this prior and number of prior samples."""
-        if self.prior_weight and prior.realism is None and not (self.maker and self.maker.discriminator):
+        if self.needs_discriminator and prior.realism is None:
             raise InputError(
                 f"attack '{self.name}' needs a prior with a discriminator; '{prior.name}' has none: use prior dcgan"
             )

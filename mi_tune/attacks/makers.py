@@ -64,7 +64,7 @@ class PseudoLabelGan:
     views: int = 8
 
     access = "white-box"
-    discriminator = True
+    discriminator = False
 
     def make(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""
@@ -98,7 +98,7 @@ class TargetAssistedGan:
     recipe: lokt.TacGanRecipe = lokt.TacGanRecipe()
 
     access = "hard-label"
-    discriminator = True
+    discriminator = False
 
     def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""

@@ -43,6 +43,10 @@ class Portfolio:
     def candidates(self) -> int:
         return max(member.candidates for member in self.members)
 
+    @property
+    def needs_discriminator(self) -> bool:
+        return any(member.needs_discriminator for member in self.members)
+
     def describe(self) -> dict:
         """Every member with its parts, as plain values."""
         return {"name": self.name, "budget": self.budget, "members": [m.describe() for m in self.members]}
