@@ -156,7 +156,7 @@ class Attack:
 
     def describe(self) -> dict:
         """Every part with its parameters, as plain values; a part that is repeated is written once with its count."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {name: value for name, value in plain(self).items() if name != "kind"}
 
     @property
     def steps(self) -> int:
@@ -383,11 +383,12 @@ def _pick(values: Tensor, indices: Tensor) -> Tensor:
     return values.gather(1, index)
 
 
-def _plain(part: Any) -> Any:
+def plain(part: Any) -> Any:
+    """A part with its parameters as plain values."""
     if is_dataclass(part) and not isinstance(part, type):
-        return {"kind": type(part).__name__, **{f.name: _plain(getattr(part, f.name)) for f in fields(part)}}
+        return {"kind": type(part).__name__, **{f.name: plain(getattr(part, f.name)) for f in fields(part)}}
     if isinstance(part, tuple):
         if len(part) > 1 and is_dataclass(part[0]) and all(p == part[0] for p in part):
-            return {"times": len(part), **_plain(part[0])}
-        return [_plain(p) for p in part]
+            return {"times": len(part), **plain(part[0])}
+        return [plain(p) for p in part]
     return part
