@@ -89,7 +89,8 @@ class PriorMaker(Protocol):
 
     access: str
     discriminator: bool
-    """Whether its prior has one."""
+    conditional: bool
+    """Whether its prior has one, and is."""
 
     def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """The ground with the new prior and its samples; what it asked is charged to the oracle."""
@@ -182,14 +183,20 @@ class Attack:
             raise InputError(f"attack '{self.name}' starts at block {self.stages[0].block} of a prior without one")
 
     def passes(self, classes: int, samples: int, public: int = 0) -> Passes:
-        """Images through the target when no candidate retires, without what a maker asks."""
-        searched = 2 * samples if isinstance(self.init, BestOfSamples) else 0
-        students = isinstance(self.models, (Students, Untrained))
+        """Images through the target, at most, without what a maker asks.
+
+        Fewer where candidates are done before the steps are, or the prior lacks a stage's block. public: the number of
+        public images.
+        """
+        conditional = self.maker is not None and self.maker.conditional
+        prepared = self.init.passes(classes, self.candidates, samples, conditional)
         rounds = 2 if self.tuning else 1
         chosen = classes * self.candidates * self.selection.count * (len(self.stages) if self.best_stage else 1)
-        forward = searched + (samples + public if students else 0) + rounds * chosen
-        inverted = isinstance(self.models, TargetOnly) or getattr(self.models, "with_target", False)
-        backward = 0
+        inverted = self._follows_gradients and self.models.with_target
+        if self._follows_gradients:
+            prepared += self.models.passes(public, samples)
+        matched = public if self.match is not None and inverted else 0
+        forward, backward = prepared + rounds * (chosen + matched), 0
         for stage in self.stages:
             rule = stage.optimiser
             one = classes if isinstance(stage.latent, Gaussian) else classes * self.candidates

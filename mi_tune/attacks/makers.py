@@ -34,6 +34,7 @@ class InversionGan:
 
     access = "soft-label"
     discriminator = True
+    conditional = False
 
     def make(self, oracle: SoftLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""
@@ -65,6 +66,7 @@ class PseudoLabelGan:
 
     access = "white-box"
     discriminator = False
+    conditional = True
 
     def make(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""
@@ -99,6 +101,7 @@ class TargetAssistedGan:
 
     access = "hard-label"
     discriminator = False
+    conditional = True
 
     def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""

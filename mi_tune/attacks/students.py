@@ -27,6 +27,11 @@ class TargetOnly:
     """Invert the target itself."""
 
     access = "white-box"
+    with_target = True
+
+    def passes(self, public: int, samples: int) -> int:
+        """Images that the target is asked about before the attack."""
+        return 0
 
     def members(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         """The models to invert, with `classes` logits; the first one is the target if it is among them."""
@@ -59,6 +64,9 @@ class Students:
             return "white-box"
         return "soft-label" if self.labels == "soft" else "hard-label"
 
+    def passes(self, public: int, samples: int) -> int:
+        return public * self.public + samples * self.samples
+
     def members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         images = _images(ground, self.public, self.samples)
         answers = self._answers(oracle, images)
@@ -87,6 +95,10 @@ class Untrained:
     recipe: Recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=5e-4)
 
     access = "white-box"
+    with_target = False
+
+    def passes(self, public: int, samples: int) -> int:
+        return public + samples
 
     def members(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         images = _images(ground, True, True)
@@ -99,7 +111,7 @@ class Untrained:
 
         model = oracle.copy()
         model.load_state_dict(cached("untrained", key, make)["state"])
-        return [WhiteBox(model, oracle.device)]
+        return [WhiteBox(model, oracle.device, classes)]
 
 
 CODE = (training, augment, nets, strided_cnn)
