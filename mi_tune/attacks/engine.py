@@ -143,10 +143,17 @@ class Attack:
             raise InputError(
                 f"attack '{self.name}': {type(self.maker).__name__} has no discriminator; set prior_weight 0"
             )
+        if self.keep > self.candidates:
+            raise InputError(f"attack '{self.name}' keeps {self.keep} of only {self.candidates} candidates; lower keep")
+        blocks = [stage.block for stage in self.stages]
+        if blocks != sorted(blocks):
+            raise InputError(f"attack '{self.name}': a stage goes back from block {blocks}; order them from 0 up")
+        spheres = any(isinstance(stage.optimiser, SphereRepulsion) for stage in self.stages)
+        if spheres and (self.access != "hard-label" or self._follows_gradients):
+            raise InputError(f"attack '{self.name}': SphereRepulsion moves on hard labels alone; set access hard-label")
         strength = list(ORACLES)
-        gradient = all(isinstance(s.optimiser, (Adam, Momentum)) for s in self.stages)
         parts = {"init": self.init, "selection": self.selection}
-        parts |= {"models": self.models} if gradient else {}
+        parts |= {"models": self.models} if self._follows_gradients else {}
         parts |= {"maker": self.maker} if self.maker else {}
         for place, part in parts.items():
             if strength.index(part.access) > strength.index(self.access):
@@ -370,7 +377,9 @@ class Attack:
                 break
             mover.tell(Found(*_three(in_parts(evaluate, self.batch_limit, drawn.latents, classes[drawn.owners]))))
             if each_step is not None:
-                each_step(step + 1, mover.result(random).flatten(0, 1))
+                # whoever looks on must not change what is drawn next
+                aside = torch.Generator(random.device).set_state(random.get_state())
+                each_step(step + 1, mover.result(aside).flatten(0, 1))
         return mover.result(random).flatten(0, 1)
 
 
