@@ -60,8 +60,8 @@ def test_a_student_learns_to_answer_as_the_target_does(target, ground, labels, a
     untaught = WhiteBox(create_classifier("strided_cnn_slim", CLASSES, 1, 16, seed=0), CPU)
     assert agreement(student, judge, images) > 0.85
     assert agreement(untaught, judge, images) < 0.5
-    # also of people whom it never saw: what it took over is the target's knowledge
-    assert agreement(student, judge, torch.from_numpy(PRIVATE.images)) > 0.6
+    # also of the people whom it never saw: what it took over is the target's knowledge
+    assert agreement(student, judge, torch.from_numpy(PRIVATE.images)) > 0.7
 
 
 def test_a_student_of_soft_labels_is_taught_probabilities_and_one_of_hard_labels_decisions(target, ground, monkeypatch):
@@ -147,16 +147,17 @@ def test_untraining_changes_a_copy_and_leaves_the_target_as_it_is(target, ground
     assert all(torch.equal(before[k], v) for k, v in target.state_dict().items())
     assert not any(p.requires_grad for p in target.parameters())
     assert changed.key != oracle.key
-    assert agreement(changed, oracle, everything(ground)) > 0.8
 
 
-@pytest.mark.slow
-def test_untraining_takes_away_what_erasing_taught(ground):
-    """Fine-tuned on whole images, the copy no longer agrees with the target on erased ones as it does on whole ones."""
-    law = ErasingLaw(1.0, area=(0.4, 0.6), fill="black")
-    oracle = WhiteBox(trained(law), CPU)
+def test_an_untrained_copy_of_an_erasing_trained_target_has_its_knowledge_of_whole_images(ground):
+    oracle = WhiteBox(trained(ErasingLaw(1.0, area=(0.4, 0.6), fill="black")), CPU)
     (changed,) = Untrained().members(oracle, ground, CLASSES, 0)
-    whole = everything(ground)
-    erased = law.erase(whole, torch.Generator().manual_seed(0))[0]
-    assert agreement(changed, oracle, whole) > 0.9
-    assert agreement(changed, oracle, erased) < agreement(changed, oracle, whole) - 0.05
+    assert agreement(changed, oracle, everything(ground)) > 0.8
+    fresh = torch.from_numpy(render_samples(ground.prior, 300, 1, CPU).images)
+    assert agreement(changed, oracle, fresh) > 0.8
+
+
+def test_students_learn_images_as_the_target_saw_them():
+    for recipe in (Students().recipe, Untrained().recipe):
+        assert not recipe.flip
+        assert recipe.shift == 0

@@ -14,7 +14,7 @@ from mi_tune.priors.base import Prior
 
 CPU = torch.device("cpu")
 PUBLIC = make_bank(12, images=6, size=16, seed=2).images
-RULE = PriorTuning(per_class=2, steps=60, batch_size=8)
+RULE = PriorTuning(per_class=2, steps=80, batch_size=8)
 
 
 def dcgan() -> DCGANPrior:
@@ -32,8 +32,9 @@ def ground_of(prior: Prior) -> Ground:
 
 def found(prior: Prior) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """What a round may have found for two classes, three candidates each: images, latents, classes, scores."""
-    images = torch.from_numpy(make_bank(2, images=3, size=16, seed=5).images).float() / 255
     latents = prior.sample_latents(6, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        images = prior.decode(latents, torch.zeros(6, dtype=torch.long))
     return images, latents, torch.tensor([0, 1]), torch.tensor([[0.9, 0.1, 0.5], [0.2, 0.8, 0.3]])
 
 
@@ -51,9 +52,10 @@ def test_tuning_draws_the_best_images_from_the_shrunk_latents_and_leaves_the_oth
     with torch.no_grad():
         moved = (tuned.decode(others) - prior.decode(others)).abs().mean()
         between = (prior.decode(others) - prior.decode(others.roll(1, 0))).abs().mean()
-        assert away(tuned) < 0.75 * away(prior)
-        assert moved < 0.5 * (away(prior) - away(tuned))
-        assert moved < 0.5 * between
+        assert away(tuned) < 0.5 * away(prior)
+        # others are less far from where they were than the wanted ones were brought, or than images are from each other
+        assert moved < 0.9 * (away(prior) - away(tuned))
+        assert moved < 0.25 * between
 
 
 def test_without_the_weight_to_keep_them_other_images_follow():
@@ -61,11 +63,11 @@ def test_without_the_weight_to_keep_them_other_images_follow():
     others = prior.sample_latents(200, torch.Generator().manual_seed(9))
     moved = []
     for weight in (0.5, 0.0):
-        rule = PriorTuning(per_class=2, steps=60, batch_size=8, keep_weight=weight)
+        rule = PriorTuning(per_class=2, steps=80, batch_size=8, keep_weight=weight)
         tuned = rule.tune(ground_of(prior), *found(prior), 0).prior
         with torch.no_grad():
             moved.append(float((tuned.decode(others) - prior.decode(others)).abs().mean()))
-    assert moved[0] < 0.8 * moved[1]
+    assert moved[0] < 0.7 * moved[1]
 
 
 @pytest.mark.parametrize("kind", PRIORS)
@@ -100,5 +102,6 @@ def test_a_conditional_prior_is_tuned_to_the_attacked_classes_and_not_to_their_p
 
     prior = Watched(8, 6, 1, 16, 8).eval().requires_grad_(False)
     images, latents, _, score = found(prior)
+    asked.clear()
     PriorTuning(steps=4).tune(ground_of(prior), images, latents, torch.tensor([2, 5]), score, 0)
     assert set(torch.cat(asked).tolist()) == {2, 5}
