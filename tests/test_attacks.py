@@ -155,6 +155,9 @@ def test_a_prior_that_returns_nan_is_named(target, ground):
     broken = Broken(ground.prior.mean, ground.prior.basis, ground.prior.scale)
     with pytest.raises(DivergedError, match="ppa"):
         small(views=(Identity(),)).run(white_box(target), replace(ground, prior=broken), torch.arange(6), seed=0)
+    blind = replace(make_attack("mirror_blackbox", "reduced"), init=Normal())
+    with pytest.raises(DivergedError, match="mirror_blackbox"):
+        blind.run(open_oracle("soft-label", target, CPU), replace(ground, prior=broken), torch.arange(6), seed=0)
 
 
 def test_an_attack_that_needs_a_discriminator_says_which_prior_has_one(target, ground):

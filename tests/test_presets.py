@@ -193,6 +193,7 @@ WRONG = [
     ("lokt", {"models": Students(labels="soft")}, "models Students needs soft-label"),
     ("lokt", {"maker": PseudoLabelGan()}, "maker PseudoLabelGan needs white-box"),
     ("brepmi", {"access": "soft-label"}, "hard labels alone"),
+    ("cmaes", {"identity_loss": "poincare"}, "needs logits"),
     ("plgmi", {"prior_weight": 1.0}, "no discriminator"),
     ("ppa", {"identity_loss": "marginn"}, "margin"),
     ("ppa", {"candidates": 3}, "keeps 4 of only 3"),

@@ -151,6 +151,11 @@ class Attack:
         spheres = any(isinstance(stage.optimiser, SphereRepulsion) for stage in self.stages)
         if spheres and (self.access != "hard-label" or self._follows_gradients):
             raise InputError(f"attack '{self.name}': SphereRepulsion moves on hard labels alone; set access hard-label")
+        if self.identity_loss == "poincare" and self.access == "soft-label" and not self._follows_gradients:
+            raise InputError(
+                f"attack '{self.name}': poincare needs logits, and soft labels give them only up to a constant; "
+                "choose cross_entropy or margin"
+            )
         strength = list(ORACLES)
         parts = {"init": self.init, "selection": self.selection}
         parts |= {"models": self.models} if self._follows_gradients else {}
@@ -222,7 +227,7 @@ class Attack:
 
         Raises:
             InputError: see `check`; also an oracle of another threat model than the attack's.
-            DivergedError: a latent became NaN or infinite.
+            DivergedError: a latent or an image became NaN or infinite.
         """
         return self.run_scored(oracle, ground, classes, seed)
 
@@ -337,10 +342,10 @@ class Attack:
             shaped = hidden.view(len(classes), self.candidates, -1)
             mover = stage.optimiser.start(shaped, stage.latent, stage.constraint, stage.retire)
             hidden = self._move(objective, prior, mover, stage, classes, random, None if number else each_step)
-            if not torch.isfinite(hidden).all():
-                raise DivergedError(f"attack '{self.name}' diverged: latents are not finite")
             latents = hidden if block == 0 else latents
             images = _decode(prior, hidden, labels, self.batch_limit, block)
+            if not (torch.isfinite(hidden).all() and torch.isfinite(images).all()):
+                raise DivergedError(f"attack '{self.name}' diverged: latents or images are not finite")
             if self.best_stage:
                 score = score_of(images)
                 found.append((float(score.mean()), images, score))

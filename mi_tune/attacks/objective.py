@@ -82,7 +82,10 @@ class GradientObjective:
 
 
 class SoftLabelObjective:
-    """For probabilities alone: the identity loss of their logarithms, which are logits up to a constant per image."""
+    """For probabilities alone: the identity loss of their logarithms, which are logits up to a constant per image.
+
+    Cross-entropy and margin do not feel the constant; logit becomes cross-entropy.
+    """
 
     def __init__(self, oracle: SoftLabel, identity_loss: str, views: Sequence[View]) -> None:
         self.oracle, self.views, self.loss_of = oracle, views, LOSSES[identity_loss]
