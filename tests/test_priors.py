@@ -165,7 +165,7 @@ def test_a_prior_that_was_trained_once_is_found_again(tmp_path, monkeypatch):
     once = assets.prepare_attacker(setup, data, 0, CPU)
     monkeypatch.setattr(assets, "train_dcgan", lambda *a: pytest.fail("trained again"))
     again = assets.prepare_attacker(setup, data, 0, CPU)
-    assert once.key == again.key
-    assert np.array_equal(once.samples.images, again.samples.images)
+    assert once.ground.key == again.ground.key
+    assert np.array_equal(once.ground.samples.images, again.ground.samples.images)
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         assets.prepare_attacker(make_setup(values, "test", changes | {"prior.gan_steps": 4}), data, 0, CPU)

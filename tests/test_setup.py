@@ -48,7 +48,7 @@ def test_a_wrong_setup_is_one_line_that_names_the_culprit(values, hint):
     ("overrides", "hint"),
     [
         ({"target.architecture": "small_cn"}, "small_cnn"),
-        ({"attack.preset": "paa"}, "ppa"),
+        ({"attack.preset": "pppa"}, "ppa"),
         ({"attack.preset": "gmi"}, "dcgan"),
         ({"judge.architecture": "small_cnn"}, "another one"),
         ({"prior.samples": 3}, "prior.samples"),

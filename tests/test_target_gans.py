@@ -369,14 +369,14 @@ def test_a_wgan_prior_is_trained_once_and_never_mistaken_for_a_dcgan(tmp_path, m
     assets.check_names(setup)
     data = assets.load_data(setup, 0)
     once = assets.prepare_attacker(setup, data, 0, CPU)
-    assert once.prior.config["loss"] == "wgan-gp"
+    assert once.ground.prior.config["loss"] == "wgan-gp"
     dcgan = assets.prepare_attacker(make_setup(values, "test", changes | {"prior.kind": "dcgan"}), data, 0, CPU)
-    assert dcgan.key != once.key
-    assert dcgan.prior.config["loss"] == "logistic"
+    assert dcgan.ground.key != once.ground.key
+    assert dcgan.ground.prior.config["loss"] == "logistic"
     monkeypatch.setattr(assets, "train_dcgan", lambda *a: pytest.fail("trained again"))
     again = assets.prepare_attacker(setup, data, 0, CPU)
-    assert again.key == once.key
-    assert np.array_equal(again.samples.images, once.samples.images)
+    assert again.ground.key == once.ground.key
+    assert np.array_equal(again.ground.samples.images, once.ground.samples.images)
 
 
 def test_the_recipe_of_a_setup_is_that_of_its_kind():

@@ -27,15 +27,16 @@ def in_parts(work: Callable[..., tuple[Tensor, ...]], limit: int, *tensors: Tens
         part = [t[done : done + size] for t in tensors]
         try:
             results.append(work(*part))
+            done += len(part[0])
+            continue
         except torch.OutOfMemoryError as error:
-            if size == 1:
+            if len(part[0]) == 1:
                 raise InputError(
                     "one candidate alone does not fit into the GPU's memory; choose a smaller resolution, "
                     "architecture or prior"
                 ) from error
-            size = max(1, min(size, len(part[0])) // 2)
-            torch.cuda.empty_cache()
-            _LOG.warning("a batch did not fit into memory; going on with %d at a time", size)
-            continue
-        done += len(part[0])
+        # only out here is the error gone, and with it the memory that its traceback held
+        size = len(part[0]) // 2
+        torch.cuda.empty_cache()
+        _LOG.warning("a batch did not fit into memory; going on with %d at a time", size)
     return tuple(torch.cat(column) for column in zip(*results, strict=True))

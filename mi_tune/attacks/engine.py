@@ -89,6 +89,8 @@ class PriorMaker(Protocol):
 
     access: str
     discriminator: bool
+    conditional: bool
+    """Whether its prior has one, and is."""
 
     def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """The ground with the new prior and its samples; what it asked is charged to the oracle."""
@@ -137,10 +139,26 @@ class Attack:
 
     def __post_init__(self) -> None:
         check_loss(self.identity_loss)
+        if self.prior_weight and self.maker is not None and not self.maker.discriminator:
+            raise InputError(
+                f"attack '{self.name}': {type(self.maker).__name__} has no discriminator; set prior_weight 0"
+            )
+        if self.keep > self.candidates:
+            raise InputError(f"attack '{self.name}' keeps {self.keep} of only {self.candidates} candidates; lower keep")
+        blocks = [stage.block for stage in self.stages]
+        if blocks != sorted(blocks):
+            raise InputError(f"attack '{self.name}': a stage goes back from block {blocks}; order them from 0 up")
+        spheres = any(isinstance(stage.optimiser, SphereRepulsion) for stage in self.stages)
+        if spheres and (self.access != "hard-label" or self._follows_gradients):
+            raise InputError(f"attack '{self.name}': SphereRepulsion moves on hard labels alone; set access hard-label")
+        if self.identity_loss == "poincare" and self.access == "soft-label" and not self._follows_gradients:
+            raise InputError(
+                f"attack '{self.name}': poincare needs logits, and soft labels give them only up to a constant; "
+                "choose cross_entropy or margin"
+            )
         strength = list(ORACLES)
-        gradient = all(isinstance(s.optimiser, (Adam, Momentum)) for s in self.stages)
         parts = {"init": self.init, "selection": self.selection}
-        parts |= {"models": self.models} if gradient else {}
+        parts |= {"models": self.models} if self._follows_gradients else {}
         parts |= {"maker": self.maker} if self.maker else {}
         for place, part in parts.items():
             if strength.index(part.access) > strength.index(self.access):
@@ -151,7 +169,7 @@ class Attack:
 
     def describe(self) -> dict:
         """Every part with its parameters, as plain values; a part that is repeated is written once with its count."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {name: value for name, value in plain(self).items() if name != "kind"}
 
     @property
     def needs_discriminator(self) -> bool:
@@ -161,6 +179,11 @@ class Attack:
     @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def needs_discriminator(self) -> bool:
+        """Whether the prior that it is given must have one."""
+        return bool(self.prior_weight) and self.maker is None
 
     def check(self, prior: Prior, samples: int) -> None:
         """Raise InputError if the attack cannot run with this prior and number of prior samples."""
@@ -177,14 +200,20 @@ class Attack:
             raise InputError(f"attack '{self.name}' starts at block {self.stages[0].block} of a prior without one")
 
     def passes(self, classes: int, samples: int, public: int = 0) -> Passes:
-        """Images through the target when no candidate retires, without what a maker asks."""
-        searched = 2 * samples if isinstance(self.init, BestOfSamples) else 0
-        students = isinstance(self.models, (Students, Untrained))
+        """Images through the target, at most, without what a maker asks.
+
+        Fewer where candidates are done before the steps are, or the prior lacks a stage's block. public: the number of
+        public images.
+        """
+        conditional = self.maker is not None and self.maker.conditional
+        prepared = self.init.passes(classes, self.candidates, samples, conditional)
         rounds = 2 if self.tuning else 1
         chosen = classes * self.candidates * self.selection.count * (len(self.stages) if self.best_stage else 1)
-        forward = searched + (samples + public if students else 0) + rounds * chosen
-        inverted = isinstance(self.models, TargetOnly) or getattr(self.models, "with_target", False)
-        backward = 0
+        inverted = self._follows_gradients and self.models.with_target
+        if self._follows_gradients:
+            prepared += self.models.passes(public, samples)
+        matched = public if self.match is not None and inverted else 0
+        forward, backward = prepared + rounds * (chosen + matched), 0
         for stage in self.stages:
             rule = stage.optimiser
             one = classes if isinstance(stage.latent, Gaussian) else classes * self.candidates
@@ -203,7 +232,7 @@ class Attack:
 
         Raises:
             InputError: see `check`; also an oracle of another threat model than the attack's.
-            DivergedError: a latent became NaN or infinite.
+            DivergedError: a latent or an image became NaN or infinite.
         """
         return self.run_scored(oracle, ground, classes, seed)
 
@@ -235,7 +264,7 @@ class Attack:
         chosen_by = lambda images: selection(oracle, images, labels, generator(seed, "selection", device=device))  # noqa: E731
         images, latents, score = self._round(oracle, ground, members, start, classes, seed, chosen_by, each_step)
         if self.tuning is not None:
-            tuned = self.tuning.tune(ground, images, latents, score.view(len(classes), -1), seed)
+            tuned = self.tuning.tune(ground, images, latents, classes, score.view(len(classes), -1), seed)
             second = self._round(oracle, tuned, members, start, classes, derive_seed(seed, "round 2"), chosen_by, None)
             better = second[2] > score
             images = torch.where(better[:, None, None, None], second[0], images)
@@ -318,10 +347,10 @@ class Attack:
             shaped = hidden.view(len(classes), self.candidates, -1)
             mover = stage.optimiser.start(shaped, stage.latent, stage.constraint, stage.retire)
             hidden = self._move(objective, prior, mover, stage, classes, random, None if number else each_step)
-            if not torch.isfinite(hidden).all():
-                raise DivergedError(f"attack '{self.name}' diverged: latents are not finite")
             latents = hidden if block == 0 else latents
             images = _decode(prior, hidden, labels, self.batch_limit, block)
+            if not (torch.isfinite(hidden).all() and torch.isfinite(images).all()):
+                raise DivergedError(f"attack '{self.name}' diverged: latents or images are not finite")
             if self.best_stage:
                 score = score_of(images)
                 found.append((float(score.mean()), images, score))
@@ -358,7 +387,9 @@ class Attack:
                 break
             mover.tell(Found(*_three(in_parts(evaluate, self.batch_limit, drawn.latents, classes[drawn.owners]))))
             if each_step is not None:
-                each_step(step + 1, mover.result(random).flatten(0, 1))
+                # whoever looks on must not change what is drawn next
+                aside = torch.Generator(random.device).set_state(random.get_state())
+                each_step(step + 1, mover.result(aside).flatten(0, 1))
         return mover.result(random).flatten(0, 1)
 
 
@@ -378,11 +409,12 @@ def _pick(values: Tensor, indices: Tensor) -> Tensor:
     return values.gather(1, index)
 
 
-def _plain(part: Any) -> Any:
+def plain(part: Any) -> Any:
+    """A part with its parameters as plain values."""
     if is_dataclass(part) and not isinstance(part, type):
-        return {"kind": type(part).__name__, **{f.name: _plain(getattr(part, f.name)) for f in fields(part)}}
+        return {"kind": type(part).__name__, **{f.name: plain(getattr(part, f.name)) for f in fields(part)}}
     if isinstance(part, tuple):
         if len(part) > 1 and is_dataclass(part[0]) and all(p == part[0] for p in part):
-            return {"times": len(part), **_plain(part[0])}
-        return [_plain(p) for p in part]
+            return {"times": len(part), **plain(part[0])}
+        return [plain(p) for p in part]
     return part

@@ -15,7 +15,7 @@ from mi_tune.errors import InputError
 
 
 class _Archive:
-    """The best latents of each class so far."""
+    """The best latents of each class so far, each once."""
 
     def __init__(self, start: Tensor) -> None:
         self.latents = start.clone()
@@ -24,11 +24,13 @@ class _Archive:
     def add(self, latents: Tensor, loss: Tensor) -> None:
         """latents (classes, m, dim), loss (classes, m)."""
         keep = self.loss.shape[1]
-        everything = torch.cat([self.loss, loss], 1)
-        self.loss, order = everything.sort(dim=1, stable=True)
-        self.loss, order = self.loss[:, :keep], order[:, :keep]
-        joined = torch.cat([self.latents, latents], 1)
-        self.latents = joined.gather(1, order[..., None].expand(-1, -1, joined.shape[2]))
+        loss, order = torch.cat([self.loss, loss], 1).sort(dim=1, stable=True)
+        latents = _rows(torch.cat([self.latents, latents], 1), order)
+        # what a population carries on unchanged is found again at every step: it counts once
+        again = (latents[:, 1:] == latents[:, :-1]).all(2)
+        loss[:, 1:] = loss[:, 1:].masked_fill(again, torch.inf)
+        self.loss, order = loss.sort(dim=1, stable=True)
+        self.loss, self.latents = self.loss[:, :keep], _rows(latents, order[:, :keep])
 
 
 class _Population:

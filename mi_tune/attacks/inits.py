@@ -20,6 +20,9 @@ class Init(Protocol):
     def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
         """Latents (classes, candidates, latent_dim) of `classes` (int64, (n,))."""
 
+    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
+        """Images through the target, at most. conditional: whether the prior is."""
+
 
 @dataclass(frozen=True)
 class Normal:
@@ -30,6 +33,9 @@ class Normal:
     def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
         random = generator(seed, "init", device=oracle.device)
         return ground.prior.sample_latents(len(classes) * candidates, random).view(len(classes), candidates, -1)
+
+    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ class BestOfSamples:
         score = (oracle.confidence(images) + oracle.confidence(images.flip(3))) / 2
         best = score[:, classes].sort(dim=0, descending=True, stable=True).indices[:candidates].T
         return torch.from_numpy(ground.samples.latents).to(oracle.device)[best]
+
+    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
+        return 2 * (classes * max(self.per_class, candidates) if conditional else samples)
 
     @torch.no_grad()
     def _of_each_class(self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
@@ -100,3 +109,6 @@ class RejectToLabel:
         position = torch.arange(candidates, device=device).expand(len(classes), -1)
         wrapped = torch.where(counts > 0, position % counts.clamp_min(1), position)
         return latents[order.gather(1, wrapped)]
+
+    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
+        return samples + self.draws // self.batch * self.batch

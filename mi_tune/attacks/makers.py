@@ -34,6 +34,7 @@ class InversionGan:
 
     access = "soft-label"
     discriminator = True
+    conditional = False
 
     def make(self, oracle: SoftLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""
@@ -64,7 +65,8 @@ class PseudoLabelGan:
     views: int = 8
 
     access = "white-box"
-    discriminator = True
+    discriminator = False
+    conditional = True
 
     def make(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""
@@ -98,7 +100,8 @@ class TargetAssistedGan:
     recipe: lokt.TacGanRecipe = lokt.TacGanRecipe()
 
     access = "hard-label"
-    discriminator = True
+    discriminator = False
+    conditional = True
 
     def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
         """See `mi_tune.attacks.engine.PriorMaker`."""

@@ -26,6 +26,7 @@ class Worth(NamedTuple):
 class FeatureMatch:
     """LOMMA's regulariser: weight * mean((phi(x) - mu)^2), mu the mean penultimate features of public images.
 
+    It is part of the first model's identity loss, as published: averaged over the models and weighted with it.
     The released code draws from N(mu, sigma) and overwrites the draw with mu, as here; other code bases sample.
     """
 
@@ -58,7 +59,6 @@ class GradientObjective:
 
     def __call__(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Worth:
         losses, confidence = [], torch.zeros(len(images), device=images.device)
-        away = torch.zeros(len(images), device=images.device)
         for view in self.views:
             seen = view(images, random)
             total: Tensor | float = 0.0
@@ -66,25 +66,26 @@ class GradientObjective:
                 first = number == 0
                 answer = member.answer(seen, features=first and self.match is not None)
                 total = total + self.loss_of(answer.logits, labels)
+                if first and self.match is not None:
+                    total = total + self.match.weight * (answer.features - self.public_features).square().mean(1)
                 if first:
                     with torch.no_grad():
                         confidence += answer.logits.softmax(1).gather(1, labels[:, None])[:, 0] / len(self.views)
-                    if answer.features is not None:
-                        away = away + (answer.features - self.public_features).square().mean(1) / len(self.views)
             losses.append(total / len(self.members))
         stacked = torch.stack(losses)
         if self.worst < 1:
             stacked = stacked.topk(max(1, round(self.worst * len(losses))), dim=0).values
         loss = self.identity_weight * stacked.mean(0)
-        if self.match is not None:
-            loss = loss + self.match.weight * away
         if self.prior_weight:
             loss = loss - self.prior_weight * self.prior.realism(images)
         return Worth(loss, confidence)
 
 
 class SoftLabelObjective:
-    """For probabilities alone: the identity loss of their logarithms, which are logits up to a constant per image."""
+    """For probabilities alone: the identity loss of their logarithms, which are logits up to a constant per image.
+
+    Cross-entropy and margin do not feel the constant; logit becomes cross-entropy.
+    """
 
     def __init__(self, oracle: SoftLabel, identity_loss: str, views: Sequence[View]) -> None:
         self.oracle, self.views, self.loss_of = oracle, views, LOSSES[identity_loss]

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mi_tune.attacks.engine import Attack, Passes, Reconstructions
+from mi_tune.attacks.engine import Attack, Passes, Reconstructions, plain
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel
 from mi_tune.attacks.selection import Selection
@@ -22,7 +23,7 @@ class Portfolio:
     """Attacks of one threat model whose reconstructions are pooled and chosen from by one selection.
 
     An attacker does not know which attack a defence resists least; it runs them all and lets the target say. Passes and
-    seconds are the sums over the members.
+    seconds are the sums over the members. Latents shorter than another member's are filled up with NaN.
     """
 
     name: str
@@ -49,8 +50,9 @@ class Portfolio:
         return any(member.needs_discriminator for member in self.members)
 
     def describe(self) -> dict:
-        """Every member with its parts, as plain values."""
-        return {"name": self.name, "budget": self.budget, "members": [m.describe() for m in self.members]}
+        """Every member with its parts, and how their results are chosen from, as plain values."""
+        parts = {"name": self.name, "budget": self.budget, "access": self.access, "keep": self.keep}
+        return {**parts, "selection": plain(self.selection), "members": [m.describe() for m in self.members]}
 
     def check(self, prior: Prior, samples: int) -> None:
         """Raise InputError if one of the attacks cannot run."""
@@ -76,12 +78,12 @@ class Portfolio:
         score = self.selection.known(ground.law)(oracle, flat, labels, random).view(len(classes), pool).cpu()
         best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
         rows = torch.arange(len(classes))[:, None]
-        # members with priors of their own have latents of their own size; those of the shared prior are given
-        sizes = {f.latents.shape[2] for f in found}
-        latents = torch.cat([f.latents for f in found], 1)[rows, best] if len(sizes) == 1 else found[0].latents
+        # members that train priors have latents of their own size
+        widest = max(f.latents.shape[2] for f in found)
+        padded = [F.pad(f.latents, (0, widest - f.latents.shape[2]), value=torch.nan) for f in found]
         return Reconstructions(
             images=images[rows, best],
-            latents=latents,
+            latents=torch.cat(padded, 1)[rows, best],
             confidence=score.gather(1, best),
             start_images=found[0].start_images,
             forward_passes=oracle.forward_passes - forward,

@@ -18,8 +18,9 @@ from mi_tune.nets import create_classifier, strided_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.training import Recipe, Training
 
-RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01, shift=2, flip=True)
-"""How a student is trained: few epochs, many images."""
+RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01, shift=0, flip=False)
+"""How a student is trained: few epochs, many images, each as the target saw it. What the target said of an image does
+not hold for a moved or mirrored one, however it was trained itself."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class TargetOnly:
     """Invert the target itself."""
 
     access = "white-box"
+    with_target = True
+
+    def passes(self, public: int, samples: int) -> int:
+        """Images that the target is asked about before the attack."""
+        return 0
 
     def members(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         """The models to invert, with `classes` logits; the first one is the target if it is among them."""
@@ -59,6 +65,9 @@ class Students:
             return "white-box"
         return "soft-label" if self.labels == "soft" else "hard-label"
 
+    def passes(self, public: int, samples: int) -> int:
+        return public * self.public + samples * self.samples
+
     def members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         images = _images(ground, self.public, self.samples)
         answers = self._answers(oracle, images)
@@ -87,6 +96,10 @@ class Untrained:
     recipe: Recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=5e-4)
 
     access = "white-box"
+    with_target = False
+
+    def passes(self, public: int, samples: int) -> int:
+        return public + samples
 
     def members(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         images = _images(ground, True, True)
@@ -99,7 +112,7 @@ class Untrained:
 
         model = oracle.copy()
         model.load_state_dict(cached("untrained", key, make)["state"])
-        return [WhiteBox(model, oracle.device)]
+        return [WhiteBox(model, oracle.device, classes)]
 
 
 CODE = (training, augment, nets, strided_cnn)

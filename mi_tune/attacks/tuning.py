@@ -35,17 +35,19 @@ class PriorTuning:
     batch_size: int = 32
     keep_weight: float = 0.5
 
-    def tune(self, ground: Ground, images: Tensor, latents: Tensor, score: Tensor, seed: int) -> Ground:
+    def tune(
+        self, ground: Ground, images: Tensor, latents: Tensor, classes: Tensor, score: Tensor, seed: int
+    ) -> Ground:
         """The ground with a tuned copy of its prior.
 
-        images: (classes * candidates, channels, height, width), latents: (classes * candidates, dim), score: (classes,
-        candidates).
+        images: (classes * candidates, channels, height, width), latents: (classes * candidates, dim), classes: int64
+        (classes,), score: (classes, candidates).
         """
         best = score.argsort(dim=1, descending=True, stable=True)[:, : self.per_class]
         offset = torch.arange(len(score), device=best.device)[:, None] * score.shape[1]
         rows = (best + offset).flatten()
         anchors, wanted = latents[rows] * self.shrink, images[rows]
-        labels = torch.arange(len(score), device=best.device).repeat_interleave(best.shape[1])
+        labels = classes.repeat_interleave(best.shape[1])
         prior = ground.prior
         tuned = copy.deepcopy(prior)
         weights = _weights(tuned)
@@ -62,7 +64,9 @@ class PriorTuning:
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-        return replace(ground, prior=tuned.eval().requires_grad_(False))
+        for weight in weights:
+            weight.requires_grad_(False)
+        return replace(ground, prior=tuned.eval())
 
 
 def _weights(prior: Prior) -> list[Tensor]:

@@ -99,7 +99,7 @@ class Erase(_Plain):
 
     Args:
         laws: of which each view of the batch uses one, drawn uniformly. Empty: the defender's law where it is known
-            and erases, else `UNKNOWN_LAW`.
+            (whole images if it never erases), else `UNKNOWN_LAW`.
         always: erase every view, also where the law erases only some images.
     """
 

@@ -70,7 +70,7 @@ def gmi(budget: str = "reduced") -> Attack:
     """Generative model inversion (Zhang et al., CVPR 2020): 100 * cross-entropy minus the discriminator's score.
 
     Momentum 0.9, learning rate 0.02, latents clamped to [-1, 1], 5 restarts of 1,500 steps, the most confident
-    kept (full; 300 steps reduced). The published loop averages the loss over a batch of identities; here every
+    kept (full; 60 steps reduced). The published loop averages the loss over a batch of identities; here every
     candidate has the gradient that it would have in a batch of 60, so that the learning rate means the same.
     """
     return Attack(
@@ -92,7 +92,8 @@ def kedmi(budget: str = "reduced") -> Attack:
 
     The GAN's discriminator learns the target's soft labels of public images; then the mean and variance of a normal per
     class are optimised, Adam 0.02, 2,400 steps (full), 100 * cross-entropy plus the prior loss, and 5 draws from it are
-    returned unranked. Draws are clamped to [-1, 1] inside the loss, as in LOMMA's version of the code.
+    returned unranked. Draws are clamped to [-1, 1] inside the loss, as in LOMMA's version of the code. The public code
+    starts at log-variance 1, here at the prior's 0: at 1 the clamp would cut more than half of the coordinates.
     """
     full = budget == "full"
     return Attack(
