@@ -22,6 +22,7 @@ from mi_tune.attacks.presets.erasing_aware import (
 )
 from mi_tune.attacks.presets.white_box import (
     gmi,
+    gmi_fast,
     ifgmi,
     kedmi,
     lomma,
@@ -41,8 +42,9 @@ Preset = Callable[[str], Attack | Portfolio]
 
 PUBLISHED: dict[str, Preset] = {
     preset.__name__: preset
-    for preset in (gmi, kedmi, lomma, lomma_ked, plgmi, ppa, ppa_midre, ppa_fast, ifgmi, mirror, ppdg, taa, paa)
+    for preset in (gmi, kedmi, lomma, lomma_ked, plgmi, ppa, ppa_midre, ifgmi, mirror, ppdg, taa, paa)
 }
+FAST: dict[str, Preset] = {preset.__name__: preset for preset in (gmi_fast, ppa_fast)}
 BLACK_BOX: dict[str, Preset] = {preset.__name__: preset for preset in (mirror_blackbox, cmaes, brepmi, lokt)}
 ERASING_AWARE: dict[str, Preset] = {
     preset.__name__: preset
@@ -51,7 +53,7 @@ ERASING_AWARE: dict[str, Preset] = {
         *(clean_student, untrain_re, loss_portfolio),
     )
 }
-PRESETS: dict[str, Preset] = PUBLISHED | BLACK_BOX | ERASING_AWARE
+PRESETS: dict[str, Preset] = PUBLISHED | FAST | BLACK_BOX | ERASING_AWARE
 
 LADDER = {"4x": 4, "16x": 16}
 """Multiples of the reduced budget."""

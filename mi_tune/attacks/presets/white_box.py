@@ -228,7 +228,33 @@ def paa(budget: str = "reduced") -> Attack:
 
 
 def ppa_fast(budget: str = "reduced") -> Attack:
-    """PPA that stops moving a candidate once the target has been sure of it: the same result for fewer passes."""
+    """PPA for a fraction of its passes: fewer candidates, larger steps, and candidates that retire.
+
+    Every candidate is returned, so that none is moved in vain; at twice the rate of `ppa`, 16 steps bring as much as
+    its 50, and in long runs a candidate stops once the target is sure of it and its loss has stopped falling.
+    """
+    full = budget == "full"
     base = ppa(budget)
-    stages = tuple(replace(stage, retire=Retire()) for stage in base.stages)
-    return replace(base, name="ppa_fast", stages=stages)
+    stage = replace(base.stages[0], steps=50 if full else 16, optimiser=Adam(0.4, (0.1, 0.1)), retire=Retire())
+    selection = MeanOverViews(count=16 if full else 4)
+    return replace(base, name="ppa_fast", stages=(stage,), candidates=base.keep, selection=selection)
+
+
+def gmi_fast(budget: str = "reduced") -> Attack:
+    """What GMI looks for, sooner: the same prior and one image per class, by PPA's starts, loss and optimiser.
+
+    Without a prior loss: latents within 2 standard deviations are likely enough. 2 candidates of 20 steps find more
+    than GMI's 5 restarts of hundreds; 5 of 100 in full.
+    """
+    full = budget == "full"
+    stage = Stage(steps=100 if full else 20, optimiser=Adam(0.2, (0.1, 0.1)), constraint=Clamp(2.0), retire=Retire())
+    return Attack(
+        name="gmi_fast",
+        budget=budget,
+        init=BestOfSamples(),
+        identity_loss="poincare",
+        stages=(stage,),
+        candidates=5 if full else 2,
+        keep=1,
+        selection=ByConfidence(),
+    )
