@@ -180,11 +180,6 @@ class Attack:
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
-    @property
-    def needs_discriminator(self) -> bool:
-        """Whether the prior that it is given must have one."""
-        return bool(self.prior_weight) and self.maker is None
-
     def check(self, prior: Prior, samples: int) -> None:
         """Raise InputError if the attack cannot run with this prior and number of prior samples."""
         if self.needs_discriminator and prior.realism is None:
