@@ -141,7 +141,7 @@ def test_the_key_changes_with_any_weight_and_with_nothing_else():
 
 @pytest.mark.parametrize(
     ("name", "channels", "size"),
-    [("small_cnn", 1, 16), ("resnet18", 3, 32), ("vgg11_bn", 3, 32), ("mobilenet_v2", 1, 32)],
+    [("vgg16_bn", 1, 32), ("resnet18", 3, 32), ("vgg11_bn", 3, 32), ("mobilenet_v2", 1, 32)],
 )
 def test_folded_batch_norms_leave_the_function_as_it_is(name, channels, size):
     model = classifier(name, channels, size)

@@ -32,7 +32,7 @@ TINY = {
     "judge": {"epochs": 2, "regressor_steps": 3},
     "prior": {"kind": "procedural", "samples": 40},
 }
-QUICK = RegressorRecipe(steps=250, batch_size=64, width=8)
+QUICK = RegressorRecipe(steps=350, batch_size=64, width=8)
 
 
 def people(n: int, seed: int = 0) -> Tensor:
@@ -279,11 +279,11 @@ def test_following_the_prior_s_gradient_finds_a_person_from_the_image_alone():
 def test_an_attacker_with_the_drawing_is_made_without_training_and_keyed():
     setup = make_setup(TINY, "test")
     data = load_data(setup, 0)
-    attacker = assets.prepare_attacker(setup, data, 0, CPU)
-    assert attacker.prior.name == "procedural"
-    assert attacker.samples.images.shape == (40, 1, 16, 16)
+    ground = assets.prepare_ground(setup, data, 0, CPU)
+    assert ground.prior.name == "procedural"
+    assert ground.samples.images.shape == (40, 1, 16, 16)
     other = make_setup(TINY, "test", {"prior.kind": "eigenface"})
-    assert assets.prepare_attacker(other, data, 0, CPU).key != attacker.key
+    assert assets.prepare_ground(other, data, 0, CPU).key != ground.key
 
 
 # ------------------------------------------------------------------------------------------ error without a judge

@@ -253,6 +253,11 @@ class Attack:
         members = self._members(oracle, ground, total, seed)
         prepared = time.perf_counter() - begun
         start = self.init(oracle, ground, classes, self.candidates, seed)
+        first = start[:, : self.keep]
+        owners = classes.repeat_interleave(first.shape[1])
+        start_images = _decode(ground.prior, first.flatten(0, 1), owners, self.batch_limit)
+        if not torch.isfinite(start_images).all():
+            raise DivergedError(f"attack '{self.name}': prior '{ground.prior.name}' draws images that are not finite")
         selection = self.selection.known(ground.law)
         labels = classes.repeat_interleave(self.candidates)
         # the same draws for every candidate order: a stream of its own
@@ -268,15 +273,11 @@ class Attack:
         score = score.view(len(classes), self.candidates)
         best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
         pick = lambda flat: _pick(flat.view(len(classes), self.candidates, *flat.shape[1:]), best)  # noqa: E731
-        first = start[:, : self.keep]
-        owners = classes.repeat_interleave(first.shape[1])
         return Reconstructions(
             images=to_uint8(pick(images)).cpu(),
             latents=pick(latents).cpu(),
             confidence=score.gather(1, best).cpu(),
-            start_images=to_uint8(_decode(ground.prior, first.flatten(0, 1), owners, self.batch_limit))
-            .view(len(classes), self.keep, *images.shape[1:])
-            .cpu(),
+            start_images=to_uint8(start_images).view(len(classes), self.keep, *images.shape[1:]).cpu(),
             forward_passes=oracle.forward_passes - forward,
             backward_passes=oracle.backward_passes - backward,
             surrogate_passes=sum(m.forward_passes + m.backward_passes for m in members if m is not oracle),
