@@ -199,6 +199,28 @@ def test_a_class_that_is_solved_is_not_searched_any_more(rule):
     sure = lambda z, owners: (owners == 1).float()  # noqa: E731
     asked = follow(mover, wavy, 5, sure)
     assert asked == rule.population * (3 + 4 * 2)
+
+
+@pytest.mark.parametrize("rule", SEARCHES)
+def test_the_other_classes_are_searched_on_as_their_own_once_one_is_solved(rule):
+    centres = torch.tensor([[2.0, 2.0], [0.0, 0.0], [-2.0, -2.0]])
+    first = []
+
+    def loss_of(z, owners):
+        loss = bowl(centres, torch.ones(2))(z, owners)
+        first.extend(loss[owners == 1].tolist())
+        return loss
+
+    mover = rule.start(start_at(3, 2, 2), Point(), Free())
+    follow(mover, loss_of, 40, lambda z, owners: (owners == 1).float())
+    found = mover.result(random())
+    assert ((found - centres[:, None]).norm(dim=2)[[0, 2]] < 0.3).all()
+    assert len(first) == rule.population
+    assert float((found[1, 0] ** 2).sum()) == pytest.approx(min(first))
+
+
+@pytest.mark.parametrize("rule", SEARCHES)
+def test_a_search_ends_when_every_class_is_solved(rule):
     mover = rule.start(start_at(3, 2), Point(), Free())
     assert follow(mover, wavy, 5, lambda z, owners: torch.ones(len(z))) == rule.population * 3
     assert torch.isfinite(mover.result(random())).all()

@@ -120,7 +120,7 @@ def test_study_yaml_names_judge_prior_budget_fingerprints_and_versions(finished)
     config = yaml.safe_load((path / "study.yaml").read_text())
     assert config["judge"]["held_out_accuracy"] == pytest.approx(table.judge_accuracy[0])
     assert config["attack"]["budget"] == "reduced"
-    assert config["attack"]["parts"]["steps"] == 20
+    assert config["attack"]["parts"]["stages"][0]["steps"] == 20
     assert config["data"]["private"]["train"] == 20
     assert len({config["data"]["private"]["fingerprint"], config["data"]["public"]["fingerprint"]}) == 2
     assert config["prior"]["fingerprint"]

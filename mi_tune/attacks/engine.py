@@ -381,7 +381,11 @@ class Attack:
             drawn = mover.ask(random)
             if not len(drawn.latents):
                 break
-            mover.tell(Found(*_three(in_parts(evaluate, self.batch_limit, drawn.latents, classes[drawn.owners]))))
+            found = Found(*_three(in_parts(evaluate, self.batch_limit, drawn.latents, classes[drawn.owners])))
+            # a gradient's NaN lasts and is found at the end, for it costs a GPU time to look; a search breeds from it
+            if not (mover.gradient or torch.isfinite(found.loss).all()):
+                raise DivergedError(f"attack '{self.name}' diverged: losses are not finite")
+            mover.tell(found)
             if each_step is not None:
                 # whoever looks on must not change what is drawn next
                 aside = torch.Generator(random.device).set_state(random.get_state())
