@@ -19,7 +19,7 @@ from torch.multiprocessing import get_context
 
 from mi_tune import augment, erasing, nets, training
 from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, target_recipe
-from mi_tune.attacks import CODE, Attack, Ground, Portfolio, open_oracle
+from mi_tune.attacks import Attack, Ground, Portfolio, code_of, open_oracle
 from mi_tune.cache import cached, content_key
 from mi_tune.device import pick_device, use_one_thread
 from mi_tune.erasing import ErasingLaw
@@ -106,7 +106,7 @@ class Arena:
         model, natural, target_key = trained_target(self.setup, self.data, law, self.seed, replicate, self.device)
         attack, ground = contender.attack, self.ground(contender.prior or self.setup.prior.kind)
         key = content_key(
-            *(target_key, attack.describe(), ground.key, self.judge.key, self.seed, replicate), modules=CODE
+            *(target_key, attack.describe(), ground.key, self.judge.key, self.seed, replicate), modules=code_of(attack)
         )
 
         def make() -> dict:

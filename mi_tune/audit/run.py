@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import time
 import traceback
 from dataclasses import dataclass
@@ -19,10 +17,8 @@ from torch import Tensor
 
 from mi_tune import __version__, attacks, judging
 from mi_tune.assets import prepare_ground, prepare_judge
-from mi_tune.attacks import Ground, SoftLabel, open_oracle
+from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.attacks.inits import BestOfSamples
-from mi_tune.attacks.makers import CODE as MAKER_CODE
-from mi_tune.attacks.students import CODE as STUDENT_CODE
 from mi_tune.audit.battery import Attempt
 from mi_tune.audit.folder import AuditFolder, artefact_name
 from mi_tune.audit.subject import Subject
@@ -183,10 +179,11 @@ class _Audit:
             **values,
         }
 
-    def _key(self, *parts: Any) -> str:
+    def _key(self, *parts: Any, code: tuple[ModuleType, ...] = (attacks.inits, attacks.oracle)) -> str:
         """Changes with all that decides a row's numbers."""
         law = self.law.to_dict() if self.law else None
-        return content_key(self.model_key, self.judge.key, len(self.classes), law, *parts, modules=_code())
+        modules = (*code, judging.verdicts, judging.intervals)
+        return content_key(self.model_key, self.judge.key, len(self.classes), law, *parts, modules=modules)
 
     def _chance(self) -> str:
         row = self._row(attack=CHANCE, budget="", access="", prior="", state=BASELINE, key=self._key(CHANCE))
@@ -223,14 +220,14 @@ class _Audit:
         title = f"{position} {attack.name} ({attack.budget}, {attack.access}, prior {attempt.prior_name})"
         row = self._row(attack=attack.name, budget=attack.budget, access=attack.access, prior=attempt.prior_name)
         # until the ground is there, only its kind can be told
-        row["key"] = self._key(attempt.prior, attack.describe(), self.options.seed)
+        row["key"] = self._key(attempt.prior, attack.describe(), self.options.seed, code=code_of(attack))
         baseline: list[str] = []
         begun = time.perf_counter()
         try:
             # priors are made when they are first needed: a GAN must not keep the other attacks waiting
             baseline = [self._best_samples(attempt.prior)]
             ground = self._ground(attempt.prior)
-            row["key"] = self._key(ground.key, attack.describe(), self.options.seed)
+            row["key"] = self._key(ground.key, attack.describe(), self.options.seed, code=code_of(attack))
             if row["key"] in self.done:
                 self._say(f"{title}: done before")
                 return [*baseline, row["key"]]
@@ -308,10 +305,3 @@ class _Audit:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _code() -> tuple[ModuleType, ...]:
-    """What decides an attack's numbers beside its parts: presets are not among it, for they are nothing but parts."""
-    names = [m.name for m in pkgutil.iter_modules(attacks.__path__) if m.name != "presets"]
-    own = [importlib.import_module(f"{attacks.__name__}.{name}") for name in sorted(names)]
-    return (*own, *MAKER_CODE, *STUDENT_CODE, judging.verdicts, judging.intervals)
