@@ -22,7 +22,7 @@ from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, 
 from mi_tune.attacks import Attack, Ground, Portfolio, code_of, open_oracle
 from mi_tune.cache import cached, content_key
 from mi_tune.device import pick_device, use_one_thread
-from mi_tune.erasing import ErasingLaw
+from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 from mi_tune.errors import DivergedError
 from mi_tune.evaluation import target_training
 from mi_tune.judging import Judge, identity_errors, judge_images
@@ -31,6 +31,14 @@ from mi_tune.nets import small_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup
 from mi_tune.training import predict
+
+LAWS = {
+    "no defence": NO_DEFENCE,
+    "MIDRE(0.1, 0.8)": REFERENCE_LAWS["MIDRE(0.1, 0.8)"],
+    "heavy": ErasingLaw(1.0, area=(0.6, 0.85), aspect=(1 / 2.6, 2.6), fill="mean"),
+}
+"""The laws that attacks are compared on: none, the paper's stronger one, and one that erases most of an image."""
+DEFENDED = tuple(LAWS)[1:]
 
 TARGET_CODE = (training, augment, erasing, nets, small_cnn)
 

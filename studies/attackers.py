@@ -1,7 +1,7 @@
 """Which attacker gets most out of targets trained with Random Erasing? `python studies/attackers.py [--setup NAME]`
 
-Every attack, or the chosen ones, against the same targets: without defence, with MIDRE(0.1, 0.8) and with a heavier law. One
-row an attack: attack accuracy under each law with its 95 % interval over people, the mean difference to PPA over the
+Every attack, or the chosen ones, against the same targets: no defence, MIDRE(0.1, 0.8) and a heavier law. One row an
+attack: attack accuracy under each law with its 95 % interval over people, the mean difference to PPA over the
 defended laws (paired by person), and what it cost. Everything computed is kept in the cache.
 """
 
@@ -15,18 +15,12 @@ from rich.progress import track
 from rich.table import Table
 
 from mi_tune.attacks import PRESETS, make_attack
-from mi_tune.comparison import Contender, Results, compare
-from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
+from mi_tune.comparison import DEFENDED, LAWS, Contender, Results, compare
 from mi_tune.errors import InputError
 from mi_tune.setup import make_setup, read_setup
+from mi_tune.study.wording import signed, with_interval
 
 SETUPS = Path(__file__).parent / "setups"
-LAWS = {
-    "no defence": NO_DEFENCE,
-    "MIDRE(0.1, 0.8)": REFERENCE_LAWS["MIDRE(0.1, 0.8)"],
-    "heavy": ErasingLaw(1.0, area=(0.6, 0.85), aspect=(1 / 2.6, 2.6), fill="mean"),
-}
-DEFENDED = tuple(LAWS)[1:]
 
 
 @click.command()
@@ -57,8 +51,8 @@ def attackers(name: str, names: str | None, replicates: int, workers: int, csv: 
         table.add_row(
             contender.name,
             contender.attack.access,
-            *(_estimate(results.estimate(law, contender.name)) for law in LAWS),
-            "" if contender.name == "ppa" else _signed(results.difference(DEFENDED, contender.name, "ppa")),
+            *(with_interval(results.estimate(law, contender.name)) for law in LAWS),
+            "" if contender.name == "ppa" else signed(results.difference(DEFENDED, contender.name, "ppa")),
             f"{sum(cost) / 1000:.0f}k",
             f"{results.total('MIDRE(0.1, 0.8)', contender.name, 'seconds'):.0f}",
         )
@@ -69,16 +63,6 @@ def _contender(text: str) -> Contender:
     name, _, budget = text.partition(":")
     attack = make_attack(name, budget or "reduced")
     return Contender(text, attack, "dcgan" if attack.needs_discriminator else None)
-
-
-def _estimate(estimate: tuple[float, float, float]) -> str:
-    value, low, high = estimate
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _signed(estimate: tuple[float, float, float]) -> str:
-    value, low, high = estimate
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 if __name__ == "__main__":

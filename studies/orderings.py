@@ -19,18 +19,12 @@ from rich.table import Table
 from mi_tune.attacks import Attack, make_attack
 from mi_tune.attacks.evolution import CMAES
 from mi_tune.attacks.selection import Last
-from mi_tune.comparison import Contender, Results, compare
-from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
+from mi_tune.comparison import DEFENDED, LAWS, Contender, Results, compare
 from mi_tune.setup import make_setup, read_setup
+from mi_tune.study.wording import signed
 
 SETUPS = Path(__file__).parent / "setups"
-LAWS = {
-    "no defence": NO_DEFENCE,
-    "MIDRE(0.1, 0.8)": REFERENCE_LAWS["MIDRE(0.1, 0.8)"],
-    "heavy": ErasingLaw(1.0, area=(0.6, 0.85), aspect=(1 / 2.6, 2.6), fill="mean"),
-}
 EVERYWHERE = tuple(LAWS)
-DEFENDED = EVERYWHERE[1:]
 
 
 def _with_steps(attack: Attack, steps: int, **changes) -> Attack:
@@ -90,18 +84,13 @@ def orderings(name: str, replicates: int, workers: int) -> None:
         apart = results.difference(where, better, worse)
         holds = "yes" if apart.low > 0 else "no: reversed" if apart.high < 0 else "not told apart"
         table.add_row(
-            claim, *(_mean(results, where, who) for who in (better, worse)), _signed(apart), holds, end_section=True
+            claim, *(_mean(results, where, who) for who in (better, worse)), signed(apart), holds, end_section=True
         )
     Console(width=150).print(table)
 
 
 def _mean(results: Results, laws: tuple[str, ...], who: str) -> str:
     return f"{who} " + " / ".join(f"{results.estimate(law, who).value:.2f}" for law in laws)
-
-
-def _signed(estimate: tuple[float, float, float]) -> str:
-    value, low, high = estimate
-    return f"{value:+.3f} [{low:+.2f}, {high:+.2f}]"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Laws and durations in a few words."""
 
 from mi_tune.erasing import ErasingLaw
+from mi_tune.judging.intervals import Estimate
 
 
 def describe(law: ErasingLaw) -> str:
@@ -17,6 +18,16 @@ def describe(law: ErasingLaw) -> str:
     if law.clean_epochs:
         text += f", last {law.clean_epochs} epochs clean"
     return text
+
+
+def with_interval(estimate: Estimate) -> str:
+    """An accuracy and its interval: `0.58 [0.47, 0.69]`."""
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference and its interval: `+0.08 [-0.01, +0.17]`."""
+    return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]"
 
 
 def duration(seconds: float) -> str:
