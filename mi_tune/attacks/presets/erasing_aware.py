@@ -55,8 +55,18 @@ def plgmi_re(budget: str = "reduced") -> Attack:
 
 
 def clean_student(budget: str = "reduced") -> Attack:
-    """Distil the target on whole public and generated images, then invert the students instead of the target."""
-    return replace(ppa(budget), name="clean_student", identity_loss="margin", models=Students(), views=(TAA_VIEW,) * 2)
+    """Distil the target on whole public and generated images, then invert the students instead of the target.
+
+    Soft labels are enough for it.
+    """
+    return replace(
+        ppa(budget),
+        name="clean_student",
+        access="soft-label",
+        identity_loss="margin",
+        models=Students(),
+        views=(TAA_VIEW,) * 2,
+    )
 
 
 def untrain_re(budget: str = "reduced") -> Attack:
