@@ -17,6 +17,11 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def comfortable_batch(device: torch.device) -> int:
+    """Images at once: on a CPU as many as its caches hold the maps of (a third faster than a thousand), else 2048."""
+    return 128 if device.type == "cpu" else 2048
+
+
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[None]:
     """bfloat16 autocast on CUDA; nothing on the CPU, where small convolutions are faster in float32."""
     if device.type == "cuda":

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mi_tune.augment import random_affine, shift_and_flip
-from mi_tune.device import autocast
+from mi_tune.device import autocast, comfortable_batch
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.errors import DivergedError
 from mi_tune.seeds import generator
@@ -170,13 +170,11 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def predict(
-    model: nn.Module, images: Tensor, device: torch.device, indices: Tensor | None = None, batch_size: int = 512
-) -> Tensor:
+def predict(model: nn.Module, images: Tensor, device: torch.device, indices: Tensor | None = None) -> Tensor:
     """Logits (n, classes), float32 on the CPU, of uint8 images or float images in [0, 1], or of those at `indices`."""
     model.eval()
     outputs = []
-    for part in (torch.arange(len(images)) if indices is None else indices).split(batch_size):
+    for part in (torch.arange(len(images)) if indices is None else indices).split(comfortable_batch(device)):
         x = images[part.to(images.device)].to(device)
         x = (x.float() / 255 if x.dtype == torch.uint8 else x).contiguous(memory_format=torch.channels_last)
         with autocast(device):

@@ -31,6 +31,7 @@ from mi_tune.attacks.selection import Selection
 from mi_tune.attacks.students import Students, TargetOnly, Untrained
 from mi_tune.attacks.tuning import PriorTuning
 from mi_tune.attacks.views import Identity, View
+from mi_tune.device import comfortable_batch
 from mi_tune.errors import DivergedError, InputError
 from mi_tune.priors.base import Prior, to_uint8
 from mi_tune.seeds import derive_seed, generator
@@ -114,7 +115,7 @@ class Attack:
         candidates: starts per class. keep: candidates returned per class. selection: score by which they are chosen.
         maker: trains a prior of its own for every target. tuning: tune the prior to what a first round found, and
             run once more.
-        batch_limit: images through prior and target at once; bounds memory, does not change the result.
+        batch_limit: images through prior and target at once, at most; bounds memory, does not change the result.
     """
 
     name: str
@@ -377,11 +378,12 @@ class Attack:
             (gradient,) = torch.autograd.grad(worth.loss.sum(), leaf)
             return worth.loss.detach(), worth.confidence, gradient
 
+        limit = min(self.batch_limit, comfortable_batch(random.device))
         for step in range(stage.steps):
             drawn = mover.ask(random)
             if not len(drawn.latents):
                 break
-            found = Found(*_three(in_parts(evaluate, self.batch_limit, drawn.latents, classes[drawn.owners])))
+            found = Found(*_three(in_parts(evaluate, limit, drawn.latents, classes[drawn.owners])))
             # a gradient's NaN lasts and is found at the end, for it costs a GPU time to look; a search breeds from it
             if not (mover.gradient or torch.isfinite(found.loss).all()):
                 raise DivergedError(f"attack '{self.name}' diverged: losses are not finite")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mi_tune.device import autocast
+from mi_tune.device import autocast, comfortable_batch
 from mi_tune.errors import InputError
 from mi_tune.nets import head_of
 
@@ -61,13 +61,13 @@ class HardLabel:
         self.backward_passes += backward
 
     @torch.no_grad()
-    def labels(self, images: Tensor, batch_size: int = 1024) -> Tensor:
+    def labels(self, images: Tensor) -> Tensor:
         """The target's class, int64 (n,), of uint8 images or float images in [0, 1]."""
-        return self._softmax(images, batch_size).argmax(1)
+        return self._softmax(images).argmax(1)
 
-    def _softmax(self, images: Tensor, batch_size: int) -> Tensor:
+    def _softmax(self, images: Tensor) -> Tensor:
         parts = []
-        for part in images.split(batch_size):
+        for part in images.split(comfortable_batch(self.device)):
             x = part.to(self.device)
             parts.append(self._ask(x.float() / 255 if x.dtype == torch.uint8 else x).softmax(1))
         return torch.cat(parts)
@@ -84,9 +84,9 @@ class SoftLabel(HardLabel):
     access = "soft-label"
 
     @torch.no_grad()
-    def confidence(self, images: Tensor, batch_size: int = 1024) -> Tensor:
+    def confidence(self, images: Tensor) -> Tensor:
         """Softmax (n, classes) without gradients, of uint8 images or float images in [0, 1]."""
-        return self._softmax(images, batch_size)
+        return self._softmax(images)
 
 
 class WhiteBox(SoftLabel):
