@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mi_tune.augment import random_affine
 from mi_tune.erasing import ErasingLaw
+from mi_tune.priors.plgmi import target_view
 
 
 class View(Protocol):
@@ -62,16 +63,10 @@ class RandomCrop(_Plain):
 
 @dataclass(frozen=True)
 class Jitter(_Plain):
-    """A crop as `crop` draws it, then random brightness and contrast by up to `strength` (PLG-MI's augmentation)."""
-
-    crop: RandomCrop = RandomCrop(scale=(0.8, 1.0), flip=True, rotation=5.0)
-    strength: float = 0.2
+    """PLG-MI's augmentation: crop, turn, flip, brightness and contrast (`mi_tune.priors.plgmi.target_view`)."""
 
     def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
-        images = self.crop(images, random)
-        u = 1 + self.strength * (2 * torch.rand(2, len(images), 1, 1, 1, device=images.device, generator=random) - 1)
-        mean = images.mean((1, 2, 3), keepdim=True)
-        return ((images - mean) * u[0] + mean) * u[1]
+        return target_view(images, random)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,10 @@ class InversionGanRecipe(GameRecipe):
             alone, which on few images gives the mean face.
     """
 
-    batch_size: int = 32
+    steps: int = 1200
+    generator_rate: float = 6e-4
+    discriminator_rate: float = 1.2e-3
+    average: float = 0.995
     entropy: float = 1e-4
     adversarial: float = 1.0
 
