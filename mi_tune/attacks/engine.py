@@ -150,16 +150,16 @@ class Attack:
         if blocks != sorted(blocks):
             raise InputError(f"attack '{self.name}': a stage goes back from block {blocks}; order them from 0 up")
         spheres = any(isinstance(stage.optimiser, SphereRepulsion) for stage in self.stages)
-        if spheres and (self.access != "hard-label" or self._follows_gradients):
+        if spheres and (self.access != "hard-label" or self.follows_gradients):
             raise InputError(f"attack '{self.name}': SphereRepulsion moves on hard labels alone; set access hard-label")
-        if self.identity_loss == "poincare" and self.access == "soft-label" and not self._follows_gradients:
+        if self.identity_loss == "poincare" and self.access == "soft-label" and not self.follows_gradients:
             raise InputError(
                 f"attack '{self.name}': poincare needs logits, and soft labels give them only up to a constant; "
                 "choose cross_entropy or margin"
             )
         strength = list(ORACLES)
         parts = {"init": self.init, "selection": self.selection}
-        parts |= {"models": self.models} if self._follows_gradients else {}
+        parts |= {"models": self.models} if self.follows_gradients else {}
         parts |= {"maker": self.maker} if self.maker else {}
         for place, part in parts.items():
             if strength.index(part.access) > strength.index(self.access):
@@ -205,8 +205,8 @@ class Attack:
         prepared = self.init.passes(classes, self.candidates, samples, conditional)
         rounds = 2 if self.tuning else 1
         chosen = classes * self.candidates * self.selection.count * (len(self.stages) if self.best_stage else 1)
-        inverted = self._follows_gradients and self.models.with_target
-        if self._follows_gradients:
+        inverted = self.follows_gradients and self.models.with_target
+        if self.follows_gradients:
             prepared += self.models.passes(public, samples)
         matched = public if self.match is not None and inverted else 0
         forward, backward = prepared + rounds * (chosen + matched), 0
@@ -287,17 +287,18 @@ class Attack:
         )
 
     def _members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
-        if not self._follows_gradients:
+        if not self.follows_gradients:
             return []
         return self.models.members(oracle, ground, classes, seed)  # type: ignore[arg-type]
 
     @property
-    def _follows_gradients(self) -> bool:
+    def follows_gradients(self) -> bool:
+        """Whether any stage does."""
         return any(isinstance(stage.optimiser, (Adam, Momentum)) for stage in self.stages)
 
     def _objective(self, oracle: HardLabel, ground: Ground, members: list[WhiteBox]) -> Objective:
         views = [view.known(ground.law) for view in self.views]
-        if self._follows_gradients:
+        if self.follows_gradients:
             features = None
             if self.match is not None:
                 with torch.no_grad():
