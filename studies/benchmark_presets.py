@@ -1,6 +1,6 @@
 """How long does each gradient attack take? `python studies/benchmark_presets.py`
 
-One target of the built-in setup, 30 people with 8 candidates each and 60 steps, on one CPU thread: every gradient preset
+One target of the built-in setup, 30 people with 8 candidates each, 60 steps, one CPU thread: every gradient preset
 with the prior that it needs. What is trained once (priors, students) is prepared beforehand and not in the time.
 """
 
@@ -35,7 +35,7 @@ def benchmark(names: str | None, candidates: int, steps: int) -> None:
     law = REFERENCE_LAWS["MIDRE(0.1, 0.8)"]
     model, _, _ = trained_target(arena.setup, arena.data, law, 0, 0, arena.device)
     table = Table(
-        "attack", "seconds", "of them preparing", "images forwards + backwards", "in models of its own", box=None
+        "attack", "seconds", "of them preparing", "images through the target", "through own models", box=None
     )
     for name in names.split(",") if names else PRESETS:
         attack = make_attack(name, "reduced")
