@@ -34,9 +34,7 @@ def benchmark(names: str | None, candidates: int, steps: int) -> None:
     arena = Arena(make_setup(read_setup(SETUP), str(SETUP)), 0)
     law = REFERENCE_LAWS["MIDRE(0.1, 0.8)"]
     model, _, _ = trained_target(arena.setup, arena.data, law, 0, 0, arena.device)
-    table = Table(
-        "attack", "seconds", "of them preparing", "images through the target", "through own models", box=None
-    )
+    table = Table("attack", "seconds", "of them preparing", "images through the target", "through own models", box=None)
     for name in names.split(",") if names else PRESETS:
         attack = make_attack(name, "reduced")
         if not isinstance(attack, Attack) or not attack.follows_gradients:

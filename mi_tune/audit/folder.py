@@ -18,7 +18,7 @@ from mi_tune.errors import InputError
 COLUMNS = [
     *("attack", "budget", "access", "prior", "law_known", "classes", "seed", "state"),
     *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
-    *("start_attack_accuracy", "target_accuracy_on_reconstructions"),
+    *("start_attack_accuracy", "target_accuracy_on_reconstructions", "identity_error", "identification_rate"),
     *("forward_passes", "backward_passes", "surrogate_passes", "seconds", "prepare_seconds"),
     *("judge", "judge_accuracy", "model", "key", "artefacts", "reason"),
 ]

@@ -24,7 +24,7 @@ from mi_tune.audit.folder import AuditFolder, artefact_name
 from mi_tune.audit.subject import Subject
 from mi_tune.cache import content_key
 from mi_tune.errors import DivergedError, InputError
-from mi_tune.judging import Judge, class_interval, judge_images
+from mi_tune.judging import Judge, class_interval, identity_errors, judge_images
 from mi_tune.priors.base import to_uint8
 from mi_tune.seeds import derive_seed
 from mi_tune.study.wording import duration
@@ -288,6 +288,11 @@ class _Audit:
             "attack_accuracy_top5": float(verdicts.accuracy_top5.mean()),
             "target_accuracy_on_reconstructions": float(on_target.mean()),
         }
+        people, regressor = self.subject.data.identity_parameters, self.judge.regressor
+        if people is not None and regressor is not None:
+            errors = identity_errors(regressor, images, people, self.classes, self.device)
+            per_class["identity_error"] = errors.per_class
+            row |= {"identity_error": errors.summary().value, "identification_rate": float(errors.identified.mean())}
         if start is not None:
             begun = judge_images(self.judge, start, self.classes, self.device).accuracy
             per_class["start_attack_accuracy"] = begun
