@@ -83,7 +83,7 @@ class Game:
         self.real = torch.from_numpy(images).to(device)
         self.maker, self.critic, self.recipe, self.device, self.classes = maker, critic, recipe, device, classes
         self.random = generator(seed, "gan", device=device)
-        self.turn = 0
+        self.step = self.turn = 0
 
     def discriminator_loss(self, real: Real, fake: Fake) -> Tensor:
         """What the discriminator minimises; the fakes are detached."""
@@ -99,7 +99,7 @@ class Game:
         average = copy.deepcopy(maker)
         make = torch.optim.Adam(maker.parameters(), lr=recipe.generator_rate, betas=recipe.betas)
         criticise = torch.optim.Adam(critic.parameters(), lr=recipe.discriminator_rate, betas=recipe.betas)
-        for step in range(recipe.steps):
+        for self.step in range(recipe.steps):
             for left in reversed(range(recipe.critic_updates)):
                 real = self.draw_real()
                 with torch.set_grad_enabled(left == 0):
@@ -116,13 +116,17 @@ class Game:
             maker_loss.backward()
             make.step()
             critic.requires_grad_(True)
-            _follow(average, maker, min(recipe.average, (step + 1) / (step + 10)))
+            _follow(average, maker, min(recipe.average, (self.step + 1) / (self.step + 10)))
             # rarely: reading a loss waits for the GPU
-            if step % 50 == 0 or step == recipe.steps - 1:
+            if self.step % 50 == 0 or self.step == recipe.steps - 1:
                 value = float(critic_loss.detach() + maker_loss.detach())
                 if not np.isfinite(value):
-                    raise DivergedError(f"the GAN's training diverged: its loss is {value} at step {step + 1}")
+                    raise DivergedError(f"the GAN's training diverged: its loss is {value} at step {self.step + 1}")
         maker.load_state_dict(average.state_dict())
+
+    def ramp(self, share: float) -> float:
+        """0 at the first step, rising to 1 over the first `share` of the steps."""
+        return min(1.0, self.step / max(share * self.recipe.steps, 1e-9))
 
     def draw_real(self) -> Real:
         rows = torch.randint(len(self.real), (self.recipe.batch_size,), device=self.device, generator=self.random)

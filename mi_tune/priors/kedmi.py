@@ -32,10 +32,13 @@ class InversionGanRecipe(GameRecipe):
         entropy: weight of the entropy of the discriminator's answer to a fake, summed over the batch as in the
             public code.
         adversarial: weight of softplus(-LSE D(G(z))) in the generator's loss. The paper's is 0: feature matching
-            alone, which on few images gives the mean face.
+            alone, which in few steps leaves the samples unlike faces.
     """
 
-    batch_size: int = 32
+    steps: int = 1200
+    generator_rate: float = 6e-4
+    discriminator_rate: float = 1.2e-3
+    average: float = 0.995
     entropy: float = 1e-4
     adversarial: float = 1.0
 
