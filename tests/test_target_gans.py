@@ -32,7 +32,7 @@ from mi_tune.priors import (
     wgan_recipe,
 )
 from mi_tune.priors.dcgan import distance_from_unit_slope
-from mi_tune.priors.game import hinge, squared_gradient
+from mi_tune.priors.game import Game, hinge, squared_gradient
 from mi_tune.seeds import generator
 from mi_tune.setup import make_setup
 
@@ -160,7 +160,7 @@ def test_wgan_gp_holds_the_critics_slope_near_one():
         (gradient,) = torch.autograd.grad(prior.realism(images).sum(), images)
         return float(gradient.flatten(1).norm(dim=1).mean())
 
-    changes = SHORT | {"steps": 25}
+    changes = SHORT | {"steps": 25, "critic_updates": 5}
     held, free = train_wgan(**changes), train_wgan(**changes, penalty=0.0)
     assert 0.2 < slope(held) < 2
     assert slope(free) > 2 * slope(held)
@@ -233,6 +233,19 @@ def test_a_stored_prior_draws_the_same_images(train, tmp_path):
     if prior.realism is not None:
         images = torch.rand(4, 1, 16, 16)
         torch.testing.assert_close(prior.realism(images), copy.realism(images))
+
+
+def test_the_targets_term_rises_over_the_warm_up_and_stays():
+    recipe = PseudoLabelGanRecipe(steps=100)
+    game = Game(PUBLIC.images, nn.Identity(), nn.Identity(), recipe, 0, CPU)
+    weights = []
+    for game.step in (0, 25, 50, 99):
+        weights.append(game.ramp(0.5))
+    assert weights == [0, 0.5, 1, 1]
+    game.step = 0
+    assert game.ramp(0.0) == 0
+    game.step = 1
+    assert game.ramp(0.0) == 1
 
 
 @pytest.mark.parametrize("train", TRAINERS)

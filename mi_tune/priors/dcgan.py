@@ -32,21 +32,23 @@ class GanRecipe(GameRecipe):
 
 
 def wgan_recipe() -> GanRecipe:
-    """The prior of GMI (Zhang et al., CVPR 2020): WGAN-GP with penalty 10 and 5 updates of the critic a step.
+    """The prior of GMI (Zhang et al., CVPR 2020): WGAN-GP with penalty 10.
 
-    GMI's own: batch size 64, latent size 100, Adam at 2e-4 with decays (0.5, 0.999), 280 epochs of CelebA. Ours, for
-    few images and one core: smaller batches, fewer and larger steps, differentiable augmentation, a moving average,
-    and the latent size and nets of the DCGAN.
+    GMI's own: 5 updates of the critic a step with the penalty in each, batch size 64, latent size 100, Adam at 2e-4
+    with decays (0.5, 0.999), 280 epochs of CelebA. Ours, for few images and one core: 2 updates of the critic and the
+    penalty, twice as strong, in every second one (in the same time the samples come nearer to the public faces than
+    with 5), smaller batches, fewer and larger steps, differentiable augmentation, a moving average, and the latent
+    size and nets of the DCGAN.
     """
     return GanRecipe(
         loss="wgan-gp",
-        steps=1000,
-        critic_updates=5,
+        steps=900,
+        critic_updates=2,
         generator_rate=5e-4,
         discriminator_rate=5e-4,
         betas=(0.0, 0.9),
         penalty=10.0,
-        penalty_every=1,
+        penalty_every=2,
         average=0.995,
     )
 
@@ -67,6 +69,8 @@ class _Realism(nn.Module):
 class DCGANPrior(Prior):
     """Generator and discriminator after Radford et al. (ICLR 2016), with the parts that few images ask for.
 
+    Its name is `wgan` where it was trained by that loss.
+
     `config` holds the constructor's arguments, so that the prior can be stored as plain values and tensors.
     """
 
@@ -81,6 +85,7 @@ class DCGANPrior(Prior):
             "width": width,
             "loss": loss,
         }
+        self.name = "dcgan" if loss == "logistic" else "wgan"
         self.latent_dim, self.channels, self.resolution = latent_dim, channels, resolution
         self.generator = Generator(latent_dim, channels, resolution, width)
         self.realism = _Realism(Discriminator(channels, resolution, width), loss)

@@ -32,7 +32,7 @@ class InversionGanRecipe(GameRecipe):
         entropy: weight of the entropy of the discriminator's answer to a fake, summed over the batch as in the
             public code.
         adversarial: weight of softplus(-LSE D(G(z))) in the generator's loss. The paper's is 0: feature matching
-            alone, which on few images gives the mean face.
+            alone, which in few steps leaves the samples unlike faces.
     """
 
     steps: int = 1200

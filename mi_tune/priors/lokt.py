@@ -32,8 +32,8 @@ class TacGanRecipe(GameRecipe):
 
     Args:
         classifier: weight of the auxiliary classifier's loss in the generator's (the paper's alpha, 1.5).
-        warm_up: share of the steps over which that weight rises from 0. The paper has none; but in few steps the
-            classifier shapes the images before they are faces, and they stay unlike faces.
+        warm_up: share of the steps over which that weight rises from 0. The paper has none; but in few steps
+            faces should take shape before the classifier bends them.
     """
 
     steps: int = 1200

@@ -34,8 +34,8 @@ class PseudoLabelGanRecipe(GameRecipe):
 
     Args:
         inversion: weight of the target's loss on a fake (the paper's 0.2).
-        warm_up: share of the steps over which that weight rises from 0. The paper has none; but in few steps the
-            target's loss shapes the images before they are faces, and they stay unlike faces.
+        warm_up: share of the steps over which that weight rises from 0. The paper has none; but in few steps
+            faces should take shape before the target's loss bends them.
     """
 
     steps: int = 1200
