@@ -22,7 +22,6 @@ from mi_tune.priors import (
     PseudoLabelGanRecipe,
     TacGanRecipe,
     kedmi,
-    labelled_samples,
     plgmi,
     pseudo_labels,
     train_dcgan,
@@ -353,18 +352,6 @@ def test_lokt_asks_the_target_about_the_fakes_of_each_update_of_the_discriminato
 def test_lokt_draws_what_the_target_calls_the_label_from_hard_labels_alone():
     assert obedience(train_lokt(**SHORT | {"steps": 250})) > 0.8
     assert obedience(train_lokt(**SHORT | {"steps": 250}, classifier=0.0)) < 0.5
-
-
-def test_labelled_samples_carry_the_labels_that_the_target_gives_them():
-    prior, target = train_lokt(), NearestPattern()
-    images, labels = labelled_samples(prior, target.hard_label, per_class=70, seed=0, device=CPU)
-    assert images.shape == (CLASSES * 70, 1, 16, 16)
-    assert images.dtype == torch.uint8
-    assert target.images_asked == CLASSES * 70
-    assert torch.equal(labels, NearestPattern().hard_label(images.float() / 255))
-    again, other = (labelled_samples(prior, target.hard_label, 70, seed, CPU)[0] for seed in (0, 1))
-    assert torch.equal(images, again)
-    assert not torch.equal(images, other)
 
 
 # ------------------------------------------------------------------------------------------- WGAN-GP as a prior

@@ -6,7 +6,7 @@ from mi_tune.priors.dcgan import DCGANPrior, GanRecipe, train_dcgan, wgan_recipe
 from mi_tune.priors.eigenface import EigenfacePrior, fit_eigenfaces
 from mi_tune.priors.imported import ImportedPrior
 from mi_tune.priors.kedmi import InversionGanRecipe, InversionPrior, train_inversion_gan
-from mi_tune.priors.lokt import TacGanRecipe, labelled_samples, train_tacgan
+from mi_tune.priors.lokt import TacGanRecipe, train_tacgan
 from mi_tune.priors.plgmi import PseudoLabelGanRecipe, pseudo_labels, train_pseudo_label_gan
 from mi_tune.priors.procedural import ProceduralPrior
 from mi_tune.priors.source import GeneratorSource
@@ -31,7 +31,6 @@ __all__ = [
     "UserPrior",
     "check_prior",
     "fit_eigenfaces",
-    "labelled_samples",
     "pseudo_labels",
     "render_samples",
     "train_dcgan",

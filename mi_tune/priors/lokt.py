@@ -17,7 +17,7 @@ from torch import Tensor
 from mi_tune.nets.class_gan import AuxiliaryDiscriminator
 from mi_tune.priors.conditional import ConditionalPrior, fresh_prior
 from mi_tune.priors.game import Fake, Game, GameRecipe, Real, hinge, squared_gradient
-from mi_tune.seeds import derive_seed, generator
+from mi_tune.seeds import derive_seed
 
 HardLabel = Callable[[Tensor], Tensor]
 
@@ -100,30 +100,3 @@ def train_tacgan(
     players = (images, prior.generator, critic, recipe, seed, device, classes)
     _TacGame(*players, hard_label=hard_label).play()
     return prior.eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def labelled_samples(
-    prior: ConditionalPrior,
-    hard_label: HardLabel,
-    per_class: int,
-    seed: int,
-    device: torch.device,
-    batch_size: int = 256,
-) -> tuple[Tensor, Tensor]:
-    """A training set for surrogates: what the prior draws, with the labels that the target gives it.
-
-    `per_class` images are drawn of every class; the target's label may be another one and is what counts. The target
-    is asked about classes * per_class images, rounded to 8 bits as they are returned.
-
-    Returns:
-        images uint8 (classes * per_class, channels, resolution, resolution) and labels int64, on the CPU.
-    """
-    wanted = torch.arange(prior.classes, device=device).repeat_interleave(per_class)
-    latents = prior.sample_latents(len(wanted), generator(seed, "labelled samples", device=device))
-    images, labels = [], []
-    for z, y in zip(latents.split(batch_size), wanted.split(batch_size), strict=True):
-        drawn = (prior.decode(z, y) * 255).round().clamp(0, 255).to(torch.uint8)
-        images.append(drawn.cpu())
-        labels.append(hard_label(drawn.float() / 255).cpu())
-    return torch.cat(images), torch.cat(labels)
