@@ -155,6 +155,8 @@ def _search(
     options: RunOptions,
     console: Console,
 ) -> None:
+    # the Gaussian process shares the cores with the trials: a second thread makes it twice as slow
+    use_one_thread()
     judge, attacker = _prepare(setup, seed, data, resources)
     shared = Shared(setup, data, seed, study.path, [judge], [attacker])
     progress = StudyProgress(journal, console, resources.workers, expected.trial_seconds)
