@@ -192,6 +192,8 @@ class Attack:
                 f"attack '{self.name}' starts from {self.candidates} of the prior's samples, but there are {samples}; "
                 "raise prior.samples"
             )
+        if self.tuning is not None and self.maker is None:
+            self.tuning.check(prior)
         if self.stages[0].block >= prior.blocks and self.maker is None:
             raise InputError(f"attack '{self.name}' starts at block {self.stages[0].block} of a prior without one")
 

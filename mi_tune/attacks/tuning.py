@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mi_tune.attacks.ground import Ground
+from mi_tune.errors import InputError
 from mi_tune.priors.base import Prior
 from mi_tune.seeds import generator
 
@@ -34,6 +35,11 @@ class PriorTuning:
     learning_rate: float = 1e-3
     batch_size: int = 32
     keep_weight: float = 0.5
+
+    def check(self, prior: Prior) -> None:
+        """Raise InputError for a prior that has nothing to tune."""
+        if not _weights(copy.deepcopy(prior)):
+            raise InputError(f"prior '{prior.name}' has no weights that could be tuned; use prior eigenface or dcgan")
 
     def tune(
         self, ground: Ground, images: Tensor, latents: Tensor, classes: Tensor, score: Tensor, seed: int
