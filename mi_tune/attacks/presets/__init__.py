@@ -10,6 +10,7 @@ from mi_tune.attacks.ladder import scaled
 from mi_tune.attacks.portfolio import Portfolio
 from mi_tune.attacks.presets.black_box import brepmi, cmaes, lokt, mirror_blackbox
 from mi_tune.attacks.presets.erasing_aware import (
+    adaptive,
     clean_student,
     eot_re,
     eot_re_unknown,
@@ -50,7 +51,7 @@ ERASING_AWARE: dict[str, Preset] = {
     preset.__name__: preset
     for preset in (
         *(eot_re, eot_re_unknown, mixed_re, worst_view, re_selection, plgmi_re),
-        *(clean_student, untrain_re, loss_portfolio),
+        *(clean_student, untrain_re, loss_portfolio, adaptive),
     )
 }
 PRESETS: dict[str, Preset] = PUBLISHED | FAST | BLACK_BOX | ERASING_AWARE
