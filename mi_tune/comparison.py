@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.multiprocessing import get_context
 
-from mi_tune import augment, erasing, nets, training
+from mi_tune import augment, erasing, evaluation, nets, training
 from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, target_recipe
 from mi_tune.attacks import Attack, Ground, Portfolio, code_of, open_oracle
 from mi_tune.cache import cached, content_key
@@ -27,7 +27,7 @@ from mi_tune.errors import DivergedError
 from mi_tune.evaluation import target_training
 from mi_tune.judging import Judge, identity_errors, judge_images
 from mi_tune.judging.intervals import Estimate, class_difference, class_interval, per_class_mean
-from mi_tune.nets import small_cnn
+from mi_tune.nets import residual, small_cnn, strided_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup
 from mi_tune.training import predict
@@ -40,7 +40,7 @@ LAWS = {
 """The laws that attacks are compared on: none, the paper's stronger one, and one that erases most of an image."""
 DEFENDED = tuple(LAWS)[1:]
 
-TARGET_CODE = (training, augment, erasing, nets, small_cnn)
+TARGET_CODE = (training, evaluation, augment, erasing, nets, small_cnn, residual, strided_cnn)
 
 
 @dataclass(frozen=True)

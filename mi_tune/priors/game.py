@@ -87,11 +87,11 @@ class Game:
 
     def discriminator_loss(self, real: Real, fake: Fake) -> Tensor:
         """What the discriminator minimises; the fakes are detached."""
-        raise NotImplementedError
+        raise AttributeError(f"{type(self).__name__} does not say what its discriminator minimises")
 
     def generator_loss(self, fake: Fake) -> Tensor:
         """What the generator minimises; the discriminator is frozen meanwhile."""
-        raise NotImplementedError
+        raise AttributeError(f"{type(self).__name__} does not say what its generator minimises")
 
     def play(self) -> None:
         """Train; the generator is left with the moving average of its weights. Raises DivergedError."""
