@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from mi_tune.device import pick_device, precision
+
 
 def cache_folder() -> Path:
     """`$MI_TUNE_CACHE`, else `~/.cache/mi_tune` (or under `$XDG_CACHE_HOME`)."""
@@ -24,8 +26,9 @@ def cache_folder() -> Path:
 
 
 def content_key(*parts: Any, modules: tuple[ModuleType, ...] = ()) -> str:
-    """16 hex digits from plain values and the source text of the modules that turn them into a file."""
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
+    """16 hex digits from plain values, the precision that networks compute in, and the source text of the modules
+    that turn them into a file."""
+    digest = hashlib.sha256(json.dumps((str(precision(pick_device())), *parts), sort_keys=True, default=str).encode())
     for module in modules:
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]

@@ -43,7 +43,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from mi_tune import augment, nets, training
 from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, target_recipe
 from mi_tune.attacks import Attack, Ground, WhiteBox, make_attack
+from mi_tune.attacks.oracle import folded
 from mi_tune.cache import cached, content_key
+from mi_tune.device import precision
 from mi_tune.errors import InputError
 from mi_tune.judging import Judge, class_interval, judge_images
 from mi_tune.judging.intervals import Estimate, class_difference
@@ -118,7 +120,8 @@ def time_steps(scene: Scene, batch: int, repeats: int) -> tuple[pd.DataFrame, fl
         "as published": step(plain, torch.contiguous_format),
         "frozen": step(frozen, torch.contiguous_format),
         "frozen, channels last": step(last, torch.channels_last),
-        "engine (and batch norm folded)": step(oracle.logits, torch.channels_last),
+        "and batch norm folded": step(folded(last), torch.channels_last),
+        f"engine ({str(precision(CPU)).removeprefix('torch.')})": step(oracle.logits, torch.channels_last),
     }
     rows = []
     for repeat in range(repeats + 1):
@@ -126,7 +129,7 @@ def time_steps(scene: Scene, batch: int, repeats: int) -> tuple[pd.DataFrame, fl
         if repeat:  # the first turn warms up
             rows.append(row)
     with FlopCounterMode(display=False) as counter:
-        variants["engine (and batch norm folded)"]()
+        variants["and batch norm folded"]()
     return pd.DataFrame(rows), counter.get_total_flops(), matrix_rate()
 
 

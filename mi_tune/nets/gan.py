@@ -37,7 +37,8 @@ class Generator(nn.Module):
 
     The sum over sizes (as in StyleGAN2) and the latent's say in every norm (as in BigGAN) bring varied faces out of
     few updates. Group norm, not batch norm: an image depends on its own latent alone, in training as in the attack.
-    A resolution that is not a power of two is reached by bilinear resizing of the sum.
+    A resolution that is not a power of two is reached by bilinear resizing of the sum, which is kept in float32 also
+    under autocast: bfloat16 pixels would be coarser than 8 bits.
     """
 
     def __init__(self, latent_dim: int, channels: int, resolution: int, width: int) -> None:
@@ -57,12 +58,12 @@ class Generator(nn.Module):
     def begin(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """The 4x4 features and what they add to the image."""
         features = self.first(latents).view(len(latents), -1, 4, 4)
-        return features, self.images[0](features)
+        return features, self.images[0](features).float()
 
     def step(self, features: Tensor, image: Tensor, latents: Tensor, block: int) -> tuple[Tensor, Tensor]:
         """Features and summed image after one block."""
         features = self.blocks[block](features, latents)
-        return features, _resized(image, features.shape[-1]) + self.images[block + 1](features)
+        return features, _resized(image, features.shape[-1]) + self.images[block + 1](features).float()
 
     def end(self, features: Tensor, image: Tensor, latents: Tensor, block: int) -> Tensor:
         """The image from what lies before `block`."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mi_tune.device import autocast
 from mi_tune.errors import InputError
 from mi_tune.nets.class_gan import ClassGenerator
 from mi_tune.priors.base import Prior
@@ -43,7 +44,8 @@ class ConditionalPrior(Prior):
         """Images of latents (n, latent_dim) and labels int64 (n,). Raises InputError without labels."""
         if labels is None:
             raise InputError("a conditional prior draws a given class; pass a label with every latent")
-        return self.generator(latents, labels)
+        with autocast(latents.device):
+            return self.generator(latents, labels)
 
 
 def fresh_prior(images: np.ndarray, classes: int, recipe: GameRecipe, seed: int) -> ConditionalPrior:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mi_tune.device import autocast
 from mi_tune.nets.gan import Discriminator, Generator
 from mi_tune.priors.base import Prior
 from mi_tune.priors.game import Fake, Game, GameRecipe, Real, squared_gradient
@@ -62,7 +63,8 @@ class _Realism(nn.Module):
         self.loss = loss
 
     def forward(self, images: Tensor) -> Tensor:
-        score = self.discriminator(images)
+        with autocast(images.device):
+            score = self.discriminator(images).float()
         return torch.sigmoid(score) if self.loss == "logistic" else score
 
 
@@ -94,18 +96,21 @@ class DCGANPrior(Prior):
         self.blocks = 1 + len(self.generator.blocks)
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.generator(latents)
+        with autocast(latents.device):
+            return self.generator(latents)
 
     def advance(self, hidden: Tensor, block: int) -> Tensor:
-        if block == 0:
-            return _joined(*self.generator.begin(hidden), hidden)
-        features, image, latents = self._parted(hidden, block)
-        return _joined(*self.generator.step(features, image, latents, block - 1), latents)
+        with autocast(hidden.device):
+            if block == 0:
+                return _joined(*self.generator.begin(hidden), hidden)
+            features, image, latents = self._parted(hidden, block)
+            return _joined(*self.generator.step(features, image, latents, block - 1), latents)
 
     def finish(self, hidden: Tensor, block: int, labels: Tensor | None = None) -> Tensor:
         if block == 0:
             return self.decode(hidden)
-        return self.generator.end(*self._parted(hidden, block), block - 1)
+        with autocast(hidden.device):
+            return self.generator.end(*self._parted(hidden, block), block - 1)
 
     def _parted(self, hidden: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
         """Features, image and latents of a flattened hidden state: every block sees the latents as well."""

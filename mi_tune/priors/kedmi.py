@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mi_tune.device import autocast
 from mi_tune.errors import InputError
 from mi_tune.nets.class_gan import ClassDiscriminator
 from mi_tune.nets.gan import Generator
@@ -51,7 +52,9 @@ class _LogRealism(nn.Module):
         self.discriminator = discriminator
 
     def forward(self, images: Tensor) -> Tensor:
-        return F.logsigmoid(self.discriminator(images).logsumexp(1))
+        with autocast(images.device):
+            logits = self.discriminator(images).float()
+        return F.logsigmoid(logits.logsumexp(1))
 
 
 class InversionPrior(Prior):
@@ -77,7 +80,8 @@ class InversionPrior(Prior):
         self.realism = _LogRealism(ClassDiscriminator(channels, resolution, width, classes))
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.generator(latents)
+        with autocast(latents.device):
+            return self.generator(latents)
 
 
 def discriminator_loss(labelled: Tensor, answers: Tensor, unlabelled: Tensor, fake: Tensor) -> Tensor:

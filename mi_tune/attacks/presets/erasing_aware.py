@@ -12,30 +12,27 @@ from mi_tune.attacks.engine import Attack
 from mi_tune.attacks.makers import PseudoLabelGan
 from mi_tune.attacks.optimisers import Adam
 from mi_tune.attacks.portfolio import Portfolio
-from mi_tune.attacks.presets.white_box import TAA_VIEW, paa, plgmi, ppa
+from mi_tune.attacks.presets.white_box import TAA_VIEW, averaging, paa, plgmi, ppa
 from mi_tune.attacks.selection import MeanOverViews
 from mi_tune.attacks.students import Students, Untrained
 from mi_tune.attacks.views import UNKNOWN_LAW, Erase, Identity
 
 
-def _views(budget: str) -> int:
-    return 16 if budget == "full" else 4
-
-
 def eot_re(budget: str = "reduced") -> Attack:
     """Expectation over Random Erasing: PPA whose loss is averaged over views erased by the defender's law."""
-    return replace(ppa(budget), name="eot_re", views=(Erase(),) * _views(budget))
+    return replace(averaging(budget, Erase()), name="eot_re")
 
 
 def eot_re_unknown(budget: str = "reduced") -> Attack:
     """The same for an attacker who does not know the law: each view is erased by one of a few common ones."""
-    return replace(ppa(budget), name="eot_re_unknown", views=(Erase(laws=UNKNOWN_LAW),) * _views(budget))
+    return replace(averaging(budget, Erase(laws=UNKNOWN_LAW)), name="eot_re_unknown")
 
 
 def mixed_re(budget: str = "reduced") -> Attack:
     """Half whole images, half erased ones: the patch region stays worth nothing to the optimiser."""
-    half = _views(budget) // 2
-    return replace(ppa(budget), name="mixed_re", views=(Identity(),) * half + (Erase(always=True),) * half)
+    base = averaging(budget, Identity())
+    half = len(base.views) // 2
+    return replace(base, name="mixed_re", views=(Identity(),) * half + (Erase(always=True),) * half)
 
 
 def worst_view(budget: str = "reduced") -> Attack:
