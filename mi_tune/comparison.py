@@ -17,20 +17,21 @@ import torch
 from torch import nn
 from torch.multiprocessing import get_context
 
-from mi_tune import augment, erasing, evaluation, nets, training
-from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge, target_recipe
+from mi_tune import augment, controls, erasing, evaluation, nets, training, treatment
+from mi_tune.assets import StudyData, load_data, prepare_ground, prepare_judge
 from mi_tune.attacks import Attack, Ground, Portfolio, code_of, open_oracle
 from mi_tune.cache import cached, content_key
 from mi_tune.device import pick_device, use_one_thread
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 from mi_tune.errors import DivergedError
-from mi_tune.evaluation import target_training
+from mi_tune.evaluation import natural_per_class, target_training
 from mi_tune.judging import Judge, identity_errors, judge_images
-from mi_tune.judging.intervals import Estimate, class_difference, class_interval, per_class_mean
+from mi_tune.judging.intervals import Estimate, class_difference, class_interval
 from mi_tune.nets import residual, small_cnn, strided_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup
 from mi_tune.training import predict
+from mi_tune.treatment import Treatment
 
 LAWS = {
     "no defence": NO_DEFENCE,
@@ -40,7 +41,7 @@ LAWS = {
 """The laws that attacks are compared on: none, the paper's stronger one, and one that erases most of an image."""
 DEFENDED = tuple(LAWS)[1:]
 
-TARGET_CODE = (training, evaluation, augment, erasing, nets, small_cnn, residual, strided_cnn)
+TARGET_CODE = (training, evaluation, augment, erasing, controls, treatment, nets, small_cnn, residual, strided_cnn)
 
 
 @dataclass(frozen=True)
@@ -62,24 +63,21 @@ class Cell:
 
 
 def trained_target(
-    setup: Setup, data: StudyData, law: ErasingLaw, seed: int, replicate: int, device: torch.device
+    setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, replicate: int, device: torch.device
 ) -> tuple[nn.Module, np.ndarray, str]:
     """A target of the setup trained with `law`, its natural accuracy per class on the val images, and its key."""
     run = target_training(setup, data, law, seed, replicate, device)
-    recipe = dataclasses.asdict(target_recipe(setup))
+    control = run.control.to_dict() if run.control is not None else None
     key = content_key(
         *(data.private.fingerprint(), data.split.train.tolist(), run.law.to_dict(), setup.target.architecture),
-        *(recipe, seed, replicate),
+        *(dataclasses.asdict(run.recipe), control, seed, replicate),
         modules=TARGET_CODE,
     )
 
     def make() -> dict:
         while not run.finished:
             run.train_epoch()
-        labels = data.private.labels[data.split.val]
-        logits = predict(run.model, data.private.tensors()[0], device, torch.from_numpy(data.split.val))
-        correct = logits.argmax(1).numpy() == labels
-        natural = per_class_mean(correct, labels, data.private.identities)
+        natural = natural_per_class(run.model, data, device)
         return {"state": run.model.state_dict(), "natural": torch.from_numpy(natural)}
 
     stored = cached("target", key, make)

@@ -28,6 +28,7 @@ from mi_tune.nets import create_classifier
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Training, predict
+from mi_tune.treatment import Treatment
 
 # column of per_class.csv: what an attack leaves of it; the latter two for drawn people alone
 PER_CLASS = {
@@ -39,10 +40,12 @@ PER_CLASS = {
 
 
 def target_training(
-    setup: Setup, data: StudyData, law: ErasingLaw, seed: int, replicate: int, device: torch.device
+    setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, replicate: int, device: torch.device
 ) -> Training:
     """The training of one target, not begun. A `mean` fill is resolved with the training images' mean."""
     bank = data.private
+    treatment = law if isinstance(law, Treatment) else Treatment(law)
+    treatment = treatment.resolved(bank.take(data.split.train).mean())
     model = create_classifier(
         setup.target.architecture,
         bank.identities,
@@ -54,11 +57,19 @@ def target_training(
         model,
         *bank.tensors(),
         torch.from_numpy(data.split.train),
-        target_recipe(setup),
+        treatment.recipe(target_recipe(setup)),
         derive_seed(seed, "target", replicate, "training"),
         device,
-        law.resolved(bank.take(data.split.train).mean()),
+        treatment.law,
+        treatment.control,
     )
+
+
+def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.device) -> np.ndarray:
+    """Natural accuracy of each class on the val images, (classes,)."""
+    labels = data.private.labels[data.split.val]
+    logits = predict(model, data.private.tensors()[0], device, torch.from_numpy(data.split.val))
+    return per_class_mean(logits.argmax(1).numpy() == labels, labels, data.private.identities)
 
 
 class LawEvaluation:
@@ -68,11 +79,13 @@ class LawEvaluation:
     the same weights and attacks, which pairs their comparison, and the same law gives the same numbers anywhere.
 
     Args:
-        law: the erasing law; a `mean` fill is resolved with the training images' mean.
+        law: the erasing law, or a whole treatment; a `mean` fill is resolved with the training images' mean.
         seed: the study's seed.
     """
 
-    def __init__(self, setup: Setup, data: StudyData, law: ErasingLaw, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, device: torch.device
+    ) -> None:
         self.setup, self.data, self.seed, self.device = setup, data, seed, device
         self.runs = [
             target_training(setup, data, law, seed, replicate, device) for replicate in range(setup.target.replicates)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mi_tune.augment import random_affine, shift_and_flip
+from mi_tune.controls import Control
 from mi_tune.device import autocast, comfortable_batch
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.errors import DivergedError
@@ -35,6 +36,8 @@ class Recipe:
         shift: random translation in pixels, either way.
         flip: mirror half of the images.
         affine: random rotation, zoom and brightness (the judge's augmentation) instead of `shift`.
+        dropped: share of the training images left out of each epoch, drawn anew every epoch, in [0, 1).
+        refilled: the kept images are gone through again until the epoch is as long as without `dropped`.
     """
 
     epochs: int = 60
@@ -45,6 +48,8 @@ class Recipe:
     shift: int = 2
     flip: bool = True
     affine: bool = False
+    dropped: float = 0.0
+    refilled: bool = False
 
 
 class Training:
@@ -52,10 +57,13 @@ class Training:
 
     Args:
         model: takes float images in [0, 1]; moved to the device.
-        images: uint8 (n, channels, height, width), labels: int64 (n,): the bank, never written to.
+        images: uint8 (n, channels, height, width), labels: int64 (n,), or probabilities (n, classes): the bank, never
+            written to.
         indices: int64 (m,), the images of the bank to train on.
         law: the erasing law, applied in pixel space after shift and flip; `mean` must be resolved.
         seed: seeds order, augmentation and erasing (not the model's initialisation).
+        control: another augmentation, applied after the law. With one that mixes labels, `labels` must reach the
+            model's last class.
     """
 
     def __init__(
@@ -68,10 +76,13 @@ class Training:
         seed: int,
         device: torch.device,
         law: ErasingLaw = NO_DEFENCE,
+        control: Control | None = None,
     ) -> None:
         self.model = model.to(device, memory_format=torch.channels_last)
         self.images, self.labels, self.indices = images.to(device), labels.to(device), indices.to(device)
-        self.recipe, self.seed, self.device, self.law = recipe, seed, device, law
+        self.recipe, self.seed, self.device, self.law, self.control = recipe, seed, device, law, control
+        if control is not None and control.mixes_labels and labels.ndim == 1:
+            self.labels = F.one_hot(self.labels).float()
         self.epoch = 0
         self.erase_map = torch.zeros(images.shape[2:], device=device)
         self.views = 0
@@ -83,18 +94,21 @@ class Training:
 
     def train_epoch(self) -> float:
         """One pass over the images in random order; returns the mean loss. Raises DivergedError if not finite."""
-        n, size = len(self.indices), self.recipe.batch_size
         random = generator(self.seed, "epoch", self.epoch, device=self.device)
-        order = self.indices[torch.randperm(n, device=self.device, generator=random)]
+        order = self._order(random)
+        n, size = len(order), self.recipe.batch_size
         steps = math.ceil(n / size)
         losses = torch.zeros((), device=self.device)
         self.model.train()
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             self._set_learning_rate((self.epoch * steps + step) / (self.recipe.epochs * steps))
-            images = self._augment(self.images[batch], random)
+            images, labels = self._augment(self.images[batch], random), self.labels[batch]
+            if self.control is not None:
+                images, labels = self.control(images, labels, random)
+            images = images.contiguous(memory_format=torch.channels_last)
             with autocast(self.device):
-                loss = F.cross_entropy(self.model(images), self.labels[batch])
+                loss = F.cross_entropy(self.model(images), labels)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -106,6 +120,19 @@ class Training:
                 f"training diverged: the loss is {mean} in epoch {self.epoch}; lower target.learning_rate"
             )
         return mean
+
+    def _order(self, random: torch.Generator) -> Tensor:
+        """The images of one epoch in the order in which they are seen."""
+        n = len(self.indices)
+        order = self.indices[torch.randperm(n, device=self.device, generator=random)]
+        kept = order[: max(1, round(n * (1 - self.recipe.dropped)))]
+        if not self.recipe.refilled:
+            return kept
+        again = [
+            kept[torch.randperm(len(kept), device=self.device, generator=random)]
+            for _ in range(math.ceil(n / len(kept)) - 1)
+        ]
+        return torch.cat([kept, *again])[:n]
 
     def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         if self.recipe.affine:
@@ -127,9 +154,7 @@ class Training:
         if self.law.active(self.epoch, self.recipe.epochs):
             images, mask = self.law.erase(images, random)
             self.erase_map += mask.sum(0)
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        return images.contiguous(memory_format=torch.channels_last)
+        return images.float() / 255 if images.dtype == torch.uint8 else images
 
     def _set_learning_rate(self, progress: float) -> None:
         warm = 0.15

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mi_tune.data import Bank
+from mi_tune.setup import Setup, make_setup
 
 torch.set_num_threads(1)
 # exact comparisons need the same precision on every machine; what bfloat16 does is tested where it is asked for
@@ -48,3 +49,14 @@ def write_image_folder(bank: Bank, folder: Path) -> Path:
         pixels = image[0] if bank.channels == 1 else image.transpose(1, 2, 0)
         Image.fromarray(pixels).save(person / f"{number:03d}.png")
     return folder
+
+
+def folder_setup(folder: Path, **target: int) -> Setup:
+    """Five private and eight public people as images in folders; `target` is the target's section."""
+    data = {
+        "source": "folder",
+        "resolution": 16,
+        "private": str(write_image_folder(make_bank(5, images=8), folder / "private")),
+        "public": str(write_image_folder(make_bank(8, seed=1), folder / "public")),
+    }
+    return make_setup({"data": data, "target": target}, "test")
