@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from mi_tune.assets import StudyData, judge_recipe, regressor_recipe, target_recipe
-from mi_tune.attacks import make_attack
+from mi_tune.attacks import WhiteBox, make_attack
+from mi_tune.attacks.engine import Passes
 from mi_tune.device import use_one_thread
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.judging.regressor import fit_regressor
@@ -35,6 +36,43 @@ class Estimate:
         return self.prepare_seconds / workers + math.ceil(trials / workers) * (self.trial_seconds + SUGGESTION_SECONDS)
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of one image on one worker: training the target, forward through it, and back to the image too."""
+
+    train_image: float
+    forward: float
+    backward: float
+
+    def of(self, passes: Passes) -> float:
+        """Seconds of an attack, but for what it trains itself."""
+        return (passes.forward - passes.backward) * self.forward + passes.backward * self.backward
+
+
+def measure_speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
+    """Time one training batch and one attack batch of this setup, single-threaded as in a trial."""
+    threads = torch.get_num_threads()
+    use_one_thread()
+    try:
+        return _speed(setup, data, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
+    private, target = data.private, setup.target
+    model = create_classifier(target.architecture, private.identities, private.channels, private.resolution, 0)
+    train_image = _seconds_an_image(model, data, target_recipe(setup), device)
+    images = torch.rand(32, *private.images.shape[1:], device=device)
+    oracle = WhiteBox(model, device, private.identities)  # as an attack has it
+
+    def back() -> None:
+        leaf = images.detach().requires_grad_(True)
+        torch.autograd.grad(oracle.logits(leaf).sum(), leaf)
+
+    return Speed(train_image, _timed(lambda: oracle.confidence(images)) / 32, _timed(back) / 32)
+
+
 def estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     """Time one training batch and one attack batch of this setup, single-threaded as in a trial, and scale up."""
     threads = torch.get_num_threads()
@@ -49,21 +87,15 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     private, split = data.private, data.split
     target, attack = setup.target, make_attack(setup.attack.preset, setup.attack.budget)
     model = create_classifier(target.architecture, private.identities, private.channels, private.resolution, 0)
-    train_image = _seconds_an_image(model, data, target_recipe(setup), device)
+    speed = _speed(setup, data, device)
     judge = create_classifier(setup.judge.architecture, private.identities, private.channels, private.resolution, 0)
     recipe = judge_recipe(setup)
     judge_image = _seconds_an_image(judge, data, recipe.training, device)
 
-    model.eval()
-    images = torch.rand(32, *private.images.shape[1:], device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    with torch.no_grad():
-        forward = _timed(lambda: model(images)) / 32
-    images.requires_grad_(True)
-    backward = _timed(lambda: torch.autograd.grad(model(images).sum(), images)) / 32
     passes = attack.passes(private.identities, setup.prior.samples, len(data.public))
-    attack_seconds = (passes.forward - passes.backward) * forward + passes.backward * backward
-    train_seconds = target.epochs * (len(split.train) * train_image + len(split.val) * forward / target.report_every)
+    attack_seconds = speed.of(passes)
+    looked_at = len(split.val) * speed.forward / target.report_every
+    train_seconds = target.epochs * (len(split.train) * speed.train_image + looked_at)
     seen = 2 * len(private) - len(split.test)
     prepare_seconds = recipe.training.epochs * seen * judge_image
     if data.identity_parameters is not None:

@@ -90,7 +90,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     if data.copies_dropped:
         console.print(f"{data.copies_dropped} public images dropped: copies of private ones", highlight=False)
     if options.resume:
-        _check_same_data(study, data)
+        check_same_data(study, data)
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     expected = estimate(setup, data, device)
@@ -257,7 +257,8 @@ def _differences(before: Any, now: Any, place: str = "") -> list[str]:
     return [] if before == now else [place]
 
 
-def _check_same_data(study: StudyFolder, data: StudyData) -> None:
+def check_same_data(study: StudyFolder, data: StudyData) -> None:
+    """Raise InputError unless the images are those that the study began with."""
     old = study.read_config()["data"]
     for side, bank in (("private", data.private), ("public", data.public)):
         if old[side]["fingerprint"] != bank.fingerprint():

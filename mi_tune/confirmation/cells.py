@@ -1,0 +1,218 @@
+"""The cells of a confirmation: targets trained with fresh seeds, and attacks on them. No Ray here.
+
+Every cell is a file in the confirmation's folder, found again by everything that decides it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mi_tune.assets import StudyData, prepare_ground, prepare_panel
+from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
+from mi_tune.audit.battery import Attempt
+from mi_tune.cache import cached, content_key, tensor_key
+from mi_tune.comparison import TARGET_CODE
+from mi_tune.confirmation import baselines
+from mi_tune.confirmation.points import Point
+from mi_tune.errors import DivergedError, InputError
+from mi_tune.evaluation import natural_per_class, target_training
+from mi_tune.judging.panel import Panel
+from mi_tune.nets import create_classifier
+from mi_tune.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.training import Training, predict
+
+
+@dataclass(frozen=True)
+class TargetCell:
+    """A trained target.
+
+    Args:
+        key: of everything that decides its weights. state: its state_dict.
+        natural: val accuracy of each class (classes,). correct: of each test image, bool (n,).
+        seconds: of its training, on one worker.
+    """
+
+    key: str
+    state: dict[str, Tensor]
+    natural: Tensor
+    correct: Tensor
+    seconds: float
+
+
+class Workbench:
+    """What the cells of one process share: data, priors, and the folder of the cells.
+
+    Args:
+        seed: the study's. folder: of the cells.
+    """
+
+    def __init__(self, setup: Setup, data: StudyData, seed: int, folder: Path, device: torch.device) -> None:
+        self.setup, self.data, self.seed, self.folder, self.device = setup, data, seed, folder, device
+        self.classes = torch.arange(data.private.identities)
+        self._grounds: dict[str, Ground] = {}
+
+    def ground(self, prior: str) -> Ground:
+        """The attacker's ground with a prior of this kind, made or found in the user's cache."""
+        if prior not in self._grounds:
+            chosen = self.setup.prior.model_copy(update={"kind": prior})
+            setup = self.setup.model_copy(update={"prior": chosen})
+            self._grounds[prior] = prepare_ground(setup, self.data, self.seed, self.device)
+        return self._grounds[prior]
+
+    @cached_property
+    def _private(self) -> tuple[str, list[int], list[int]]:
+        split = self.data.split
+        return self.data.private.fingerprint(), split.train.tolist(), split.test.tolist()
+
+    # ------------------------------------------------------------------------------------------------- targets
+
+    def training(self, point: Point, number: int) -> Training:
+        """The training of a point's target with the fresh seed of this number."""
+        return target_training(self.setup, self.data, point.treatment, self.fresh_seed(number), 0, self.device)
+
+    def fresh_seed(self, number: int) -> int:
+        """Seeds that no trial of the study has had, shared by all points, which pairs them."""
+        return derive_seed(self.seed, "confirmation", number)
+
+    def target_key(self, point: Point, number: int) -> str:
+        run = self.training(point, number)
+        control = run.control.to_dict() if run.control is not None else None
+        return content_key(
+            *(self._private, self.setup.target.architecture, dataclasses.asdict(run.recipe)),
+            *(run.law.to_dict(), control, point.epoch, self.fresh_seed(number)),
+            modules=TARGET_CODE,
+        )
+
+    def target(self, point: Point, number: int) -> TargetCell:
+        """Train a target, or find it. Raises DivergedError."""
+        key = self.target_key(point, number)
+
+        def make() -> dict:
+            begun = time.perf_counter()
+            run = self.training(point, number)
+            while run.epoch < (point.epoch or run.recipe.epochs):
+                run.train_epoch()
+            return self._measured(run, time.perf_counter() - begun)
+
+        return TargetCell(key, **cached("target", key, make, self.folder))
+
+    def curve(self, point: Point, number: int) -> Tensor:
+        """Val accuracy of each class after every epoch of a point's training, (epochs, classes)."""
+        key = content_key(self.target_key(point, number), "curve")
+
+        def make() -> dict:
+            run, rows = self.training(point, number), []
+            while not run.finished:
+                run.train_epoch()
+                rows.append(natural_per_class(run.model, self.data, self.device))
+            return {"natural": torch.from_numpy(np.stack(rows))}
+
+        return cached("curve", key, make, self.folder)["natural"]
+
+    def _measured(self, run: Training, seconds: float) -> dict:
+        test = self.data.split.test
+        answers = predict(run.model, run.images, self.device, torch.from_numpy(test)).argmax(1)
+        return {
+            "state": {name: value.detach().cpu().clone() for name, value in run.model.state_dict().items()},
+            "natural": torch.from_numpy(natural_per_class(run.model, self.data, self.device)),
+            "correct": answers == torch.from_numpy(self.data.private.labels[test]),
+            "seconds": seconds,
+        }
+
+    def model(self, cell: TargetCell) -> nn.Module:
+        bank = self.data.private
+        model = create_classifier(self.setup.target.architecture, bank.identities, bank.channels, bank.resolution, 0)
+        model.load_state_dict(cell.state)
+        return model.to(self.device, memory_format=torch.channels_last).eval()
+
+    # ------------------------------------------------------------------------------------------------- attacks
+
+    def attack_key(self, target_key: str, point: Point, attempt: Attempt, number: int) -> str:
+        attack = attempt.attack
+        law = point.treatment.law.to_dict()
+        return content_key(
+            *(target_key, attack.describe(), self.ground(attempt.prior).key, law, self.fresh_seed(number)),
+            modules=code_of(attack),
+        )
+
+    def attack(self, point: Point, attempt: Attempt, number: int) -> dict[str, Any]:
+        """Attack a point's target, or find what was reconstructed.
+
+        `images` uint8 (classes, kept, channels, height, width) and `own`, the target's class of each (classes, kept);
+        `forward_passes`, `backward_passes`, `surrogate_passes`, `seconds`; `reason` alone where the attack failed.
+        The attacker is told the erasing law: a defence that must be kept secret is none.
+        """
+        target = self.target(point, number)
+        attack, ground = attempt.attack, self.ground(attempt.prior).knowing(point.treatment.law)
+
+        def make() -> dict:
+            model = self.model(target)
+            oracle = open_oracle(attack.access, model, self.device, len(self.classes))
+            try:
+                found = attack.run(oracle, ground, self.classes, derive_seed(self.fresh_seed(number), "attack", 0))
+            except (DivergedError, InputError) as error:
+                return {"reason": str(error)}
+            return {
+                "images": found.images,
+                "own": self._own(model, found.images),
+                "forward_passes": found.forward_passes,
+                "backward_passes": found.backward_passes,
+                "surrogate_passes": found.surrogate_passes,
+                "seconds": found.seconds,
+                "reason": "",
+            }
+
+        return cached("attack", self.attack_key(target.key, point, attempt, number), make, self.folder)
+
+    def baseline(self, point: Point, name: str, number: int) -> dict[str, Any]:
+        """What is found without optimising: see `baselines`. The same fields as of an attack."""
+        target, ground = self.target(point, number), self.ground(self.setup.prior.kind)
+
+        def make() -> dict:
+            begun, model = time.perf_counter(), self.model(target)
+            oracle = SoftLabel(model, self.device, len(self.classes))
+            images = baselines.BASELINES[name](oracle, ground, self.classes.to(self.device))
+            return {
+                "images": images,
+                "own": self._own(model, images),
+                "forward_passes": oracle.forward_passes,
+                "backward_passes": 0,
+                "surrogate_passes": 0,
+                "seconds": time.perf_counter() - begun,
+                "reason": "",
+            }
+
+        key = content_key(target.key, name, ground.key, modules=baselines.CODE)
+        return cached("attack", key, make, self.folder)
+
+    # ---------------------------------------------------------------------------------------------------- judges
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The judges, made or found in the user's cache."""
+        return prepare_panel(self.setup, self.data, self.seed, self.device)
+
+    def verdicts(self, images: Tensor) -> dict[str, Tensor]:
+        """Which reconstructions each judge gives to the attacked class, bool (classes, kept), by the judge's name."""
+        key = content_key(tensor_key(images), self.panel.key)
+
+        def make() -> dict:
+            return {
+                judge.name: torch.from_numpy(judge.hits(images, self.classes, self.device))
+                for judge in self.panel.judges
+            }
+
+        return cached("verdict", key, make, self.folder)
+
+    def _own(self, model: nn.Module, images: Tensor) -> Tensor:
+        return predict(model, images.flatten(0, 1), self.device).argmax(1).view(images.shape[:2])

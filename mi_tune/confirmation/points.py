@@ -1,0 +1,111 @@
+"""Which models are confirmed: the reference points, the best of the study's front and what is near it, and controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
+from mi_tune.errors import InputError
+from mi_tune.study.front import front_mask, hypervolume
+from mi_tune.study.table import law_of
+from mi_tune.treatment import CONTROL_NAMES, Treatment, ladder
+
+CONFIRMED_LAWS = {
+    **REFERENCE_LAWS,
+    # RandomErasing() as torchvision calls it without arguments: zeros, in pixel space black
+    "torchvision default": ErasingLaw(0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), fill="black"),
+}
+"""The reference points of a confirmation."""
+
+UNDEFENDED = "no defence"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A way to train, to be confirmed by targets of fresh seeds.
+
+    Args:
+        name: of the reference, `trial 7`, or of the control.
+        kind: `reference`, `front`, `near front`, `stopped early` (without defence) or `augmentation`.
+        treatment: what its targets are trained with, fills resolved.
+        trial: the study's trial of this law, None where the study has none.
+        epoch: stop there, and not at the end of the schedule.
+    """
+
+    name: str
+    kind: str
+    treatment: Treatment
+    trial: int | None = None
+    epoch: int | None = None
+
+    @property
+    def is_control(self) -> bool:
+        return self.kind in ("stopped early", "augmentation")
+
+
+def choose_points(trials: pd.DataFrame, mean: tuple[float, ...], count: int) -> list[Point]:
+    """The reference points, then `count` other laws of the study.
+
+    Laws of the front come first: those that together dominate most (greedily, beginning with the largest). Where the
+    front has fewer than `count`, trials follow that its noise may have kept off it: those whose interval of attack
+    accuracy reaches below the front at their natural accuracy, the nearest first.
+
+    Args:
+        trials: the study's table. mean: of the private training images, for the `mean` fill.
+
+    Raises:
+        InputError: the study has no complete trial without defence.
+    """
+    complete = trials[trials.state == "complete"]
+    at = {row.reference: int(row.trial) for row in complete.itertuples() if row.reference}
+    if UNDEFENDED not in at:
+        raise InputError("the study has no complete trial without defence; finish it first by --resume")
+    points = [Point(n, "reference", Treatment(law).resolved(mean), at.get(n)) for n, law in CONFIRMED_LAWS.items()]
+    natural = complete.natural_accuracy.to_numpy(float)
+    attack = complete.attack_accuracy.to_numpy(float)
+    on_front = front_mask(natural, attack)
+    own = (complete.reference == "").to_numpy(bool)
+    numbers = complete.trial.to_numpy(int)
+    chosen = [(int(numbers[i]), "front") for i in _spread(natural, attack, np.flatnonzero(on_front & own), count)]
+    excess = _excess(natural, attack, on_front)
+    reaching = complete.attack_accuracy_low.to_numpy(float) <= attack - excess
+    near = np.flatnonzero(own & ~on_front & reaching)
+    near = near[np.argsort(excess[near], kind="stable")][: count - len(chosen)]
+    chosen += [(int(numbers[i]), "near front") for i in near]
+    rows = complete.set_index("trial")
+    for number, kind in chosen:
+        points.append(Point(f"trial {number}", kind, Treatment(law_of(rows.loc[number])).resolved(mean), number))
+    return points
+
+
+def candidate_controls(mean: tuple[float, ...]) -> dict[str, list[Point]]:
+    """Three strengths of every other augmentation, by its name: of each, the one that matches is kept."""
+    return {
+        name: [Point(title, "augmentation", step.resolved(mean)) for title, step in ladder(name).items()]
+        for name in CONTROL_NAMES
+    }
+
+
+def stopped(epoch: int) -> Point:
+    """The undefended training, stopped after `epoch` epochs."""
+    return Point(f"no defence, stopped at epoch {epoch}", "stopped early", Treatment(NO_DEFENCE), epoch=epoch)
+
+
+def _spread(natural: np.ndarray, attack: np.ndarray, members: np.ndarray, count: int) -> list[int]:
+    """At most `count` of `members`, each the one that adds most hypervolume to those before it."""
+    chosen: list[int] = []
+    left = [int(i) for i in members]
+    while left and len(chosen) < count:
+        best = max(left, key=lambda i: hypervolume(natural[[*chosen, i]], attack[[*chosen, i]]))
+        chosen.append(best)
+        left.remove(best)
+    return chosen
+
+
+def _excess(natural: np.ndarray, attack: np.ndarray, on_front: np.ndarray) -> np.ndarray:
+    """How far each trial's attack accuracy lies above the front's at no less natural accuracy, (n,); 0 on the front."""
+    at_least = natural[None, on_front] >= natural[:, None]
+    return attack - np.where(at_least, attack[None, on_front], np.inf).min(1)

@@ -1,0 +1,85 @@
+"""The finished cells of a confirmation as tidy tables; docs/study_folder.md says what each column means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mi_tune.confirmation.baselines import BASELINES
+from mi_tune.confirmation.cells import Workbench
+from mi_tune.confirmation.plan import Plan, attempt_of
+from mi_tune.confirmation.points import Point
+
+
+class Tables(NamedTuple):
+    """targets: one row a target. natural: one row a target and test image. attacks: one row an attack on a target.
+    hits: one row a reconstruction, a column a judge. ceilings: one row a judge and class."""
+
+    targets: pd.DataFrame
+    natural: pd.DataFrame
+    attacks: pd.DataFrame
+    hits: pd.DataFrame
+    ceilings: pd.DataFrame
+
+
+def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
+    """Read every cell, and compute what is missing."""
+    targets, natural, attacks, hits = [], [], [], []
+    test = bench.data.split.test
+    labels = bench.data.private.labels[test]
+    for point in points:
+        for number in range(plan.seeds):
+            cell = bench.target(point, number)
+            who = {"point": point.name, "seed": number}
+            about = {"kind": point.kind, "trial": -1 if point.trial is None else point.trial, "epoch": point.epoch or 0}
+            measured = {
+                "val_accuracy": float(cell.natural.mean()),
+                "natural_accuracy": float(cell.correct.float().mean()),
+                "train_seconds": cell.seconds,
+            }
+            targets.append({**who, **about, **measured, "key": cell.key})
+            natural.append(pd.DataFrame({**who, "image": test, "class": labels, "correct": cell.correct.numpy()}))
+            for attack in (*plan.attacks_on(point, number), *BASELINES):
+                row, table = _attacked(bench, point, number, attack)
+                attacks.append({**who, **row})
+                if table is not None:
+                    hits.append(table.assign(**who, attack=attack))
+    ceilings = [
+        pd.DataFrame({"judge": judge.name, "class": np.arange(len(judge.ceiling)), "accuracy": judge.ceiling})
+        for judge in bench.panel.judges
+    ]
+    return Tables(
+        pd.DataFrame(targets),
+        pd.concat(natural, ignore_index=True),
+        pd.DataFrame(attacks),
+        pd.concat(hits, ignore_index=True),
+        pd.concat(ceilings, ignore_index=True),
+    )
+
+
+def _attacked(bench: Workbench, point: Point, number: int, attack: str) -> tuple[dict, pd.DataFrame | None]:
+    if attack in BASELINES:
+        found, access, prior = bench.baseline(point, attack, number), "soft-label", bench.setup.prior.kind
+    else:
+        attempt = attempt_of(attack, bench.setup.prior.kind)
+        found, access, prior = bench.attack(point, attempt, number), attempt.attack.access, attempt.prior_name
+    row = {"attack": attack, "access": access, "prior": prior, "reason": found["reason"]}
+    if found["reason"]:
+        return row, None
+    for name in ("forward_passes", "backward_passes", "surrogate_passes", "seconds"):
+        row[name] = found[name]
+    classes, kept = found["images"].shape[:2]
+    own = (found["own"] == bench.classes[:, None]).numpy()
+    row["target_accuracy_on_reconstructions"] = float(own.mean())
+    table = pd.DataFrame(
+        {
+            "class": np.repeat(np.arange(classes), kept),
+            "image": np.tile(np.arange(kept), classes),
+            "on_target": own.ravel(),
+            **{name: hits.numpy().ravel() for name, hits in bench.verdicts(found["images"]).items()},
+        }
+    )
+    return row, table
