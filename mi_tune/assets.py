@@ -24,6 +24,7 @@ from mi_tune.data import (
 )
 from mi_tune.errors import InputError
 from mi_tune.judging import Judge, JudgeRecipe, RegressorRecipe, train_judge, train_regressor
+from mi_tune.judging.panel import ClassifierJudge, Panel
 from mi_tune.nets import check_architecture, gan
 from mi_tune.priors import (
     DCGANPrior,
@@ -59,6 +60,10 @@ EIGENFACE_CODE = (eigenface, base)
 GAN_CODE = (dcgan, game, diff_augment, gan, augment, erasing, base)
 PROCEDURAL_CODE = (oracle, procedural, base)
 OWN_CODE = (imported, style, user, source, base)
+
+SECOND_JUDGES = ("strided_cnn_wide", "small_cnn", "residual_gn")
+"""Architectures of a confirmation's second judge: the first that neither the targets nor the first judge have."""
+SECOND_JUDGE_EPOCHS = 60
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,21 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
         return judge
     return dataclasses.replace(
         judge, regressor=train_regressor(data.private.resolution, regressor_recipe(setup), device)
+    )
+
+
+def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:
+    """The search's judge, and a second one of another architecture and seed that no search has met."""
+    first = prepare_judge(setup, data, seed, device)
+    used = (setup.judge.architecture, setup.target.architecture)
+    architecture = next(name for name in SECOND_JUDGES if name not in used)
+    recipe = JudgeRecipe(architecture, dataclasses.replace(JudgeRecipe().training, epochs=SECOND_JUDGE_EPOCHS))
+    second = train_judge(data.private, data.split, recipe, derive_seed(seed, "second judge"), device)
+    return Panel(
+        (
+            ClassifierJudge(f"search's judge ({first.name})", first, in_search=True),
+            ClassifierJudge(f"second judge ({second.name})", second, in_search=False),
+        )
     )
 
 

@@ -34,7 +34,8 @@ class JudgeRecipe:
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained judge. `held_out` is its twin's accuracy on the test images.
+    """A trained judge. `held_out` is its twin's accuracy on the test images, `held_out_per_class` the same of each class
+    (classes,).
 
     Not a ceiling of attack accuracy: the judge has seen the targets' training images, and can know reconstructions of
     them better than new photographs. `regressor` reads the identity of drawn people; None for photographs.
@@ -44,6 +45,7 @@ class Judge:
     model: nn.Module
     held_out: Estimate
     key: str
+    held_out_per_class: np.ndarray
     regressor: IdentityRegressor | None = None
 
     def logits(self, images: Tensor, device: torch.device) -> Tensor:
@@ -81,7 +83,8 @@ def train_judge(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int, device
     model = create_classifier(recipe.architecture, classes, bank.channels, bank.resolution, 0)
     model.load_state_dict(stored["state"])
     model.to(device).eval().requires_grad_(False)
-    return Judge(recipe.architecture, model, class_interval(stored["held_out"].numpy()), key)
+    per_class = stored["held_out"].numpy()
+    return Judge(recipe.architecture, model, class_interval(per_class), key, per_class)
 
 
 def _train(bank: Bank, indices: np.ndarray, recipe: JudgeRecipe, seed: int, device: torch.device) -> nn.Module:

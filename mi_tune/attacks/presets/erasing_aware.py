@@ -54,15 +54,15 @@ def plgmi_re(budget: str = "reduced") -> Attack:
 def clean_student(budget: str = "reduced") -> Attack:
     """Distil the target on whole public and generated images, then invert the students instead of the target.
 
-    Soft labels are enough for it.
+    Soft labels are enough for it. Three students are three models to follow, so that, reduced, each step sees one view.
     """
     return replace(
-        ppa(budget),
+        averaging(budget, TAA_VIEW),
         name="clean_student",
         access="soft-label",
         identity_loss="margin",
         models=Students(),
-        views=(TAA_VIEW,) * 2,
+        views=(TAA_VIEW,) * (2 if budget == "full" else 1),
     )
 
 
