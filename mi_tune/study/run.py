@@ -23,7 +23,7 @@ from mi_tune.assets import StudyData, check_names, check_own_generator, load_dat
 from mi_tune.attacks import make_attack
 from mi_tune.cache import save_atomically
 from mi_tune.data.procedural import IDENTITY
-from mi_tune.device import pick_device, use_one_thread
+from mi_tune.device import pick_device, precision, use_one_thread
 from mi_tune.errors import InputError
 from mi_tune.judging import IdentityRegressor
 from mi_tune.setup import Setup, make_setup
@@ -312,6 +312,7 @@ def _description(setup: Setup, seed: int, data: StudyData, options: RunOptions) 
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "ray", "optuna", "numpy", "plotly")},
         },
+        "precision": str(precision(pick_device())).removeprefix("torch."),
     }
 
 
