@@ -2,17 +2,25 @@
 
 from analysis.attack_report import write_attack_report
 from analysis.attacks import Attacks, load_attacks
+from analysis.confirm_report import write_confirmation_report
+from analysis.confirmation import Confirmation, has_confirmation, load_confirmation
 from analysis.contact_sheet import write_contact_sheet
 from analysis.records import Study, load_study
 from analysis.report import headline, write_report
+from analysis.section import Section
 
 __all__ = [
     "Attacks",
+    "Confirmation",
+    "Section",
     "Study",
+    "has_confirmation",
     "headline",
     "load_attacks",
+    "load_confirmation",
     "load_study",
     "write_attack_report",
+    "write_confirmation_report",
     "write_contact_sheet",
     "write_report",
 ]

@@ -1,4 +1,4 @@
-"""Rebuild the report of a study: `python -m analysis results/orl`."""
+"""Rebuild the reports of a study and of its confirmation: `python -m analysis results/orl`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from analysis.confirm_report import write_confirmation_report
+from analysis.confirmation import has_confirmation
 from analysis.report import write_report
 from mi_tune.errors import InputError
 
@@ -20,8 +22,10 @@ from mi_tune.errors import InputError
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write.  [default: report.html in FOLDER]")
 def report(folder: Path, include_images: bool | None, output: Path | None) -> None:
-    """Write the report of the study in FOLDER as one HTML file."""
+    """Write the report of the study in FOLDER as one HTML file, and that of its confirmation if it has one."""
     click.echo(write_report(folder, include_images, output))
+    if has_confirmation(folder):
+        click.echo(write_confirmation_report(folder))
 
 
 def main() -> int:

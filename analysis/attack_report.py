@@ -46,7 +46,7 @@ def render_attacks(attacks: Attacks) -> str:
         settings=yaml.safe_dump(attacks.config, sort_keys=False, allow_unicode=True),
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text(),
-        script=(here / "attacks.js").read_text(),
+        script=(here / "page.js").read_text(),
         data=inside_script({"figures": {"attacks": json.loads(figure.to_json())} if figure else {}}),
     )
 

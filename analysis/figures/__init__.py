@@ -2,22 +2,28 @@
 
 from analysis.figures.attacks import attacks_info, plot_attacks
 from analysis.figures.front import front_info, plot_front
+from analysis.figures.ladder import ladder_info, plot_ladder
 from analysis.figures.maps import maps_info, plot_maps
 from analysis.figures.parameters import parameters_info, plot_parameters
 from analysis.figures.progress import plot_progress, progress_info
+from analysis.figures.robust_front import plot_robust_front, robust_front_info
 from analysis.figures.training import plot_training, training_info
 
 __all__ = [
     "attacks_info",
     "front_info",
+    "ladder_info",
     "maps_info",
     "parameters_info",
     "plot_attacks",
     "plot_front",
+    "plot_ladder",
     "plot_maps",
     "plot_parameters",
     "plot_progress",
+    "plot_robust_front",
     "plot_training",
     "progress_info",
+    "robust_front_info",
     "training_info",
 ]
