@@ -34,8 +34,9 @@ class JudgeRecipe:
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained judge. `held_out` is its twin's accuracy on the test images, `held_out_per_class` the same of each class
-    (classes,).
+    """A trained judge.
+
+    `held_out` is its twin's accuracy on the test images, `held_out_per_class` the same of each class (classes,).
 
     Not a ceiling of attack accuracy: the judge has seen the targets' training images, and can know reconstructions of
     them better than new photographs. `regressor` reads the identity of drawn people; None for photographs.

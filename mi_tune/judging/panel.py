@@ -17,9 +17,9 @@ from mi_tune.judging.judge import Judge
 class PanelJudge(Protocol):
     """What a confirmation asks of a judge.
 
-    name, key: what it is called, and what changes with it. held_out: its accuracy on real images that it has not seen,
-    `ceiling` the same per class (classes,). saw_private: whether private images trained it. in_search: whether it judged
-    the study.
+    name, key: what it is called, and what changes with it. held_out: its accuracy on real images that it has not
+    seen, `ceiling` the same per class (classes,). saw_private: whether private images trained it. in_search: whether
+    it judged the study.
     """
 
     name: str

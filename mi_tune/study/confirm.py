@@ -203,9 +203,8 @@ def _do(
         if result["reason"]:
             console.print(f"{job.title}: failed: {result['reason']}", style="red", highlight=False, markup=False)
         elif not console.is_terminal and result.get("said"):
-            console.print(
-                f"{job.title}: {result['said']}  [about {duration(left)} left]", highlight=False, markup=False
-            )
+            text = f"{job.title}: {result['said']}  [about {duration(left)} left]"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     with bar:
         run_jobs(jobs, work.bench, _work_on, resources, folder / "ray", done)
