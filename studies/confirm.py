@@ -59,8 +59,13 @@ def confirm(
         gpus_per_trial=gpus_per_trial,
         workers=workers,
     )
-    folder = run(study, options, console)
-    console.print(f"confirmation: {folder}", highlight=False, markup=False, soft_wrap=True)
+    run(study, options, console)
+
+    from analysis import write_confirmation_report
+
+    with console.status("drawing worlds that this one might have been"):
+        report = write_confirmation_report(study)
+    console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> int:
