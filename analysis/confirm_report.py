@@ -23,7 +23,7 @@ from analysis.leak import LeakIndex
 from analysis.report import inside_script
 from analysis.section import Section
 from analysis.shrinkage import Shrinkage, Shrunk, shrinkage
-from analysis.verdict import DOES_NOT_HELP, PROTECTS, SLOWS, UNDECIDED, WORDS, Verdict, title, verdicts
+from analysis.verdict import DOES_NOT_HELP, PROTECTS, SLOWS, UNDECIDED, WORDS, Verdict, full_title, title, verdicts
 from mi_tune.cache import save_atomically
 from mi_tune.confirmation.matching import MATCHED
 from mi_tune.errors import InputError
@@ -83,11 +83,11 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         hypervolume=None if evidence.front is None else _number(evidence.front.hypervolume),
         tables=[_accuracies(evidence, judge) for judge in confirmation.judges],
         describe_judge=describe_judge,
-        attacks=[title(attack) for attack in confirmation.attacks],
-        control_attacks=_listed([title(attack) for attack in confirmation.config["controls"]] or ["no attack"]),
+        attacks=[full_title(attack) for attack in confirmation.attacks],
+        control_attacks=_listed([full_title(attack) for attack in confirmation.config["controls"]] or ["no attack"]),
         judged=_judged(evidence),
         questions=_questions(comparisons),
-        ladder=[title(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
+        ladder=[full_title(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
         leaks=_leaks(evidence),
         shrunk=_shrunk(shrunk),
         sections=sections,
@@ -233,10 +233,12 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     titles = {EQUAL: "An undefended model of equal accuracy", AUGMENTATION: "Another augmentation of equal accuracy"}
     found = []
     for question in dict.fromkeys(one.question for one in comparisons):
+        same = len({one.attacks for one in comparisons if one.question == question}) == 1
         rows = [
             {
                 "law": one.law,
                 "other": one.other if question in (EQUAL, AUGMENTATION) else "",
+                "under": "" if same else _listed([full_title(attack) for attack in one.attacks]),
                 "natural": _change(one.natural.estimate),
                 "unmatched": question in (EQUAL, AUGMENTATION) and not one.matched,
                 "ours": _number(one.ours.drawn.estimate),
@@ -250,8 +252,8 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
             for one in comparisons
             if one.question == question
         ]
-        met = {tuple(one.attacks) for one in comparisons if one.question == question}
-        under = _listed([title(attack) for attack in met.pop()]) if len(met) == 1 else "what both met"
+        first = next(one for one in comparisons if one.question == question)
+        under = _listed([full_title(attack) for attack in first.attacks]) if same else ""
         found.append({"title": titles.get(question, question[0].upper() + question[1:]), "under": under, "rows": rows})
     return found
 
@@ -302,7 +304,7 @@ def _shrunk(found: Shrinkage) -> dict[str, Any]:
     return {
         "rows": [row(law) for law in found.rows],
         "means": means,
-        "attack": title(found.attack),
+        "attack": full_title(found.attack),
         "judge": found.judge,
         "measured": any(law.attack.confirmed is not None for law in found.rows),
     }
@@ -320,7 +322,7 @@ def _costs(confirmation: Confirmation) -> list[dict[str, Any]]:
         passes = {name: _mean(done[f"{name}_passes"]) for name in ("forward", "backward", "surrogate")}
         rows.append(
             {
-                "attack": title(attack),
+                "attack": full_title(attack),
                 "access": own.access.iloc[0],
                 "prior": own.prior.iloc[0],
                 "targets": len(own),

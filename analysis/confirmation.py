@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from analysis.records import NO_DEFENCE, Study, load_study
+from mi_tune.attacks import BUDGETS
 from mi_tune.confirmation.points import Point
 from mi_tune.errors import InputError
 from mi_tune.judging.intervals import Estimate
@@ -117,9 +118,16 @@ class Confirmation:
 
     @cached_property
     def planned(self) -> tuple[str, ...]:
-        """The attacks by `name:budget`, in the order in which they were asked for, the ladder last."""
+        """The attacks by `name:budget`, in the order in which they were asked for, budgets of one side by side."""
         lists = (self.config["portfolio"], self.config["controls"], self.config["ladder"])
-        return tuple(dict.fromkeys(attack for attacks in lists for attack in attacks))
+        asked = list(dict.fromkeys(attack for attacks in lists for attack in attacks))
+        names = list(dict.fromkeys(attack.partition(":")[0] for attack in asked))
+
+        def place(attack: str) -> tuple[int, int]:
+            name, _, budget = attack.partition(":")
+            return names.index(name), BUDGETS.index(budget) if budget in BUDGETS else len(BUDGETS)
+
+        return tuple(sorted(asked, key=place))
 
     @cached_property
     def attacks(self) -> tuple[str, ...]:

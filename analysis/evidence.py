@@ -173,20 +173,19 @@ class Evidence:
         natural, attack = [self.natural(name) for name in names], [found.drawn for _, found in laws]
         values = tuple(np.array([drawn.value for drawn in side]) for side in (natural, attack))
         draws = tuple(np.stack([drawn.draws for drawn in side], axis=1) for side in (natural, attack))
+        reference = self.confirmation.config["hypervolume_reference"]
+        corner = reference["natural_accuracy"], reference["attack_accuracy"]
         return RobustFront(
             names,
             front_probability(*draws),
-            hypervolume_interval(self._from_reference(*values), self._from_reference(*draws)),
+            hypervolume_interval(seen_from(corner, *values), seen_from(corner, *draws)),
             attainment_surfaces(*draws, LEVELS),
         )
 
-    def _from_reference(self, natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Accuracies moved so that the area seen from accuracy 0 and attack 1 is that seen from the reference point."""
-        corner = self.confirmation.config["hypervolume_reference"]
-        return (
-            np.maximum(natural - corner["natural_accuracy"], 0.0),
-            np.minimum(attack - corner["attack_accuracy"] + 1.0, 1.0),
-        )
+
+def seen_from(corner: tuple[float, float], natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracies moved so that the area that they dominate, seen from (0, 1), is that seen from this corner."""
+    return np.maximum(natural - corner[0], 0.0), np.minimum(attack - corner[1] + 1.0, 1.0)
 
 
 def weigh(confirmation: Confirmation, resamples: int = RESAMPLES) -> Evidence:

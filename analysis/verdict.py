@@ -68,9 +68,14 @@ def judge_law(
 
 
 def title(attack: str) -> str:
-    """An attack as a reader says it: `ppa 4x`, and `taa` at the reduced budget."""
+    """An attack as a sentence says it: `ppa 4x`, and `taa` at the reduced budget."""
     name, _, budget = attack.partition(":")
     return name if budget in ("", "reduced") else f"{name} {budget}"
+
+
+def full_title(attack: str) -> str:
+    """An attack with its budget: `taa reduced`."""
+    return attack.replace(":", " ")
 
 
 def share(estimate: Estimate) -> str:

@@ -61,7 +61,7 @@ POINTS = (
     reference("no defence", 0.90, 0.90, 0),
     reference("MIDRE(0.1, 0.4)", 0.90, 0.80, 1),
     law("trial 2", 0.80, 0.30, trial=2),
-    law("trial 4", 0.70, 0.60, ladder=0.1, trial=4),
+    law("trial 4", 0.70, 0.70, ladder=0.2, trial=4),
     stop(12, 0.80, 0.80),
     stop(9, 0.70, 0.60),
     Known("Mixup 0.4", "augmentation", 0.80, dict.fromkeys(CONTROLS, 0.7), treatment=Treatment(control=Mixup(0.4))),

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from analysis.evidence import Evidence
 from analysis.figures.look import FRONT, NEUTRAL, layout
-from analysis.verdict import title
+from analysis.verdict import full_title
 
 STEP = 0.22
 """Distance of two rungs of one law, in rows."""
@@ -36,9 +36,9 @@ def ladder_info(evidence: Evidence) -> LadderInfo:
         ladder = evidence.ladder(law.name)
         for rung in ladder.rungs if ladder is not None else ():
             estimate = rung.drawn.estimate._asdict()
-            rows.append({"law": law.name, "rung": title(rung.attack), **estimate, "seeds": ladder.seeds})
+            rows.append({"law": law.name, "rung": full_title(rung.attack), **estimate, "seeds": ladder.seeds})
     table = pd.DataFrame(rows, columns=["law", "rung", "value", "low", "high", "seeds"])
-    rungs = [title(attack) for attack in evidence.confirmation.config["ladder"]]
+    rungs = [full_title(attack) for attack in evidence.confirmation.config["ladder"]]
     return LadderInfo(
         table,
         list(dict.fromkeys(table.law)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ COLUMNS = (
     *("name", "label", "kind", "natural", "natural_low", "natural_high", "attack", "attack_low", "attack_high"),
     *("strongest", "probability", "search_natural", "search_attack"),
 )
+PIXELS = (1000, 430)
+"""About the size of the plotting area on a wide page, for the placing of names."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
     _add_band(figure, info.surfaces)
     laws = info.points[~info.points.kind.isin(["stopped early", "augmentation"])]
     _add_search(figure, laws)
+    left, right = _range(info.points)
+    places = _label_places(laws, right - left)
     kinds = (
         (laws[laws.kind != "reference"], "laws of the search", FRONT, "circle", 13),
         (laws[laws.kind == "reference"], "reference points", REFERENCE, "diamond", 13),
@@ -82,7 +86,7 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
     )
     for rows, name, colour, symbol, size in kinds:
         if len(rows):
-            figure.add_trace(_points(rows, name, colour, symbol, size))
+            figure.add_trace(_points(rows, name, colour, symbol, size, places))
     for position, (label, value) in enumerate(sorted(info.baselines, key=lambda one: one[1])):
         figure.add_hline(
             y=value,
@@ -96,9 +100,9 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         hovermode="closest",
     )
-    figure.update_layout(margin={"t": 70})
+    figure.update_layout(margin={"t": 70, "b": 76})
     figure.update_xaxes(title_text="natural accuracy on test images (more is better)", tickformat=".0%")
-    figure.update_xaxes(range=_range(info.points))
+    figure.update_xaxes(range=[left, right])
     figure.update_yaxes(
         title_text=f"accuracy of the strongest attack (judge {info.judge})",
         title_font_size=12,
@@ -179,7 +183,34 @@ def _add_search(figure: go.Figure, laws: pd.DataFrame) -> None:
     )
 
 
-def _points(rows: pd.DataFrame, name: str, colour: str, symbol: str, size: int) -> go.Scatter:
+def _label_places(laws: pd.DataFrame, spread: float) -> dict[str, str]:
+    """On which side of its point each law's name stands, so that it covers no other point or name.
+
+    spread: of the horizontal axis. Everything is measured in the pixels of a wide page.
+    """
+    across, down = laws.natural.to_numpy() / spread * PIXELS[0], laws.attack.to_numpy() * PIXELS[1]
+    taken = [(x - 8, x + 8, y - 8, y + 8) for x, y in zip(across, down, strict=True)]
+    found = {}
+    for name, x, y in zip(laws["name"], across, down, strict=True):
+        width = 7 * len(name)
+        boxes = {
+            f"{vertical} {side}": (x + left, x + left + width, y + low, y + low + 14)
+            for side, left in (("right", 6), ("left", -6 - width))
+            for vertical, low in (("top", 6), ("bottom", -20))
+        }
+        found[name] = min(boxes, key=lambda place: sum(_overlap(boxes[place], other) for other in taken))
+        taken.append(boxes[found[name]])
+    return found
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    across, down = min(one[1], other[1]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[2], other[2])
+    return max(0.0, across) * max(0.0, down)
+
+
+def _points(
+    rows: pd.DataFrame, name: str, colour: str, symbol: str, size: int, places: Mapping[str, str]
+) -> go.Scatter:
     def error(column: str) -> dict:
         return {
             "type": "data",
@@ -203,7 +234,7 @@ def _points(rows: pd.DataFrame, name: str, colour: str, symbol: str, size: int) 
         mode="markers+text",
         name=name,
         text=rows["name"].where(~rows.kind.isin(["stopped early", "augmentation"]), ""),
-        textposition="top right",
+        textposition=[places.get(name, "top right") for name in rows["name"]],
         textfont={"size": 11, "color": colour},
         marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 1.5 if "open" in symbol else 1}},
         customdata=np.column_stack([rows.label, *intervals, rows.strongest, chances]),
