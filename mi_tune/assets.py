@@ -191,8 +191,8 @@ def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device
     second = train_judge(data.private, data.split, recipe, derive_seed(seed, "second judge"), device)
     return Panel(
         (
-            ClassifierJudge(f"search's judge ({first.name})", first, in_search=True),
-            ClassifierJudge(f"second judge ({second.name})", second, in_search=False),
+            ClassifierJudge(first.name, first, in_search=True),
+            ClassifierJudge(second.name, second, in_search=False),
         )
     )
 
