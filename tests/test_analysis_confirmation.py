@@ -156,7 +156,8 @@ def test_without_an_undefended_point_there_is_nothing_to_compare_with(tmp_path):
 def test_accuracies_are_the_means_of_the_tables_in_which_people_weigh_the_same(folder, evidence):
     natural, hits = table(folder, "natural"), table(folder, "hits")
     for point in POINTS:
-        assert evidence.natural(point.name).value == pytest.approx(share(natural[natural.point == point.name], "correct"))
+        of_point = natural[natural.point == point.name]
+        assert evidence.natural(point.name).value == pytest.approx(share(of_point, "correct"))
         for attack in evidence.confirmation.attacks_on(point.name):
             rows = hits[(hits.point == point.name) & (hits.attack == attack)]
             for judge in JUDGES:
