@@ -216,7 +216,7 @@ def test_a_description_names_every_part_with_its_parameters():
 def test_a_description_writes_repeated_parts_once_with_their_number():
     parts = make_attack("taa", "reduced").describe()
     crop = {"kind": "RandomCrop", "scale": [0.8, 1.0], "aspect": [0.9, 1.1], "flip": True, "rotation": 5.0}
-    assert parts["views"] == {"times": 4, **crop}
+    assert parts["views"] == {"times": 2, **crop}
 
 
 def test_no_function_of_an_attack_takes_a_judge():
