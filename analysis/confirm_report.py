@@ -88,6 +88,7 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         judged=_judged(evidence),
         questions=_questions(comparisons),
         ladder=[full_title(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
+        ladder_seeds=_ladder_seeds(evidence),
         leaks=_leaks(evidence),
         shrunk=_shrunk(shrunk),
         sections=sections,
@@ -148,6 +149,10 @@ def _change(estimate: Estimate) -> dict[str, Any]:
     return {"value": estimate.value, "text": f"{value:+.1f}", "interval": f"[{low:+.0f}, {high:+.0f}]"}
 
 
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' if count > 1 else ''}"
+
+
 def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
@@ -162,6 +167,7 @@ def _laws(evidence: Evidence) -> list[dict[str, Any]]:
     rows = []
     for point in (*evidence.confirmation.laws, *evidence.confirmation.controls):
         strongest = evidence.strongest(point.name)
+        seeds = 0 if strongest is None else len(evidence.confirmation.seeds_of(point.name, strongest.attack))
         rows.append(
             {
                 "name": point.name,
@@ -170,7 +176,7 @@ def _laws(evidence: Evidence) -> list[dict[str, Any]]:
                 "natural": _number(evidence.natural(point.name).estimate, 1),
                 "strongest": None if strongest is None else _number(strongest.drawn.estimate),
                 "by": "" if strongest is None else title(strongest.attack),
-                "seeds": 0 if strongest is None else len(evidence.confirmation.seeds_of(point.name, strongest.attack)),
+                "seeds": _seeds(seeds) if 0 < seeds < evidence.confirmation.seeds else "",
                 "on_front": None if point.name not in on_front else float(on_front[point.name]),
             }
         )
@@ -189,18 +195,16 @@ def _accuracies(evidence: Evidence, judge: JudgeRecord) -> dict[str, Any]:
         cells = []
         for attack in (*confirmation.baselines, *confirmation.attacks):
             found, at = evidence.attack(point.name, attack, judge.name), (point.name, attack)
-            cell: dict[str, Any] = {"state": "met" if at in reasons.index else "not tried", "baseline": False}
+            cell: dict[str, Any] = {"number": None, "reason": reasons.get(at, "")}
             if found is not None:
                 seeds = len(confirmation.seeds_of(point.name, attack))
                 cell |= {
-                    **(_number(found.estimate) or {}),
-                    "state": "found",
+                    "number": _number(found.estimate),
                     "strongest": strongest is not None and strongest.attack == attack,
-                    "seeds": f"{seeds} seed{'s' if seeds > 1 else ''}" if seeds < confirmation.seeds else "",
+                    "seeds": _seeds(seeds) if seeds < confirmation.seeds else "",
                     "own": f"{100 * own[at]:.0f}",
-                    "baseline": attack in confirmation.baselines,
                 }
-            cells.append(cell | {"reason": reasons.get(at, "")})
+            cells.append(cell)
         rows.append({"name": point.name, "control": point.is_control, "cells": cells})
     return {"judge": judge.name, "kind": describe_judge(judge), "rows": rows}
 
@@ -256,6 +260,14 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
         under = _listed([full_title(attack) for attack in first.attacks]) if same else ""
         found.append({"title": titles.get(question, question[0].upper() + question[1:]), "under": under, "rows": rows})
     return found
+
+
+def _ladder_seeds(evidence: Evidence) -> str:
+    """Of how many seeds the rungs are, in words."""
+    ladders = [evidence.ladder(law.name) for law in evidence.confirmation.laws]
+    counts = [ladder.seeds for ladder in ladders if ladder is not None] or [0]
+    low, high = min(counts), max(counts)
+    return _seeds(high) if low == high else f"{low} to {_seeds(high)}"
 
 
 def _leaks(evidence: Evidence) -> list[dict[str, Any]]:

@@ -39,7 +39,12 @@ class Drawn:
 
 
 class Strongest(NamedTuple):
-    """The most that any of some attacks found, the maximum within each draw; `attack` is the one by value."""
+    """The most that any of some attacks found, the maximum within each draw; `attack` is the one by value.
+
+    The maximum of noisy draws lies higher than that of their centres, and the more so the more attacks are level.
+    Draws are therefore moved back, all by the same, until their median is that of the strongest attack's own. What is
+    left, that one of many estimates is the highest by luck, overstates what attacks find and is not taken away.
+    """
 
     attack: str
     drawn: Drawn
@@ -124,9 +129,10 @@ class Evidence:
         found = [(name, drawn) for name in tried if (drawn := self.attack(point, name, judge)) is not None]
         if not found:
             return None
-        values = [drawn.value for _, drawn in found]
-        name = found[int(np.argmax(values))][0]
-        return Strongest(name, Drawn(max(values), np.max([drawn.draws for _, drawn in found], axis=0)))
+        name, best = max(found, key=lambda one: one[1].value)
+        top = np.max([drawn.draws for _, drawn in found], axis=0)
+        excess = np.median(top) - np.median(best.draws)
+        return Strongest(name, Drawn(best.value, np.maximum(top - excess, 0.0)))
 
     def common_attacks(self, one: str, other: str) -> tuple[str, ...]:
         """The attacks that two points both met, under at least two seeds each if the confirmation has as many.
@@ -189,7 +195,10 @@ def seen_from(corner: tuple[float, float], natural: np.ndarray, attack: np.ndarr
 
 
 def weigh(confirmation: Confirmation, resamples: int = RESAMPLES) -> Evidence:
-    """Draw everything that a confirmation measured from one resampling of its seeds and people."""
+    """Draw everything that a confirmation measured from one resampling of its seeds and people.
+
+    resamples: at least 40 a point are drawn, or corrected p-values could not pass.
+    """
     series: dict[str, np.ndarray] = {}
     for point in confirmation.points:
         series[_natural(point.name)] = _trained(confirmation.natural_correct(point.name))
@@ -205,7 +214,7 @@ def weigh(confirmation: Confirmation, resamples: int = RESAMPLES) -> Evidence:
                     series[_rung(point.name, attack, judge.name)] = _trained(np.where(there, hits, np.nan))
     for judge in confirmation.judges:
         series[_ceiling(judge.name)] = confirmation.ceiling(judge.name)
-    return Evidence(confirmation, resample(series, resamples))
+    return Evidence(confirmation, resample(series, max(resamples, 40 * len(confirmation.points))))
 
 
 def _trained(hits: np.ndarray) -> np.ndarray:
