@@ -1,6 +1,7 @@
 """The figures of the report, each made in two steps: `..._info` takes numbers from a study, `plot_...` draws them."""
 
 from analysis.figures.attacks import attacks_info, plot_attacks
+from analysis.figures.feature_view import feature_view_info, measures_info, plot_feature_view, plot_measures
 from analysis.figures.front import front_info, plot_front
 from analysis.figures.ladder import ladder_info, plot_ladder
 from analysis.figures.maps import maps_info, plot_maps
@@ -11,14 +12,18 @@ from analysis.figures.training import plot_training, training_info
 
 __all__ = [
     "attacks_info",
+    "feature_view_info",
     "front_info",
     "ladder_info",
     "maps_info",
+    "measures_info",
     "parameters_info",
     "plot_attacks",
+    "plot_feature_view",
     "plot_front",
     "plot_ladder",
     "plot_maps",
+    "plot_measures",
     "plot_parameters",
     "plot_progress",
     "plot_robust_front",
