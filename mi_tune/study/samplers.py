@@ -1,4 +1,4 @@
-"""Optuna's samplers by name, all behind the same scrambled-Sobol start."""
+"""Samplers by name, all behind the same scrambled-Sobol start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import warnings
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
@@ -15,8 +15,10 @@ from scipy.stats import qmc
 
 from mi_tune.errors import InputError
 from mi_tune.seeds import derive_seed
+from mi_tune.study.geometry import value_at
+from mi_tune.study.nehvi import NoisyImprovementSampler
 
-SAMPLERS = ("gp", "tpe", "nsga2", "nsga3", "qmc", "random")
+SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
 REFERENCE = "reference"
 LEAST_PROBABILITY = 0.05
 
@@ -45,7 +47,8 @@ class SobolStart(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if not self.space:
+        if not self.space or "fixed_params" in trial.system_attrs:
+            # what is already decided needs no suggestion
             return {}
         params = self._propose(study, trial, search_space)
         if "probability" in params:
@@ -73,7 +76,7 @@ class SobolStart(BaseSampler):
         if index:
             sequence.fast_forward(index)
         (unit,) = sequence.random(1)
-        return {name: _scale(self.space[name], u) for name, u in zip(self.space, unit, strict=True)}
+        return {name: value_at(self.space[name], u) for name, u in zip(self.space, unit, strict=True)}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -96,18 +99,6 @@ class SobolStart(BaseSampler):
             self.model.reseed_rng()
 
 
-def _scale(distribution: BaseDistribution, u: float) -> Any:
-    """The value at quantile `u` in [0, 1) of a distribution."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(u * len(distribution.choices))]
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if getattr(distribution, "log", False):
-        return low * (high / low) ** u
-    if isinstance(low, int):
-        return low + int(u * (high - low + 1))
-    return low + (high - low) * u
-
-
 def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int) -> BaseSampler:
     """The sampler `name` after `startup` Sobol points.
 
@@ -124,6 +115,8 @@ def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, start
         model = GPSampler(
             seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
         )
+    elif name == "nehvi":
+        model = NoisyImprovementSampler(space, draws)
     elif name == "tpe":
         model = TPESampler(seed=draws, n_startup_trials=0)
     elif name == "nsga2":
