@@ -216,3 +216,23 @@ def test_a_unit_or_objective_that_is_not_reported_is_one_clear_line(tmp_path):
         report(scheduler(tmp_path, unit="steps"), 0, 0.5, 0.5)
     with pytest.raises(InputError, match="'leak'"):
         report(scheduler(tmp_path, objectives={"leak": "min"}), 0, 0.5, 0.5)
+
+
+def test_the_searcher_tells_a_stopped_trial_as_what_it_is_and_leaves_others_open():
+    from mi_tune.setup import SearchSetup
+    from mi_tune.study.cluster import Resources  # noqa: F401  before anything that imports Ray
+    from mi_tune.study.journal import StudyJournal
+    from mi_tune.study.search import ParetoSearch
+
+    journal = StudyJournal(None, "study", SearchSetup(sampler="random", min_accuracy_kept=None), 0, references=False)
+    search = ParetoSearch(journal, stopped={0: "stopped at epoch 10"})
+    for name in ("a", "b"):
+        search.suggest(name)
+        search.on_trial_complete(name, {"state": "running", "epoch": 10, "natural_accuracy": 0.99})
+    table = journal.table().set_index("trial")
+    assert table.state.to_dict() == {0: "stopped", 1: "running"}
+    assert table.reason[0] == "stopped at epoch 10"
+    # half-trained accuracies are in no column that a front is made of
+    assert table.natural_accuracy.isna().all()
+    assert journal.main.trials[0].state.name == "PRUNED"
+    assert journal.main.best_trials == []
