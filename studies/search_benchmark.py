@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ TABLES = Path(__file__).parents[1] / "mi_tune/tables"
 BASE = "random"
 METHODS = (
     *("random", "qmc", "tpe", "nsga2", "random+model", "nehvi", "nehvi+model"),
-    *("nehvi+floor+model", "nehvi+moasha+model", "nehvi+race+model", "nehvi+repeat+model"),
+    *("nehvi+moasha+model", "nehvi+scout+model", "nehvi+race+model", "nehvi+repeat+model"),
 )
 
 
@@ -114,10 +115,13 @@ def benchmark(
         for repetition in range(repetitions)
         for name in names
     ]
+    _here["surface"] = surface
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _load, (path, way)) as pool:
-        done = track(pool.map(_run, tasks), "studies", len(tasks), console=Console(stderr=True), transient=True)
-        traces = dict(zip(tasks, done, strict=True))
+    with ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(processes, context, _load, (path, way))) if processes > 1 else None
+        done = pool.map(_run, tasks) if pool else map(_run, tasks)
+        shown = track(done, "studies", len(tasks), console=Console(stderr=True), transient=True)
+        traces = dict(zip(tasks, shown, strict=True))
     best, seconds = surface.best_hypervolume(surface.floor(kept)), surface.mean_seconds()
     sections = []
     for count in numbers:

@@ -159,11 +159,13 @@ def test_failed_trials_of_the_table_are_left_out():
 class Fixed:
     """A search that asks for the same laws in turn and does as it is told."""
 
-    looks_early, races = False, False
+    races = False
 
     def __init__(self, laws, stop_at=None):
         self.laws, self.stop_at, self.numbers, self.told = laws, stop_at, itertools.count(), []
-        self.looks_early = stop_at is not None
+
+    def looks_early(self, number):
+        return self.stop_at is not None
 
     def ask(self):
         number = next(self.numbers)
@@ -253,7 +255,7 @@ def test_a_rival_is_written_as_its_parts_and_an_unknown_one_offers_near_names():
 
 
 @pytest.mark.parametrize(
-    "method", ["random", "qmc+floor", "tpe+moasha", "nsga2+race", "random+repeat+model", "nehvi+moasha+race+repeat+model"]
+    "method", ["random", "qmc+floor", "tpe+moasha", "nsga2+race", "random+repeat+model", "nehvi+scout+race+repeat+model"]
 )
 @pytest.mark.parametrize("workers", [1, 7])
 def test_every_part_runs_with_any_number_of_workers(surface, method, workers):
@@ -278,6 +280,18 @@ def test_halving_finishes_fewer_trials_and_begins_more(surface):
     assert (halved.state == "complete").sum() < (plain.state == "complete").sum()
     assert len(halved) > len(plain)
     assert (halved.state[4:] == "stopped").mean() > 0.4
+
+
+def test_scouts_are_the_first_laws_and_later_ones_are_not_looked_at_early(surface):
+    search = contest(surface, "nehvi+scout")
+    events = simulate(surface, search, 1, 40 * surface.mean_seconds(), 0).events
+    table = search.journal.table().set_index("trial")
+    stopped = table.index[table.state == "stopped"]
+    assert len(search.scouts) == 30
+    assert set(stopped) <= search.scouts
+    assert 15 <= len(stopped) <= 24
+    assert (table.state[34:] != "stopped").all()
+    assert len(events) > 45
 
 
 def test_repeats_are_a_quarter_of_the_trials_and_their_means_count(surface):

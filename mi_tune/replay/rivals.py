@@ -25,6 +25,7 @@ from mi_tune.study.space import distributions, params_of
 PARTS = {
     "floor": "training stops where the natural accuracy cannot come up to the floor any more",
     "moasha": "training stops by multi-objective asynchronous successive halving at every rung",
+    "scout": "three times as many first laws, of which one in three is trained beyond the first rung",
     "race": "an attack is broken off once its trial is dominated beyond doubt",
     "repeat": "every fourth trial runs a law again that may be on the front, with other seeds",
     "model": "laws are recommended by what a model expects of them, not by what was measured",
@@ -36,6 +37,7 @@ DOUBT = 0.01
 ENOUGH = 8
 """Trials that have ended before anything is repeated, or stopped for the floor."""
 STARTUP = 10
+"""Laws of the Sobol sequence before a model suggests any."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,22 @@ class Contest:
 
     def __init__(self, rival: Rival, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8) -> None:
         self.rival = rival
+        self.startup = 3 * STARTUP if "scout" in rival.parts else STARTUP
         setup = SearchSetup(
             sampler=rival.sampler,
             trials=10**6,
-            startup=STARTUP,
+            startup=self.startup,
             min_accuracy_kept=min_accuracy_kept,
             space=surface.space,
         )
         self.journal = StudyJournal(None, "contest", setup, seed)
-        self.looks_early = bool(rival.parts & {"floor", "moasha"})
         self.races = "race" in rival.parts
         self.rungs = Rungs(("max", "min"))
         self.people, self.last = len(surface.people.odds), surface.rungs - 1
         self.geometry = Geometry(distributions(surface.space))
         self.model = FrontModel(self.geometry)
         self.asked: dict[int, Asked] = {}
+        self.scouts: set[int] = set()
         self.first: dict[int, int] = {}
         self.ended: set[int] = set()
         self.laws: dict[int, _Law] = {}
@@ -122,6 +125,8 @@ class Contest:
         if asked is not None:
             self.asked[asked.number] = asked
             self.first[asked.number] = asked.number if number is None else number
+            if len(self.scouts) < self.startup and not asked.reference and not asked.repeat:
+                self.scouts.add(asked.number)
         return asked
 
     def _to_repeat(self) -> int | None:
@@ -147,13 +152,24 @@ class Contest:
 
     # ------------------------------------------------------------------------------------------------- stopping
 
+    def looks_early(self, number: int) -> bool:
+        parts = self.rival.parts
+        return bool(parts & {"floor", "moasha"}) or ("scout" in parts and self._scouts(number))
+
+    def _scouts(self, number: int) -> bool:
+        """Whether a trial is one of the first laws, or a reference, which teaches what is seen early means."""
+        return number in self.scouts or bool(self.asked[number].reference)
+
     def goes_on(self, number: int, rung: int, natural: float, cheap: float) -> bool:
         asked = self.asked[number]
         best = self.rungs.record(number, rung, [natural, cheap])
         if asked.reference or asked.repeat:
             return True
-        if "moasha" in self.rival.parts and not best:
+        parts = self.rival.parts
+        if not best and ("moasha" in parts or ("scout" in parts and rung == 0 and self._scouts(number))):
             return False
+        if "floor" not in parts:
+            return True
         floor = self.journal.floor()
         gains = self.gains[rung]
         return floor is None or len(gains) < ENOUGH or natural + max(gains) >= floor

@@ -24,12 +24,14 @@ CHUNKS = 5
 class Search(Protocol):
     """What the simulator asks of a search; see `rivals.Contest`."""
 
-    looks_early: bool
-    """Whether trials are looked at and attacked cheaply at rungs below the last."""
     races: bool
     """Whether people are attacked in chunks."""
 
     def ask(self) -> Asked | None: ...
+
+    def looks_early(self, number: int) -> bool:
+        """Whether a trial is looked at and attacked cheaply at the rungs below the last."""
+        ...
 
     def goes_on(self, number: int, rung: int, natural: float, cheap: float) -> bool: ...
 
@@ -133,7 +135,7 @@ def _life(surface: Surface, search: Search, asked: Asked, seed: int) -> Iterator
         waited += outcome.train[rung]
         if rung == last:
             break
-        if search.looks_early:
+        if search.looks_early(number):
             yield waited + outcome.evaluate[rung] + outcome.cheap_seconds[rung]
             waited = 0.0
             seen.append([float(outcome.natural[rung]), float(outcome.cheap[rung])])
