@@ -41,7 +41,7 @@ def curves(events: Sequence[pd.DataFrame], trial_seconds: float, best: float, mo
     """From the `events` of the traces of one method.
 
     Args:
-        trial_seconds: of a whole trial. best: hypervolume that is possible. most: cost that was spent, in whole trials.
+        trial_seconds: of a whole trial. best: hypervolume that is possible. most: what was spent, in whole trials.
     """
     cost = np.linspace(0, most, STEPS + 1)[1:]
     rows = []
@@ -52,7 +52,7 @@ def curves(events: Sequence[pd.DataFrame], trial_seconds: float, best: float, mo
 
 
 def cost_to(cost: np.ndarray, mean: np.ndarray, share: float) -> float:
-    """Cost from which a mean curve stays at `share` or above, by linear interpolation; NaN if it does not come there."""
+    """Cost from which a mean curve stays at `share` or above, by linear interpolation; NaN if it never does."""
     below = np.flatnonzero(mean < share)
     if not len(below):
         return float(cost[0])

@@ -18,10 +18,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-# one thread a process: the matrices are small, and the other core has a process of its own
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
 import click
 import numpy as np
 import pandas as pd
@@ -74,7 +70,9 @@ def _run(task: Task) -> Trace:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--table", default="orl", help="A name in mi_tune/tables, or the path of a .parquet.")
-@click.option("--methods", default=",".join(METHODS), help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}.")
+@click.option(
+    "--methods", default=",".join(METHODS), help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}."
+)
 @click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
 @click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
 @click.option("--cost", default=50.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
@@ -107,7 +105,7 @@ def benchmark(
         raise InputError(f"--workers {workers}: there is at least one worker")
     path = Path(table) if table.endswith(".parquet") else TABLES / f"{table}.parquet"
     surface = load_surface(path, way)
-    console = Console()
+    console = Console(width=150)
     _describe(surface, kept, console)
     tasks = [
         Task(name, count, repetition, cost, kept, driver_waits)
@@ -115,10 +113,15 @@ def benchmark(
         for repetition in range(repetitions)
         for name in names
     ]
+    # one thread a process: the matrices are small, and the other core has a process of its own
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     _here["surface"] = surface
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(processes, context, _load, (path, way))) if processes > 1 else None
+        pool = (
+            stack.enter_context(ProcessPoolExecutor(processes, context, _load, (path, way))) if processes > 1 else None
+        )
         done = pool.map(_run, tasks) if pool else map(_run, tasks)
         shown = track(done, "studies", len(tasks), console=Console(stderr=True), transient=True)
         traces = dict(zip(tasks, shown, strict=True))

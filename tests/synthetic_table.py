@@ -26,7 +26,9 @@ def true_accuracies(law: ErasingLaw) -> tuple[np.ndarray, np.ndarray, float]:
     fill = {"midre": 0.0, "mean": 0.04, "noise": -0.05}.get(str(law.fill), 0.0)
     heavy = law.probability * max(0.0, law.area[1] - 0.6)
     natural = 0.93 - 0.5 * share**2 - 0.6 * heavy**2 + 0.3 * share * kind
-    attack = 0.75 - 1.1 * share * (1 + fill) + 0.5 * share**2 - 0.2 * share * kind + 0.05 * np.log(law.aspect[1]) * share
+    attack = (
+        0.75 - 1.1 * share * (1 + fill) + 0.5 * share**2 - 0.2 * share * kind + 0.05 * np.log(law.aspect[1]) * share
+    )
     slowness = np.array([0.45 + 0.5 * share, 0.15 + 0.3 * share, 0.0])
     naturals = np.clip(natural - slowness, 0.03, 0.99)
     attack = float(np.clip(attack, 0.02, 0.98))

@@ -185,7 +185,9 @@ def scheduler(tmp_path, **changes):
 
     objectives = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
     rungs = Rungs(tuple(objectives.values()), path=tmp_path / "rungs.json")
-    return ParetoHalving(**{"unit": "epoch", "objectives": objectives, "ladder": Ladder(10, 90), "rungs": rungs} | changes)
+    return ParetoHalving(
+        **{"unit": "epoch", "objectives": objectives, "ladder": Ladder(10, 90), "rungs": rungs} | changes
+    )
 
 
 def report(scheduler, number, natural, cheap, epoch=10, reference="", **more):

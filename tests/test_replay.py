@@ -255,7 +255,8 @@ def test_a_rival_is_written_as_its_parts_and_an_unknown_one_offers_near_names():
 
 
 @pytest.mark.parametrize(
-    "method", ["random", "qmc+floor", "tpe+moasha", "nsga2+race", "random+repeat+model", "nehvi+scout+race+repeat+model"]
+    "method",
+    ["random", "qmc+floor", "tpe+moasha", "nsga2+race", "random+repeat+model", "nehvi+scout+race+repeat+model"],
 )
 @pytest.mark.parametrize("workers", [1, 7])
 def test_every_part_runs_with_any_number_of_workers(surface, method, workers):
@@ -347,7 +348,7 @@ def test_stopped_trials_are_never_recommended(surface):
 def test_the_least_accuracy_of_an_attack_is_seldom_missed():
     rng = np.random.default_rng(0)
     people = People(rng.standard_normal(30), 0.5, 4)
-    missed = {k: 0 for k in (6, 12, 24)}
+    missed = dict.fromkeys((6, 12, 24), 0)
     for _ in range(1000):
         hits = rng.permutation(people.hits(rng.uniform(0.05, 0.95), rng))
         for k in missed:
@@ -355,6 +356,20 @@ def test_the_least_accuracy_of_an_attack_is_seldom_missed():
     assert all(count <= 75 for count in missed.values())
     assert least_accuracy(np.ones(12), 30, 0.05) < 1
     assert least_accuracy(np.full(30, 0.25), 30, 0.05) == 0.25
+
+
+def test_laws_that_were_never_tried_are_recommended_where_they_are_expected_to_add_something(surface):
+    ends = {}
+    for method in ("random+model", "random+model+untried"):
+        search = contest(surface, method)
+        events = simulate(surface, search, 1, 30 * surface.mean_seconds(), 0).events
+        ends[method] = events.iloc[-1]
+        tried = [asked.law for asked in search.asked.values()]
+        new = [law for law in search.recommend()[0] if law not in tried]
+        assert (0 < len(new) <= 8) == ("untried" in method)
+        # they keep clear of the floor
+        assert all(surface.truth([law])[0][0] > search.journal.floor() - 0.05 for law in new)
+    assert ends["random+model+untried"].hypervolume > ends["random+model"].hypervolume
 
 
 def test_references_are_never_stopped(surface):

@@ -8,7 +8,6 @@ import numpy as np
 
 from mi_tune.study.gaussian import GaussianProcess
 
-
 ENOUGH = 200
 """Laws that the lengths of a Gaussian process are fitted to at most."""
 

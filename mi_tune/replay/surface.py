@@ -38,7 +38,7 @@ class Outcome:
 
     Args:
         natural, cheap: accuracies at every rung, (rungs,); `cheap` under the cheap attack. attack: attack accuracy after
-            the whole training. train: seconds from one rung to the next, (rungs,). evaluate, cheap_seconds: of one
+            all training. train: seconds from one rung to the next, (rungs,). evaluate, cheap_seconds: of one
             look, (rungs,). attack_seconds: of the whole attack.
     """
 
@@ -178,9 +178,7 @@ class Surface:
 
     def _columns(self, laws: Sequence[ErasingLaw]) -> np.ndarray:
         # all laws that never erase are one, whatever their rectangles
-        points = [
-            self._undefended if law.probability == 0 and self._undefended else coordinates(law) for law in laws
-        ]
+        points = [self._undefended if law.probability == 0 and self._undefended else coordinates(law) for law in laws]
         return self._known.columns(
             self._known.units([{name: point[name] for name in self._known.names} for point in points])
         )
@@ -225,7 +223,7 @@ class Surface:
         return 0.0 if kept is None else kept * float(self.truth([NO_DEFENCE])[0][0])
 
     def best_front(self, floor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Natural and attack accuracy of the best of a dense Sobol sequence and the table's own laws, above the floor."""
+        """Both accuracies of the best of a dense Sobol sequence and of the table's laws, above the floor, (n,) each."""
         natural, attack = self._dense
         fit = natural >= floor
         natural, attack = natural[fit], attack[fit]
@@ -287,7 +285,10 @@ def load_surface(path: Path, way: str | None = None) -> Surface:
     """
     stem = path.with_suffix("")
     try:
-        rows, about = pd.read_parquet(stem.with_suffix(".parquet")), yaml.safe_load(stem.with_suffix(".yaml").read_text())
+        rows, about = (
+            pd.read_parquet(stem.with_suffix(".parquet")),
+            yaml.safe_load(stem.with_suffix(".yaml").read_text()),
+        )
     except FileNotFoundError as error:
         raise InputError(f"{path}: no table there; give the path of a .parquet with its .yaml beside it") from error
     return Surface(rows, about, way)

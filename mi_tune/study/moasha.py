@@ -165,7 +165,9 @@ class Rungs:
     def _goes_on(self, losses: Mapping[int, Sequence[float]]) -> bool:
         """Whether the last of the trials at a rung is good enough."""
         n = len(losses)
-        return n < self.reduction or bool(ranks(np.array(list(losses.values())), self.order)[-1] < int(n / self.reduction))
+        return n < self.reduction or bool(
+            ranks(np.array(list(losses.values())), self.order)[-1] < int(n / self.reduction)
+        )
 
     def at(self, rung: Any) -> dict[int, tuple[float, ...]]:
         """Values of the trials that came to a rung, by trial."""
