@@ -37,8 +37,8 @@ class Outcome:
     """One trial of a law, as it would come out.
 
     Args:
-        natural, cheap: accuracies at every rung, (rungs,); `cheap` under the cheap attack. attack: attack accuracy after
-            all training. train: seconds from one rung to the next, (rungs,). evaluate, cheap_seconds: of one
+        natural, cheap: accuracies at every rung, (rungs,); `cheap` under the cheap attack. attack: attack accuracy
+            after all training. train: seconds from one rung to the next, (rungs,). evaluate, cheap_seconds: of one
             look, (rungs,). attack_seconds: of the whole attack.
     """
 
