@@ -358,20 +358,6 @@ def test_the_least_accuracy_of_an_attack_is_seldom_missed():
     assert least_accuracy(np.full(30, 0.25), 30, 0.05) == 0.25
 
 
-def test_laws_that_were_never_tried_are_recommended_where_they_are_expected_to_add_something(surface):
-    ends = {}
-    for method in ("random+model", "random+model+untried"):
-        search = contest(surface, method)
-        events = simulate(surface, search, 1, 30 * surface.mean_seconds(), 0).events
-        ends[method] = events.iloc[-1]
-        tried = [asked.law for asked in search.asked.values()]
-        new = [law for law in search.recommend()[0] if law not in tried]
-        assert (0 < len(new) <= 8) == ("untried" in method)
-        # they keep clear of the floor
-        assert all(surface.truth([law])[0][0] > search.journal.floor() - 0.05 for law in new)
-    assert ends["random+model+untried"].hypervolume > ends["random+model"].hypervolume
-
-
 def test_references_are_never_stopped(surface):
     search = contest(surface, "random+moasha+race+floor")
     simulate(surface, search, 1, 30 * surface.mean_seconds(), 0)

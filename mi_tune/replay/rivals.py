@@ -9,20 +9,18 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.stats import qmc
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import InputError
 from mi_tune.replay.surface import Surface
 from mi_tune.setup import SearchSetup
 from mi_tune.study.front import front_mask, hypervolume
-from mi_tune.study.front_model import FrontModel, Observations, spread_out
+from mi_tune.study.front_model import FrontModel, Observations
 from mi_tune.study.geometry import Geometry
-from mi_tune.study.improvement import Staircases
 from mi_tune.study.journal import Asked, StudyJournal
 from mi_tune.study.moasha import Rungs
 from mi_tune.study.samplers import SAMPLERS
-from mi_tune.study.space import distributions, law_from, params_of
+from mi_tune.study.space import distributions, params_of
 
 PARTS = {
     "floor": "training stops where the natural accuracy cannot come up to the floor any more",
@@ -31,7 +29,6 @@ PARTS = {
     "race": "an attack is broken off once its trial is dominated beyond doubt",
     "repeat": "every fourth trial runs a law again that may be on the front, with other seeds",
     "model": "laws are recommended by what a model expects of them, not by what was measured",
-    "untried": "with `model`: also laws that were never tried, where the model is sure enough of the floor",
 }
 REPEATED = 0.25
 """Share of the trials that are repeats."""
@@ -39,10 +36,6 @@ DOUBT = 0.01
 """Chance with which a race may break off an attack that would have ended on the front, if all tests were one."""
 ENOUGH = 8
 """Trials that have ended before anything is repeated, or stopped for the floor."""
-UNTRIED = 8
-"""Laws at most that are recommended without a trial."""
-LEAST_GAIN = 1e-3
-"""Hypervolume that a law must be expected to add to be recommended without a trial."""
 STARTUP = 10
 """Laws of the Sobol sequence before a model suggests any."""
 
@@ -110,8 +103,7 @@ class Contest:
         self.rungs = Rungs(("max", "min"))
         self.people, self.last = len(surface.people.odds), surface.rungs - 1
         self.geometry = Geometry(distributions(surface.space))
-        self.model, self.learned = FrontModel(self.geometry), False
-        self.anywhere = qmc.Sobol(len(self.geometry.names), scramble=True, rng=seed).random(512)
+        self.model = FrontModel(self.geometry)
         self.asked: dict[int, Asked] = {}
         self.scouts: set[int] = set()
         self.first: dict[int, int] = {}
@@ -231,30 +223,7 @@ class Contest:
         if "model" in self.rival.parts:
             natural, attack = self._expected(numbers, natural, attack)
         mask = front_mask(natural, attack)
-        laws = [self.laws[numbers[k]].law for k in np.flatnonzero(mask)]
-        if self.rival.parts >= {"model", "untried"} and self.learned:
-            more, volume = self._untried(natural[mask], attack[mask])
-            return laws + more, volume
-        return laws, hypervolume(natural, attack)
-
-    def _untried(self, natural: np.ndarray, attack: np.ndarray) -> tuple[list[ErasingLaw], float]:
-        """Laws that are expected to add most to a front, and the hypervolume with them, both as expected."""
-        floor = self.journal.floor() or 0.0
-        others_natural, others_attack = self.model.expected(self.anywhere)
-        unsure, _ = self.model.deviations(self.anywhere)
-        safe = np.flatnonzero(spread_out(others_natural) - unsure >= spread_out(np.array(floor)))
-        front = Staircases(natural[None], attack[None])
-        chosen: list[int] = []
-        while len(safe) and len(chosen) < UNTRIED:
-            gain = front.gain(others_natural[None, safe], others_attack[None, safe])
-            if gain.max() < LEAST_GAIN:
-                break
-            best = int(safe[gain.argmax()])
-            chosen.append(best)
-            front.add(others_natural[[best]], others_attack[[best]])
-        natural, attack = np.append(natural, others_natural[chosen]), np.append(attack, others_attack[chosen])
-        laws = [law_from(self.journal.search.space, self.geometry.params(self.anywhere[k])) for k in chosen]
-        return laws, hypervolume(natural, attack)
+        return [self.laws[numbers[k]].law for k in np.flatnonzero(mask)], hypervolume(natural, attack)
 
     def _above_floor(self, law: _Law) -> bool:
         floor = self.journal.floor()
@@ -272,7 +241,6 @@ class Contest:
         if not len(observed) or not FrontModel.enough(observed):
             return natural, attack
         self.model.update(observed)
-        self.learned = True
         inside = np.array([self.laws[number].params is not None for number in numbers])
         units = self.geometry.units([p for number in numbers if (p := self.laws[number].params) is not None])
         natural, attack = natural.copy(), attack.copy()
