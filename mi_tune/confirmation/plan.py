@@ -19,13 +19,16 @@ LADDER = ("ppa:reduced", "ppa:4x", "ppa:16x")
 CONTROL_ATTACKS = ("ppa:4x", "taa:reduced")
 """What controls are attacked with; laws too, so that they compare."""
 QUICK = ("ppa:4x", "taa:reduced", "eot_re:reduced")
+FEATURE_ATTACKS = ("ppa:4x", "eot_re:reduced")
+"""Whose reconstructions are looked for in feature space: an attacker's who knows of no erasing, and one's who does."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One piece of work for one worker.
 
-    kind: `target`, `curve` (accuracy after every epoch), `attack` or `baseline`. point: what is trained or attacked.
+    kind: `target`, `curve` (accuracy after every epoch), `attack`, `baseline` or `features` (of an attack's images).
+    point: what is trained or attacked.
     number: of the fresh seed. attack: `name:budget`, or the name of a baseline.
     """
 
@@ -37,6 +40,8 @@ class Job:
     @property
     def title(self) -> str:
         what = self.attack or {"target": "training", "curve": "training, every epoch looked at"}[self.kind]
+        if self.kind == "features":
+            what += " in feature space"
         return f"{self.point.name}, seed {self.number + 1}: {what}"
 
 
@@ -60,6 +65,11 @@ class Plan:
             return list(self.controls)
         rungs = self.ladder if number == 0 else self.ladder[:-1]
         return list(dict.fromkeys((*self.controls, *self.portfolio, *rungs)))
+
+    def seen_in_features(self, point: Point, number: int) -> list[str]:
+        """The attacks on one target of a point that are looked for in feature space."""
+        met = [] if point.is_control else self.attacks_on(point, number)
+        return [attack for attack in FEATURE_ATTACKS if attack in met]
 
     def every_attack(self) -> list[str]:
         return list(dict.fromkeys((*self.portfolio, *self.controls, *self.ladder)))
@@ -86,6 +96,15 @@ class Plan:
             for name in BASELINES
         ]
         return jobs + bases
+
+    def comparing(self, points: Sequence[Point]) -> list[Job]:
+        """Where reconstructions lie in feature space."""
+        return [
+            Job("features", point, number, attack)
+            for number in range(self.seeds)
+            for point in points
+            for attack in self.seen_in_features(point, number)
+        ]
 
 
 def attempt_of(attack: str, prior: str) -> Attempt:

@@ -27,7 +27,7 @@ from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.matching import match_augmentations, match_stops
 from mi_tune.confirmation.plan import Job, Plan, attempt_of, check_attacks
 from mi_tune.confirmation.points import UNDEFENDED, Point, candidate_controls, choose_points
-from mi_tune.confirmation.tables import Tables, collect
+from mi_tune.confirmation.tables import Tables, collect, collect_views
 from mi_tune.device import pick_device, precision
 from mi_tune.errors import InputError
 from mi_tune.setup import Setup, make_setup
@@ -39,6 +39,8 @@ from mi_tune.study.wording import duration
 
 FEW_CLASSES = 20
 """With fewer people an interval is so wide that only the largest effects show."""
+FEATURE_PASSES = 30
+"""What one comparison in feature space costs, in passes of all training images; measured at 30 people."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,11 @@ def _run(
         controls += match_augmentations(candidates, accuracy, accuracy[hardest.name])
         everything = [*points, *controls]
         _do(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
+        _do(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
     with console.status("gathering"):
         tables = collect(bench, plan, everything)
-        _write(folder, tables, _description(bench, plan, everything, stops, hardest, curve))
+        views = collect_views(bench, plan, everything)
+        _write(folder, tables, views, _description(bench, plan, everything, stops, hardest, curve))
     return folder
 
 
@@ -221,6 +225,10 @@ def _work_on(bench: Workbench, job: Job) -> dict[str, Any]:
         return {"said": f"natural accuracy {natural:.3f}, {time.perf_counter() - begun:.0f} s"}
     if job.kind == "baseline":
         found = bench.baseline(job.point, job.attack, job.number)
+    elif job.kind == "features":
+        bench.features(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
+        # a failed attack was told as such already
+        return {"said": f"{time.perf_counter() - begun:.0f} s"}
     else:
         found = bench.attack(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
     if found["reason"]:
@@ -266,6 +274,9 @@ class _Cost:
             return training + epochs * len(self.data.split.val) * self.speed.forward
         if job.kind == "target":
             return training
+        if job.kind == "features":
+            # two encoders see nine views of every training image; the regroupings take as long as some passes more
+            return FEATURE_PASSES * len(self.data.split.train) * self.speed.forward
         if job.kind == "baseline":
             return 2 * self.setup.prior.samples * self.speed.forward
         attack = attempt_of(job.attack, self.setup.prior.kind).attack
@@ -273,9 +284,12 @@ class _Cost:
         return self.speed.of(passes)
 
 
-def _write(folder: Path, tables: Tables, description: dict[str, Any]) -> None:
+def _write(folder: Path, tables: Tables, views: dict[str, dict[str, Any]], description: dict[str, Any]) -> None:
     for name, table in tables._asdict().items():
         save_atomically(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+    arrays = {f"{number}/{name}": array for number, view in enumerate(views.values()) for name, array in view.items()}
+    save_atomically(folder / "feature_views.npz", partial(np.savez_compressed, **arrays))
+    description = description | {"feature_views": list(views)}
     text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
     save_atomically(folder / "confirmation.yaml", lambda path: path.write_text(text))
 
@@ -306,6 +320,7 @@ def _description(
         "judges": [
             {
                 "name": judge.name,
+                "question": judge.question,
                 "fingerprint": judge.key,
                 "saw_private": judge.saw_private,
                 "in_search": judge.in_search,
