@@ -27,8 +27,8 @@ FEATURE_ATTACKS = ("ppa:4x", "eot_re:reduced")
 class Job:
     """One piece of work for one worker.
 
-    kind: `target`, `curve` (accuracy after every epoch), `attack`, `baseline` or `features` (of an attack's images).
-    point: what is trained or attacked.
+    kind: `judges`, `prior` (of an attack); `target`, `curve` (accuracy after every epoch), `attack`, `baseline` or
+    `features` (of an attack's images). point: what is trained or attacked.
     number: of the fresh seed. attack: `name:budget`, or the name of a baseline.
     """
 
@@ -39,6 +39,10 @@ class Job:
 
     @property
     def title(self) -> str:
+        if self.kind == "judges":
+            return "judges"
+        if self.kind == "prior":
+            return f"prior of {self.attack}"
         what = self.attack or {"target": "training", "curve": "training, every epoch looked at"}[self.kind]
         if self.kind == "features":
             what += " in feature space"
@@ -73,6 +77,12 @@ class Plan:
 
     def every_attack(self) -> list[str]:
         return list(dict.fromkeys((*self.portfolio, *self.controls, *self.ladder)))
+
+    def preparing(self, undefended: Point, prior: str) -> list[Job]:
+        """Judges, and the priors of all attacks where the setup's is `prior`: made once, into the user's cache."""
+        owners = {attempt_of(attack, prior).prior: attack for attack in self.every_attack()}
+        made = [Job("prior", undefended, 0, attack) for attack in owners.values()]
+        return [*made, Job("judges", undefended, 0)]
 
     def training(self, points: Sequence[Point], undefended: Point) -> list[Job]:
         """Targets of all points, and the undefended training epoch by epoch."""

@@ -86,6 +86,12 @@ def work_on(bench: Workbench, job: Job) -> dict[str, Any]:
     if job.kind == "target":
         natural = float(bench.target(job.point, job.number).natural.mean())
         return {"said": f"natural accuracy {natural:.3f}, {time.perf_counter() - begun:.0f} s"}
+    if job.kind == "judges":
+        held_out = ", ".join(f"{judge.name} {judge.held_out.value:.2f}" for judge in bench.panel.judges)
+        return {"said": f"right on real held-out images: {held_out}, {time.perf_counter() - begun:.0f} s"}
+    if job.kind == "prior":
+        bench.ground(attempt_of(job.attack, bench.setup.prior.kind).prior)
+        return {"said": f"{time.perf_counter() - begun:.0f} s"}
     if job.kind == "baseline":
         found = bench.baseline(job.point, job.attack, job.number)
     elif job.kind == "features":
@@ -124,6 +130,8 @@ class JobCost:
             return training + epochs * len(self.data.split.val) * self.speed.forward
         if job.kind == "target":
             return training
+        if job.kind in ("judges", "prior"):
+            return 0.0  # nothing, where they were made before
         if job.kind == "features":
             # two encoders see nine views of every training image; the regroupings take as long as some passes more
             return FEATURE_PASSES * len(self.data.split.train) * self.speed.forward

@@ -23,7 +23,7 @@ from mi_tune.assets import load_data
 from mi_tune.cache import save_atomically
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.matching import match_augmentations, match_stops
-from mi_tune.confirmation.plan import Plan, attempt_of, check_attacks
+from mi_tune.confirmation.plan import Plan, check_attacks
 from mi_tune.confirmation.points import UNDEFENDED, Point, candidate_controls, choose_points
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.device import pick_device, precision
@@ -142,11 +142,8 @@ def _run(
             highlight=False,
             soft_wrap=True,
         )
-        with console.status("making judges and priors, or finding them in the cache"):
-            bench.panel  # noqa: B018  once, before every worker asks for it
-            for prior in {attempt_of(a, work.setup.prior.kind).prior for a in plan.every_attack()}:
-                bench.ground(prior)
-        do_jobs(training, work, resources, folder, cost, "training", console)
+        preparing = plan.preparing(undefended, work.setup.prior.kind)
+        do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
         accuracy = _mean_accuracy(bench, plan, trained)
         curve = np.mean([bench.curve(undefended, n).mean(1).numpy() for n in range(plan.seeds)], axis=0)
         stops, controls = match_stops(points, accuracy, curve)

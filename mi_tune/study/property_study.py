@@ -16,7 +16,7 @@ from rich.console import Console
 from mi_tune import __version__
 from mi_tune.assets import check_names, load_data
 from mi_tune.cache import save_atomically
-from mi_tune.confirmation.plan import Plan, attempt_of
+from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.points import UNDEFENDED, Point
 from mi_tune.confirmation.tables import collect
 from mi_tune.device import pick_device, precision
@@ -88,11 +88,8 @@ def study_property(
                 highlight=False,
                 soft_wrap=True,
             )
-            with console.status("making judges and priors, or finding them in the cache"):
-                bench.panel  # noqa: B018  once, before every worker asks for it
-                for prior in {attempt_of(attack, setup.prior.kind).prior for attack in plan.every_attack()}:
-                    bench.ground(prior)
-            do_jobs(training, work, resources, folder, cost, "training", console)
+            preparing = plan.preparing(points[0], setup.prior.kind)
+            do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
             do_jobs(attacking, work, resources, folder, cost, "attacks", console)
         write_tables(folder, collect(bench, plan, points))
         description = {
