@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis.arrays import as_array, natural_array
 from analysis.records import NO_DEFENCE, Study, load_study
 from mi_tune.attacks import BUDGETS
 from mi_tune.confirmation.points import Point
@@ -163,26 +164,19 @@ class Confirmation:
     def natural_correct(self, point: str) -> np.ndarray:
         """Whether each test image was named rightly, 0 or 1, (seeds, classes, images); NaN fills up where people have
         unequal numbers of images, which are the same images in the same order under every seed."""
-        table = self._natural[point]
-        place = table.groupby("class").image.rank(method="dense") - 1
-        return self._array(table, place, table.correct)
+        return natural_array(self._natural[point], self.seeds, self.classes)
 
     def hits(self, point: str, attack: str, judge: str) -> np.ndarray | None:
         """Which reconstructions of an attack (or baseline) a judge gives to the attacked class, 0 or 1,
         (seeds, classes, images); NaN for seeds under which it failed; None where it found nothing at all."""
         table = self._hits.get((point, attack))
-        return None if table is None else self._array(table, table.image, table[judge])
+        return None if table is None else as_array(table, table.image, table[judge], self.seeds, self.classes)
 
     def ceiling(self, judge: str) -> np.ndarray:
         """Accuracy of a judge on real images of every class, (1, classes)."""
         table = self.tables["ceilings"]
         own = table[table.judge == judge].set_index("class").accuracy
         return own.reindex(range(self.classes)).to_numpy(float)[None]
-
-    def _array(self, table: pd.DataFrame, image: pd.Series, values: pd.Series) -> np.ndarray:
-        array = np.full((self.seeds, self.classes, int(image.max()) + 1), np.nan)
-        array[table.seed.to_numpy(int), table["class"].to_numpy(int), image.to_numpy(int)] = values.to_numpy(float)
-        return array
 
     @cached_property
     def _natural(self) -> dict[str, pd.DataFrame]:

@@ -14,7 +14,7 @@ from mi_tune.errors import InputError
 PORTFOLIO = ("ppa:full", "lomma:reduced", "taa:reduced", "eot_re:reduced", "clean_student:reduced", "brepmi:reduced")
 """The default attacks on every law: two published white-box attacks, averaging, two who know about erasing, and one
 that sees labels alone."""
-LADDER = ("ppa:reduced", "ppa:4x", "ppa:16x")
+LADDER = ("ppa:reduced", "ppa:4x", "ppa:full")
 """The same attack with more to spend: has the defence only slowed it?"""
 CONTROL_ATTACKS = ("ppa:4x", "taa:reduced")
 """What controls are attacked with; laws too, so that they compare."""
@@ -54,8 +54,8 @@ class Plan:
     """Attacks by `name:budget`, in the order in which they are reported.
 
     Args:
-        seeds: targets of every point. portfolio: on every law. ladder: on every law, the last rung on the first seed
-            alone. controls: on everything.
+        seeds: targets of every point. portfolio: on every law. ladder: on every law, its smallest budget first.
+            controls: on everything.
     """
 
     seeds: int
@@ -63,16 +63,15 @@ class Plan:
     ladder: tuple[str, ...] = LADDER
     controls: tuple[str, ...] = CONTROL_ATTACKS
 
-    def attacks_on(self, point: Point, number: int) -> list[str]:
-        """What one target of a point meets."""
+    def attacks_on(self, point: Point) -> list[str]:
+        """What every target of a point meets."""
         if point.is_control:
             return list(self.controls)
-        rungs = self.ladder if number == 0 else self.ladder[:-1]
-        return list(dict.fromkeys((*self.controls, *self.portfolio, *rungs)))
+        return list(dict.fromkeys((*self.controls, *self.portfolio, *self.ladder)))
 
-    def seen_in_features(self, point: Point, number: int) -> list[str]:
-        """The attacks on one target of a point that are looked for in feature space."""
-        met = [] if point.is_control else self.attacks_on(point, number)
+    def seen_in_features(self, point: Point) -> list[str]:
+        """The attacks on a point that are looked for in feature space."""
+        met = [] if point.is_control else self.attacks_on(point)
         return [attack for attack in FEATURE_ATTACKS if attack in met]
 
     def every_attack(self) -> list[str]:
@@ -95,7 +94,7 @@ class Plan:
             Job("attack", point, number, attack)
             for number in range(self.seeds)
             for point in points
-            for attack in self.attacks_on(point, number)
+            for attack in self.attacks_on(point)
         ]
         cost = {attack: _cost(attack) for attack in self.every_attack()}
         jobs.sort(key=lambda job: -cost[job.attack])
@@ -113,7 +112,7 @@ class Plan:
             Job("features", point, number, attack)
             for number in range(self.seeds)
             for point in points
-            for attack in self.seen_in_features(point, number)
+            for attack in self.seen_in_features(point)
         ]
 
 

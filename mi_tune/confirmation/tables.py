@@ -44,7 +44,7 @@ def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
             }
             targets.append({**who, **about, **measured, "key": cell.key})
             natural.append(pd.DataFrame({**who, "image": test, "class": labels, "correct": cell.correct.numpy()}))
-            for attack in (*plan.attacks_on(point, number), *BASELINES):
+            for attack in (*plan.attacks_on(point), *BASELINES):
                 row, table = _attacked(bench, point, number, attack)
                 attacks.append({**who, **row})
                 if table is not None:
@@ -68,7 +68,7 @@ def collect_views(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dict
     `point | attack`."""
     found = {}
     for point in points:
-        for attack in plan.seen_in_features(point, 0):
+        for attack in plan.seen_in_features(point):
             cell = bench.features(point, attempt_of(attack, bench.setup.prior.kind), 0)
             if not cell["reason"]:
                 arrays = {name: tensor.numpy() for name, tensor in cell["view"].items()}
@@ -80,7 +80,7 @@ def _features(bench: Workbench, plan: Plan, points: Sequence[Point]) -> pd.DataF
     found = []
     for point in points:
         for number in range(plan.seeds):
-            for attack in plan.seen_in_features(point, number):
+            for attack in plan.seen_in_features(point):
                 cell = bench.features(point, attempt_of(attack, bench.setup.prior.kind), number)
                 if not cell["reason"]:
                     rows = pd.DataFrame(cell["rows"])

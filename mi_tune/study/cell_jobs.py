@@ -65,12 +65,14 @@ def do_jobs(
 
     def done(job: Job, result: dict) -> None:
         spent[0] += cost.of([job])
-        left = (time.monotonic() - begun) * (total / max(spent[0], 1e-9) - 1)
-        bar.update(task, advance=1, left=f"about {duration(left)} left")
+        # the first jobs cost nothing that could be foreseen
+        left = (time.monotonic() - begun) * (total / spent[0] - 1) if spent[0] else None
+        left_said = "" if left is None else f"about {duration(left)} left"
+        bar.update(task, advance=1, left=left_said)
         if result["reason"]:
             console.print(f"{job.title}: failed: {result['reason']}", style="red", highlight=False, markup=False)
         elif not console.is_terminal and result.get("said"):
-            text = f"{job.title}: {result['said']}  [about {duration(left)} left]"
+            text = f"{job.title}: {result['said']}" + f"  [{left_said}]" * bool(left_said)
             console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     with bar:

@@ -21,13 +21,12 @@ from mi_tune.confirmation.points import UNDEFENDED, Point
 from mi_tune.confirmation.tables import collect
 from mi_tune.device import pick_device, precision
 from mi_tune.errors import InputError
+from mi_tune.properties import DESCRIPTION
 from mi_tune.setup import Setup
 from mi_tune.study.cell_jobs import CellWork, JobCost, do_jobs, write_tables
 from mi_tune.study.estimate import measure_speed
 from mi_tune.study.wording import duration
 from mi_tune.treatment import Treatment
-
-DESCRIPTION = "property.yaml"
 
 
 @dataclass(frozen=True)
