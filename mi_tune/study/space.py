@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -53,13 +55,9 @@ def law_from(space: Space, params: dict) -> ErasingLaw:
     )
 
 
-def params_of(space: Space, law: ErasingLaw) -> dict | None:
-    """The point of the space that a reference law is, or None if the space does not hold it.
-
-    Where a law never erases, its rectangles do not matter: it is in every space whose probability reaches 0.
-    """
-    known = distributions(space)
-    point: dict = {
+def coordinates(law: ErasingLaw) -> dict[str, Any]:
+    """Every parameter of a space, as this law has it, whether or not a space holds it."""
+    return {
         "probability": law.probability,
         "area_low": law.area[0],
         "area_span": round(law.area[1] - law.area[0], 9),  # 0.8 - 0.1 is a little more than 0.7
@@ -69,6 +67,15 @@ def params_of(space: Space, law: ErasingLaw) -> dict | None:
         "count": law.count,
         "clean_epochs": law.clean_epochs,
     }
+
+
+def params_of(space: Space, law: ErasingLaw) -> dict | None:
+    """The point of the space that a reference law is, or None if the space does not hold it.
+
+    Where a law never erases, its rectangles do not matter: it is in every space whose probability reaches 0.
+    """
+    known = distributions(space)
+    point = coordinates(law)
     if law.probability == 0:
         for name, distribution in known.items():
             if name != "probability":
