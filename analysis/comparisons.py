@@ -76,8 +76,8 @@ def _questions(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
     questions = {EQUAL: list(stops.items())}
     for reference in (NO_DEFENCE, *published):
         questions[reference] = [(law, reference) for law in laws if law != reference]
-    hardest = confirmation.config.get("augmentations_matched_to")
+    best = confirmation.config.get("augmentations_matched_to")
     others = [point.name for point in confirmation.controls if point.kind == "augmentation"]
-    if hardest in laws:
-        questions[AUGMENTATION] = [(hardest, other) for other in others]
+    if best in laws:
+        questions[AUGMENTATION] = [(best, other) for other in others]
     return questions

@@ -95,7 +95,7 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
         raise InputError(f"{folder}: another run writes there; wait for it") from None
     try:
         work = CellWork(setup, data, config["seed"], folder / "cells")
-        return _run(work, plan, points, trials, options, folder, console)
+        return _run(work, plan, points, options, folder, console)
     finally:
         lock.release()
 
@@ -119,7 +119,6 @@ def _run(
     work: CellWork,
     plan: Plan,
     points: list[Point],
-    trials: pd.DataFrame,
     options: ConfirmOptions,
     folder: Path,
     console: Console,
@@ -147,8 +146,8 @@ def _run(
         accuracy = _mean_accuracy(bench, plan, trained)
         curve = np.mean([bench.curve(undefended, n).mean(1).numpy() for n in range(plan.seeds)], axis=0)
         stops, controls = match_stops(points, accuracy, curve)
-        hardest = _hardest(points, trials)
-        controls += match_augmentations(candidates, accuracy, accuracy[hardest.name])
+        best = _best(points)
+        controls += match_augmentations(candidates, accuracy, accuracy[best.name])
         everything = [*points, *controls]
         do_jobs(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
         do_jobs(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
@@ -157,7 +156,7 @@ def _run(
         write_tables(folder, tables)
         views = collect_views(bench, plan, everything)
         _write_views(folder, views)
-        description = _description(bench, plan, everything, stops, hardest, curve) | {"feature_views": list(views)}
+        description = _description(bench, plan, everything, stops, best, curve) | {"feature_views": list(views)}
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(folder / "confirmation.yaml", lambda path: path.write_text(text))
     return folder
@@ -170,10 +169,11 @@ def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dic
     return {point.name: mean(point) for point in points}
 
 
-def _hardest(points: Sequence[Point], trials: pd.DataFrame) -> Point:
-    """The confirmed law that the search's attack found least of: what other augmentations are matched to."""
-    attack = trials.set_index("trial").attack_accuracy
-    return min((point for point in points if point.trial is not None), key=lambda point: attack[point.trial])
+def _best(points: Sequence[Point]) -> Point:
+    """The law that other augmentations are matched to: of the search's, the one that dominates most; without one, the
+    last reference point that erases."""
+    own = [point for point in points if point.trial is not None and point.kind in ("front", "near front")]
+    return own[0] if own else next(p for p in reversed(points) if p.treatment.law.probability > 0)
 
 
 def _write_views(folder: Path, views: dict[str, dict[str, Any]]) -> None:
@@ -186,7 +186,7 @@ def _description(
     plan: Plan,
     points: Sequence[Point],
     stops: dict[str, Point | None],
-    hardest: Point,
+    best: Point,
     curve: np.ndarray,
 ) -> dict[str, Any]:
     data = bench.data
@@ -202,7 +202,7 @@ def _description(
             for p in points
         ],
         "matched_stops": {name: point.name if point else UNDEFENDED for name, point in stops.items()},
-        "augmentations_matched_to": hardest.name,
+        "augmentations_matched_to": best.name,
         "undefended_curve": [round(float(value), 4) for value in curve],
         "judges": [
             {
