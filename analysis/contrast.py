@@ -59,6 +59,11 @@ class PropertyRecord:
         return int(self.config["data"]["identities"])
 
 
+def is_property(folder: Path | str) -> bool:
+    """Whether a folder is that of a finished study of one property."""
+    return (Path(folder) / DESCRIPTION).exists()
+
+
 def load_property(folder: Path | str, judge: str | None = None) -> PropertyRecord:
     """Read a property study and compare its treatments. Raises InputError for a folder that is none.
 

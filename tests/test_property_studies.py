@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,14 @@ def test_the_page_and_the_table_hold_every_number(folder):
     for text in ("85.0", "70.0", "+40.0"):
         assert text in page
         assert text in printed
+
+
+def test_the_page_is_rebuilt_from_the_folder_alone(folder):
+    (folder / "report.html").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "analysis", str(folder)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == str(folder / "report.html")
+    assert (folder / "report.html").exists()
 
 
 def test_a_folder_without_a_study_is_one_line(tmp_path):
