@@ -110,7 +110,7 @@ def work_on(bench: Workbench, job: Job) -> dict[str, Any]:
 
 
 class JobCost:
-    """Seconds of jobs on one worker, by the images that go through networks; students and own priors left out."""
+    """Seconds of jobs on one worker, by the images that go through networks; generators of attacks left out."""
 
     def __init__(self, setup: Setup, data: StudyData, speed: Speed) -> None:
         self.setup, self.data, self.speed = setup, data, speed
@@ -140,8 +140,9 @@ class JobCost:
         if job.kind == "baseline":
             return 2 * self.setup.prior.samples * self.speed.forward
         attack = attempt_of(job.attack, self.setup.prior.kind).attack
-        passes = attack.passes(self.data.private.identities, self.setup.prior.samples, len(self.data.public))
-        return self.speed.of(passes)
+        return self.speed.of_attack(
+            attack, self.data.private.identities, self.setup.prior.samples, len(self.data.public)
+        )
 
 
 def write_tables(folder: Path, tables: Tables) -> None:
