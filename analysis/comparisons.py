@@ -9,6 +9,7 @@ from analysis.evidence import Drawn, Evidence, Strongest
 from analysis.records import NO_DEFENCE
 from mi_tune.confirmation.matching import MATCHED
 
+LEVEL = 0.05
 EQUAL = "its control of equal accuracy"
 AUGMENTATION = "another augmentation"
 
@@ -38,6 +39,11 @@ class Comparison:
     def below(self) -> bool:
         """Whether less is found of the law than of the other, beyond doubt."""
         return self.claim.apart and self.attack.value < 0
+
+    @property
+    def below_alone(self) -> bool:
+        """Whether it would be if nothing were asked of other laws."""
+        return self.claim.p_value <= LEVEL and self.attack.value < 0
 
     @property
     def matched(self) -> bool:

@@ -321,12 +321,14 @@ def test_shrinkage_without_the_searchs_judge_or_attack_knows_natural_accuracy_al
         (True, 0.50, 0.90, False, "slows"),
         (True, 0.50, 0.90, None, "slows"),
         (False, 0.20, 0.90, True, "does not help"),
+        ("alone", 0.20, 0.90, True, "undecided"),
         (None, 0.20, 0.90, True, "undecided"),
         (True, None, 0.90, True, "undecided"),
     ],
 )
 def test_the_rule_of_the_words(below, strongest, undefended, flattened, word):
-    found, reason = judge_law(below, strongest, undefended, 0.1, flattened)
+    below, alone = (False, True) if below == "alone" else (below, bool(below))
+    found, reason = judge_law(below, alone, strongest, undefended, 0.1, flattened)
     assert found == word
     assert bool(reason) == (word != "protects")
 
