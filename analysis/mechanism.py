@@ -63,16 +63,15 @@ def mechanism_sections(confirmation: Confirmation) -> tuple[Section, ...]:
         found.append(Section(f"Feature space along the front: {full_title(attack)}", text, (figure,)))
     shown = _shown(confirmation)
     if shown:
-        names = "; ".join(f"{name}, {full_title(attack)}" for name, attack in shown)
+        names = tuple(f"{name}, attacked by {full_title(attack)}" for name, attack in shown)
         text = (
             "The first classes' private images, their erased views and reconstructions in the attacked model's "
-            f"features, first seed, from top to bottom: {names}. A plane shows little of a space of many dimensions: "
-            "the measures above use all of it."
+            "features, first seed. A plane shows little of a space of many dimensions: the measures above use all of it."
         )
         drawn = tuple(
             figures.plot_feature_view(figures.feature_view_info(confirmation.views[which])) for which in shown
         )
-        found.append(Section("Feature space, a look", text, drawn))
+        found.append(Section("Feature space, a look", text, drawn, names))
     return tuple(found)
 
 
