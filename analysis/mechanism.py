@@ -66,7 +66,7 @@ def mechanism_sections(confirmation: Confirmation) -> tuple[Section, ...]:
         names = tuple(f"{name}, attacked by {full_title(attack)}" for name, attack in shown)
         text = (
             "The first classes' private images, their erased views and reconstructions in the attacked model's "
-            "features, first seed. A plane shows little of a space of many dimensions: the measures above use all of it."
+            "features, first seed. A plane shows little of a space of many dimensions; the measures use all of it."
         )
         drawn = tuple(
             figures.plot_feature_view(figures.feature_view_info(confirmation.views[which])) for which in shown
