@@ -24,7 +24,7 @@ from mi_tune.cache import save_atomically
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.matching import match_augmentations, match_stops
 from mi_tune.confirmation.plan import Plan, check_attacks
-from mi_tune.confirmation.points import UNDEFENDED, Point, candidate_controls, choose_points
+from mi_tune.confirmation.points import UNDEFENDED, Point, candidate_controls, choose_points, stopped
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.device import pick_device, precision
 from mi_tune.errors import InputError
@@ -133,7 +133,11 @@ def _run(
     cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
-        expected = cost.of([*training, *plan.attacking(points)]) / resources.workers
+        # a control for every defended law at most, and one of every augmentation
+        erasing = [point for point in points if point.treatment.law.probability]
+        controls = [stopped(number + 1) for number in range(len(erasing) + len(candidates))]
+        foreseen = [*training, *plan.attacking([*points, *controls]), *plan.comparing(points)]
+        expected = cost.of(foreseen) / resources.workers
         console.print(
             f"{len(points)} laws x {plan.seeds} fresh seeds, attacked by {', '.join(plan.every_attack())}, and "
             f"controls; {resources.workers} at a time: about [bold]{duration(1.25 * expected)}[/] "
