@@ -1,4 +1,5 @@
-"""Rebuild the reports of a study and of its confirmation: `python -m analysis results/orl`."""
+"""Rebuild the reports of a study and of its confirmation, or of a study of one property:
+`python -m analysis results/orl`."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ import click
 
 from analysis.confirm_report import write_confirmation_report
 from analysis.confirmation import has_confirmation
+from analysis.contrast import is_property
+from analysis.property_report import write_property_report
 from analysis.report import write_report
 from mi_tune.errors import InputError
 
@@ -23,6 +26,9 @@ from mi_tune.errors import InputError
 @click.option("--output", type=click.Path(path_type=Path), help="File to write.  [default: report.html in FOLDER]")
 def report(folder: Path, include_images: bool | None, output: Path | None) -> None:
     """Write the report of the study in FOLDER as one HTML file, and that of its confirmation if it has one."""
+    if is_property(folder):
+        click.echo(write_property_report(folder))
+        return
     click.echo(write_report(folder, include_images, output))
     if has_confirmation(folder):
         click.echo(write_confirmation_report(folder))

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from analysis.claims import Claim, claims
 from analysis.evidence import Drawn, Evidence, Strongest
 from analysis.records import NO_DEFENCE
+from mi_tune.attacks.presets import ERASING_AWARE
 from mi_tune.confirmation.matching import MATCHED
 
+LEVEL = 0.05
 EQUAL = "its control of equal accuracy"
 AUGMENTATION = "another augmentation"
+KNOWING = ", under attackers who know of erasing"
+"""The end of a question that is asked of erasing-aware attacks alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +22,8 @@ class Comparison:
     """A law minus another point, under the strongest of the attacks that both met, paired by seed and person.
 
     Args:
-        question: `EQUAL`, `AUGMENTATION`, or the name of a reference point. law, other: names of the points.
+        question: `EQUAL`, `AUGMENTATION`, the name of a reference point, or that with `KNOWING`. law, other: names of
+            the points.
         attacks: what both met (see `Evidence.common_attacks`). ours, theirs: the strongest of these on each.
         natural, attack: differences of natural and of attack accuracy. claim: on the attack accuracy, corrected for
             the number of laws of which the same question is asked.
@@ -40,6 +45,11 @@ class Comparison:
         return self.claim.apart and self.attack.value < 0
 
     @property
+    def below_alone(self) -> bool:
+        """Whether it would be if nothing were asked of other laws."""
+        return self.claim.p_value <= LEVEL and self.attack.value < 0
+
+    @property
     def matched(self) -> bool:
         """Whether the natural accuracies are near enough to be called equal."""
         return abs(self.natural.value) <= MATCHED
@@ -55,6 +65,8 @@ def compare(evidence: Evidence, judge: str | None = None) -> list[Comparison]:
         rows = []
         for law, other in pairs:
             attacks = evidence.common_attacks(law, other)
+            if question.endswith(KNOWING):
+                attacks = tuple(attack for attack in attacks if attack.partition(":")[0] in ERASING_AWARE)
             ours, theirs = (evidence.strongest(point, judge, attacks) for point in (law, other))
             if ours is not None and theirs is not None:
                 rows.append((law, other, attacks, ours, theirs))
@@ -76,8 +88,10 @@ def _questions(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
     questions = {EQUAL: list(stops.items())}
     for reference in (NO_DEFENCE, *published):
         questions[reference] = [(law, reference) for law in laws if law != reference]
-    hardest = confirmation.config.get("augmentations_matched_to")
+    for reference in published:
+        questions[reference + KNOWING] = questions[reference]
+    best = confirmation.config.get("augmentations_matched_to")
     others = [point.name for point in confirmation.controls if point.kind == "augmentation"]
-    if hardest in laws:
-        questions[AUGMENTATION] = [(hardest, other) for other in others]
+    if best in laws:
+        questions[AUGMENTATION] = [(best, other) for other in others]
     return questions

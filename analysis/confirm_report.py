@@ -20,6 +20,7 @@ from analysis.comparisons import AUGMENTATION, EQUAL, Comparison, compare
 from analysis.confirmation import Confirmation, JudgeRecord, load_confirmation
 from analysis.evidence import Evidence, weigh
 from analysis.leak import LeakIndex
+from analysis.mechanism import mechanism_sections
 from analysis.report import inside_script
 from analysis.section import Section
 from analysis.shrinkage import Shrinkage, Shrunk, shrinkage
@@ -67,6 +68,7 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     evidence = weigh(confirmation)
+    sections = (*mechanism_sections(confirmation), *sections)
     comparisons = compare(evidence)
     shrunk = shrinkage(evidence)
     said = verdicts(evidence, comparisons)
@@ -114,8 +116,9 @@ def confirmation_headline(said: Sequence[Verdict]) -> str:
 
 def describe_judge(judge: JudgeRecord) -> str:
     """What a judge has seen, in a few words."""
+    asks = "" if judge.saw_private or not judge.question else f"{judge.question.rstrip('?')}; "
     seen = "trained on the private images" if judge.saw_private else "never saw a private image in training"
-    return f"{seen}{'; the judge of the search' if judge.in_search else ''}"
+    return f"{asks}{seen}{'; the judge of the search' if judge.in_search else ''}"
 
 
 def _figures(evidence: Evidence, shrunk: Shrinkage) -> dict[str, go.Figure]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis.arrays import as_array, natural_array
 from analysis.records import NO_DEFENCE, Study, load_study
 from mi_tune.attacks import BUDGETS
 from mi_tune.confirmation.points import Point
 from mi_tune.errors import InputError
+from mi_tune.features import MEASURES, FeatureView
 from mi_tune.judging.intervals import Estimate
 from mi_tune.treatment import Treatment
 
@@ -37,22 +39,28 @@ COLUMNS = {
     "ceilings": ("judge", "class", "accuracy"),
 }
 """What is read from each table; hits have a column a judge beside these."""
+FEATURES = ("point", "seed", "attack", "encoder", "class", "pair", *MEASURES)
 
 
 @dataclass(frozen=True)
 class JudgeRecord:
-    """A judge by name: whether it was trained on private images, whether the search was judged by it, and its
-    accuracy on real held-out images."""
+    """A judge by name: whether it was trained on private images, whether the search was judged by it, its accuracy on
+    real held-out images, and what it is asked."""
 
     name: str
     saw_private: bool
     in_search: bool
     held_out: Estimate
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The folder's confirmation.yaml as `config` and its tables by name, beside the study that it confirms."""
+    """The folder's confirmation.yaml as `config` and its tables by name, beside the study that it confirms.
+
+    features: where reconstructions lie in feature space, None if that was not looked at; views: planes to look at it,
+    by point and attack.
+    """
 
     folder: Path
     study: Study
@@ -60,6 +68,8 @@ class Confirmation:
     points: tuple[Point, ...]
     judges: tuple[JudgeRecord, ...]
     tables: Mapping[str, pd.DataFrame]
+    features: pd.DataFrame | None = None
+    views: Mapping[tuple[str, str], FeatureView] = field(default_factory=dict)
 
     @property
     def seeds(self) -> int:
@@ -154,26 +164,19 @@ class Confirmation:
     def natural_correct(self, point: str) -> np.ndarray:
         """Whether each test image was named rightly, 0 or 1, (seeds, classes, images); NaN fills up where people have
         unequal numbers of images, which are the same images in the same order under every seed."""
-        table = self._natural[point]
-        place = table.groupby("class").image.rank(method="dense") - 1
-        return self._array(table, place, table.correct)
+        return natural_array(self._natural[point], self.seeds, self.classes)
 
     def hits(self, point: str, attack: str, judge: str) -> np.ndarray | None:
         """Which reconstructions of an attack (or baseline) a judge gives to the attacked class, 0 or 1,
         (seeds, classes, images); NaN for seeds under which it failed; None where it found nothing at all."""
         table = self._hits.get((point, attack))
-        return None if table is None else self._array(table, table.image, table[judge])
+        return None if table is None else as_array(table, table.image, table[judge], self.seeds, self.classes)
 
     def ceiling(self, judge: str) -> np.ndarray:
         """Accuracy of a judge on real images of every class, (1, classes)."""
         table = self.tables["ceilings"]
         own = table[table.judge == judge].set_index("class").accuracy
         return own.reindex(range(self.classes)).to_numpy(float)[None]
-
-    def _array(self, table: pd.DataFrame, image: pd.Series, values: pd.Series) -> np.ndarray:
-        array = np.full((self.seeds, self.classes, int(image.max()) + 1), np.nan)
-        array[table.seed.to_numpy(int), table["class"].to_numpy(int), image.to_numpy(int)] = values.to_numpy(float)
-        return array
 
     @cached_property
     def _natural(self) -> dict[str, pd.DataFrame]:
@@ -216,14 +219,37 @@ def load_confirmation(study_folder: Path | str) -> Confirmation:
         judges = tuple(_judge(judge) for judge in config["judges"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder}: confirmation.yaml has a point or judge without {error}; {AGAIN}") from error
-    found = Confirmation(folder, study, config, points, judges, tables)
+    features, views = _features(folder, config)
+    found = Confirmation(folder, study, config, points, judges, tables, features, views)
     _check(found)
     return found
 
 
+def _features(folder: Path, config: dict) -> tuple[pd.DataFrame | None, dict[tuple[str, str], FeatureView]]:
+    """What there is of feature space. Confirmations of an earlier version have nothing of it."""
+    titles = config.get("feature_views") or []
+    if not titles:
+        return None, {}
+    try:
+        table = pd.read_parquet(folder / "features.parquet")
+        with np.load(folder / "feature_views.npz") as stored:
+            arrays: list[dict[str, np.ndarray]] = [{} for _ in titles]
+            for name in stored.files:
+                number, _, array = name.partition("/")
+                arrays[int(number)][array] = stored[name]
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())}); {AGAIN}") from error
+    if lacking := [column for column in FEATURES if column not in table]:
+        raise InputError(f"{folder}: features.parquet lacks column {lacking[0]}; {AGAIN}")
+    names = [tuple(title.rsplit(" | ", 1)) for title in titles]
+    return table, {name: FeatureView.from_arrays(array) for name, array in zip(names, arrays, strict=True)}
+
+
 def _judge(record: dict[str, Any]) -> JudgeRecord:
     held_out = Estimate(*(float(record[f"held_out{end}"]) for end in ("", "_low", "_high")))
-    return JudgeRecord(record["name"], bool(record["saw_private"]), bool(record["in_search"]), held_out)
+    return JudgeRecord(
+        record["name"], bool(record["saw_private"]), bool(record["in_search"]), held_out, record.get("question", "")
+    )
 
 
 def _check(found: Confirmation) -> None:

@@ -14,7 +14,7 @@ PROTECTS = "protects"
 SLOWS = "slows"
 DOES_NOT_HELP = "does not help"
 UNDECIDED = "undecided"
-WORDS = (PROTECTS, SLOWS, DOES_NOT_HELP, UNDECIDED)
+WORDS = (PROTECTS, SLOWS, UNDECIDED, DOES_NOT_HELP)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def verdicts(evidence: Evidence, comparisons: Sequence[Comparison], judge: str |
     of equal natural accuracy (Holm-corrected over laws, 5 %). `protects`: it is below; the strongest attack of all
     finds at most half of what it finds without defence (estimates, both less chance); and the budget ladder has
     flattened: its last rung is not above its first beyond doubt (95 %). Otherwise, also where no ladder was run,
-    `slows`. `undecided`: no attack ran on both the law and a control.
+    `slows`. `undecided`: it is below by its own p-value and not by the corrected one, so that more seeds would tell;
+    or no attack ran on both the law and a control.
 
     Equal means within `mi_tune.confirmation.matching.MATCHED`; where the control is further off, the rule stays and the
     sentence says so. `comparisons` are those under the same judge.
@@ -44,17 +45,28 @@ def verdicts(evidence: Evidence, comparisons: Sequence[Comparison], judge: str |
 
 
 def judge_law(
-    below: bool | None, strongest: float | None, undefended: float | None, chance: float, flattened: bool | None
+    below: bool | None,
+    alone: bool,
+    strongest: float | None,
+    undefended: float | None,
+    chance: float,
+    flattened: bool | None,
 ) -> tuple[str, str]:
     """The word by the rule of `verdicts`, and why it is not a better one.
 
     Args:
-        below: whether the law is below its control beyond doubt; None where that is not known.
+        below: whether the law is below its control beyond doubt; None where that is not known. alone: whether it would
+            be if of this law alone had been asked.
         strongest, undefended: accuracy of the strongest attack on the law, and without defence.
         flattened: whether the budget ladder has; None where none was run.
     """
     if below is None or strongest is None or undefended is None:
         return UNDECIDED, "no attack ran on both the law and a control"
+    if not below and alone:
+        return UNDECIDED, (
+            "taken alone it is below an undefended model of equal accuracy, but not after correction for the number of "
+            "laws; more seeds would tell"
+        )
     if not below:
         return DOES_NOT_HELP, "it is not below an undefended model of equal accuracy beyond doubt"
     reasons = []
@@ -88,6 +100,7 @@ def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: st
     ladder = evidence.ladder(law, judge)
     word, reason = judge_law(
         None if control is None else control.below,
+        control is not None and control.below_alone,
         None if strongest is None else strongest.drawn.value,
         None if undefended is None else undefended.drawn.value,
         evidence.confirmation.chance,
@@ -96,6 +109,8 @@ def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: st
     if word == DOES_NOT_HELP:
         assert control is not None
         reason += f" (p = {control.claim.corrected:.2g})"
+    elif word == UNDECIDED and control is not None and control.below_alone:
+        reason += f" (p = {control.claim.p_value:.2g}, corrected {control.claim.corrected:.2g})"
     parts = [_kept(evidence, law)]
     if strongest is None:
         parts.append("no attack came to an end")

@@ -23,8 +23,17 @@ from mi_tune.data import (
     split_identities,
 )
 from mi_tune.errors import InputError
-from mi_tune.judging import Judge, JudgeRecipe, RegressorRecipe, train_judge, train_regressor
-from mi_tune.judging.panel import ClassifierJudge, Panel
+from mi_tune.judging import (
+    Judge,
+    JudgeRecipe,
+    RegressorRecipe,
+    Verifier,
+    VerifierRecipe,
+    train_judge,
+    train_regressor,
+    train_verifier,
+)
+from mi_tune.judging.panel import ClassifierJudge, Panel, PanelJudge, VerifierJudge
 from mi_tune.nets import check_architecture, gan
 from mi_tune.priors import (
     DCGANPrior,
@@ -61,9 +70,8 @@ GAN_CODE = (dcgan, game, diff_augment, gan, augment, erasing, base)
 PROCEDURAL_CODE = (oracle, procedural, base)
 OWN_CODE = (imported, style, user, source, base)
 
-SECOND_JUDGES = ("strided_cnn_wide", "small_cnn", "residual_gn")
+SECOND_JUDGES = ("conv_attention", "residual_gn", "small_cnn")
 """Architectures of a confirmation's second judge: the first that neither the targets nor the first judge have."""
-SECOND_JUDGE_EPOCHS = 60
 
 
 @dataclass(frozen=True)
@@ -183,18 +191,35 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
 
 
 def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:
-    """The search's judge, and a second one of another architecture and seed that no search has met."""
+    """The search's judge, a second one of another architecture, and the answers of a verifier that no private image
+    has trained. Where all public images are of one person, or nobody knows of whom, no verifier can be trained.
+    """
     first = prepare_judge(setup, data, seed, device)
+    second = train_judge(
+        data.private, data.split, second_judge_recipe(setup), derive_seed(seed, "second judge"), device
+    )
+    judges: list[PanelJudge] = [
+        ClassifierJudge(first.name, first, in_search=True),
+        ClassifierJudge(second.name, second, in_search=False),
+    ]
+    if data.public.identities > 1:
+        verifier = prepare_verifier(setup, data, seed, device)
+        judges += [VerifierJudge(verifier, "rank-1"), VerifierJudge(verifier, "TAR")]
+    return Panel(tuple(judges))
+
+
+def second_judge_recipe(setup: Setup) -> JudgeRecipe:
+    """The first judge's, of an architecture that neither it nor the targets have."""
     used = (setup.judge.architecture, setup.target.architecture)
     architecture = next(name for name in SECOND_JUDGES if name not in used)
-    recipe = JudgeRecipe(architecture, dataclasses.replace(JudgeRecipe().training, epochs=SECOND_JUDGE_EPOCHS))
-    second = train_judge(data.private, data.split, recipe, derive_seed(seed, "second judge"), device)
-    return Panel(
-        (
-            ClassifierJudge(first.name, first, in_search=True),
-            ClassifierJudge(second.name, second, in_search=False),
-        )
-    )
+    return dataclasses.replace(judge_recipe(setup), architecture=architecture)
+
+
+def prepare_verifier(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Verifier:
+    """Train the verifier on the public people, or find it. Raises InputError if they are a single one."""
+    views = setup.judge.verifier_views
+    recipe = VerifierRecipe() if views is None else VerifierRecipe(views=views)
+    return train_verifier(data.public, data.private, data.split, recipe, derive_seed(seed, "verifier"), device)
 
 
 def regressor_recipe(setup: Setup) -> RegressorRecipe:

@@ -60,6 +60,11 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
         return made
 
 
+def find(kind: str, key: str, folder: Path | None = None) -> dict | None:
+    """What is stored under (`kind`, `key`), or None."""
+    return _load((folder or cache_folder()) / f"{kind}-{key}.pt")
+
+
 def save_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)

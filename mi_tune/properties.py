@@ -12,6 +12,9 @@ from mi_tune.errors import InputError
 from mi_tune.realised_area import with_share
 from mi_tune.treatment import Treatment
 
+DESCRIPTION = "property.yaml"
+"""The file that says what a study of a property compared."""
+
 
 def partial_erasure(area: float, resolution: int) -> dict[str, Treatment]:
     """A share `area` in (0, 1) of what is shown hidden: a square of every image, or a share of the images whole.

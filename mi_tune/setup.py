@@ -126,10 +126,13 @@ class AttackSetup(_Section):
 
 
 class JudgeSetup(_Section):
-    """The judge of every trial."""
+    """The judge of every trial, and the verifier of a confirmation."""
 
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
+    verifier_views: int | None = Field(
+        None, ge=1, description="training images of each of the verifier's networks; missing: its default"
+    )
     regressor_steps: int | None = Field(
         None, ge=1, description="procedural: training steps of the identity regressor; missing: its default"
     )

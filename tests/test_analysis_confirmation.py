@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_confirmation
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from synthetic_confirmation import CLASSES, JUDGES, KEPT, POINTS, STOPS, Known, 
 from synthetic_study import write_study
 
 from analysis import load_confirmation
-from analysis.comparisons import AUGMENTATION, EQUAL, compare
+from analysis.comparisons import AUGMENTATION, EQUAL, KNOWING, compare
 from analysis.evidence import seen_from, weigh
 from analysis.shrinkage import shrinkage
 from analysis.verdict import judge_law, verdicts
@@ -310,6 +311,22 @@ def test_shrinkage_without_the_searchs_judge_or_attack_knows_natural_accuracy_al
     assert found.mean_change("natural", True) is not None
 
 
+def test_attackers_who_know_of_erasing_are_asked_by_themselves(tmp_path, monkeypatch):
+    attacks = {"ppa:4x": 0.8, "taa:reduced": 0.8, "eot_re:reduced": 0.3}
+    monkeypatch.setattr(synthetic_confirmation, "PORTFOLIO", tuple(attacks))
+    points = (
+        reference("no defence", 0.90, 0.90, 0),
+        dataclasses.replace(reference("MIDRE(0.1, 0.4)", 0.90, 0.80, 1), attacks=attacks),
+        dataclasses.replace(law("trial 2", 0.80, 0.30, trial=2), attacks=attacks | {"eot_re:reduced": 0.1}),
+    )
+    evidence = weigh(load_confirmation(write_confirmation(tmp_path / "known", points, {})))
+    found = {one.question: one for one in compare(evidence) if one.law == "trial 2"}
+    knowing = found["MIDRE(0.1, 0.4)" + KNOWING]
+    assert knowing.attacks == ("eot_re:reduced",)
+    assert knowing.attack.value == pytest.approx(-0.2, abs=0.02)
+    assert found["MIDRE(0.1, 0.4)"].attack.value == pytest.approx(0, abs=0.02)
+
+
 # ------------------------------------------------------------------------------------------------------ verdicts
 
 
@@ -321,12 +338,14 @@ def test_shrinkage_without_the_searchs_judge_or_attack_knows_natural_accuracy_al
         (True, 0.50, 0.90, False, "slows"),
         (True, 0.50, 0.90, None, "slows"),
         (False, 0.20, 0.90, True, "does not help"),
+        ("alone", 0.20, 0.90, True, "undecided"),
         (None, 0.20, 0.90, True, "undecided"),
         (True, None, 0.90, True, "undecided"),
     ],
 )
 def test_the_rule_of_the_words(below, strongest, undefended, flattened, word):
-    found, reason = judge_law(below, strongest, undefended, 0.1, flattened)
+    below, alone = (False, True) if below == "alone" else (below, bool(below))
+    found, reason = judge_law(below, alone, strongest, undefended, 0.1, flattened)
     assert found == word
     assert bool(reason) == (word != "protects")
 

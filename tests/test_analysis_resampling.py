@@ -27,9 +27,11 @@ def _noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def _logit_ends(mean: float, error: float, quantile: float) -> tuple[float, float]:
-    reach = quantile * error / (mean * (1 - mean))
-    return tuple(special.expit(special.logit(mean) + np.array([-reach, reach])))
+def _ends(mean: float, error: float, quantile: float) -> tuple[float, float]:
+    """Of the interval that is symmetric on the scale of the arcsine of the square root."""
+    reach = quantile * error / (2 * np.sqrt(mean * (1 - mean)))
+    angles = np.arcsin(np.sqrt(mean)) + np.array([-reach, reach])
+    return tuple(np.sin(angles.clip(0, np.pi / 2)) ** 2)
 
 
 def test_effects_add_up_to_the_accuracies_and_cancel_along_every_axis():
@@ -64,7 +66,7 @@ def test_a_seed_that_lost_its_hardest_people_is_not_taken_for_a_better_one():
 def test_where_people_are_alike_the_interval_is_students_over_three_seeds():
     by_seed = np.array([0.40, 0.45, 0.56])
     found = resample({"law": np.repeat(by_seed[:, None], 10, 1)}, 20_000).estimate("law")
-    low, high = _logit_ends(by_seed.mean(), by_seed.std(ddof=1) / np.sqrt(3), stats.t.ppf(0.975, 2))
+    low, high = _ends(by_seed.mean(), by_seed.std(ddof=1) / np.sqrt(3), stats.t.ppf(0.975, 2))
     assert found.value == pytest.approx(by_seed.mean())
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
 
@@ -72,7 +74,7 @@ def test_where_people_are_alike_the_interval_is_students_over_three_seeds():
 def test_a_point_that_was_not_retrained_has_students_interval_over_people():
     person = special.expit(_noise(200))
     found = resample({"law": person[None]}, 20_000).estimate("law")
-    low, high = _logit_ends(person.mean(), stats.sem(person), stats.t.ppf(0.975, 199))
+    low, high = _ends(person.mean(), stats.sem(person), stats.t.ppf(0.975, 199))
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.004)
 
 
@@ -82,7 +84,7 @@ def test_with_seeds_and_people_the_interval_is_that_of_behrens_and_fisher():
     errors = stats.sem(accuracy.mean(1)), stats.sem(accuracy.mean(0))
     rng = np.random.default_rng(2)
     mixed = errors[0] * rng.standard_t(2, 400_000) + errors[1] * rng.standard_t(39, 400_000)
-    low, high = _logit_ends(accuracy.mean(), 1.0, np.quantile(mixed, 0.975))
+    low, high = _ends(accuracy.mean(), 1.0, np.quantile(mixed, 0.975))
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.005)
 
 

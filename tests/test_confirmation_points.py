@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mi_tune.confirmation.matching import match_augmentations, match_stops
-from mi_tune.confirmation.plan import Plan, check_attacks
+from mi_tune.confirmation.plan import Plan, attempt_of, check_attacks
 from mi_tune.confirmation.points import Point, candidate_controls, choose_points, stopped
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.errors import InputError
@@ -119,9 +119,17 @@ def test_an_unknown_attack_or_budget_is_one_line_with_the_way_out(attack, said):
 def test_laws_meet_everything_and_controls_what_they_are_compared_by():
     plan = Plan(2, portfolio=("taa:reduced",), ladder=("ppa:reduced", "ppa:16x"), controls=("ppa:4x",))
     law, control = Point("a", "front", Treatment(ErasingLaw(1.0))), stopped(3)
-    assert set(plan.attacks_on(law, 0)) == {"ppa:4x", "taa:reduced", "ppa:reduced", "ppa:16x"}
-    assert set(plan.attacks_on(law, 1)) == {"ppa:4x", "taa:reduced", "ppa:reduced"}
-    assert plan.attacks_on(control, 0) == ["ppa:4x"]
+    assert set(plan.attacks_on(law)) == {"ppa:4x", "taa:reduced", "ppa:reduced", "ppa:16x"}
+    assert plan.attacks_on(control) == ["ppa:4x"]
+    assert plan.seen_in_features(law) == ["ppa:4x"]
+    assert plan.seen_in_features(control) == []
+
+
+def test_judges_and_every_prior_are_made_once():
+    plan = Plan(2, portfolio=("lomma:reduced", "taa:reduced"), ladder=("ppa:reduced", "ppa:4x"), controls=("ppa:4x",))
+    jobs = plan.preparing(Point("no defence", "reference", Treatment()), "eigenface")
+    assert [job.kind for job in jobs] == ["prior", "prior", "judges"]
+    assert {attempt_of(job.attack, "eigenface").prior for job in jobs[:2]} == {"eigenface", "dcgan"}
 
 
 def test_long_attacks_begin_first_and_every_target_has_its_baselines():

@@ -88,6 +88,14 @@ def test_the_headline_stands_first_and_each_encoder_has_a_column(summaries):
     assert [trace.legendgroup for trace in figure.data if trace.showlegend] == list(PAIRS)
 
 
+def test_a_measure_without_any_value_has_no_panel(summaries):
+    known = list(summaries.items())
+    blank = [(label, rows.assign(value=rows.value.where(rows.measure != "neighbours"))) for label, rows in known]
+    titles = [title for title, _ in measures_info(blank).panels]
+    assert "share of own neighbours" not in titles
+    assert len(titles) == len(measures_info(known).panels) - 1
+
+
 def test_every_marker_and_its_interval_lie_within_the_panel(summaries):
     figure = plot_measures(measures_info(list(summaries.items())))
     for trace in figure.data:

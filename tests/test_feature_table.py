@@ -1,6 +1,7 @@
 """Features of models, the three groups, and the table that compares them class by class."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -54,12 +55,16 @@ class Pixels(nn.Module):
         return self.head(x.flatten(1))
 
 
+def features_of(model: nn.Module) -> partial:
+    return partial(penultimate, model, device=CPU)
+
+
 def bank_groups(law: ErasingLaw = HEAVY, model: nn.Module | None = None, **more) -> FeatureGroups:
     bank = make_bank(4, images=7)
     images = torch.from_numpy(bank.images)
     found = images.view(4, 7, 1, 16, 16)[:, :4]
     model = model or create_classifier("small_cnn", 4, 1, 16, seed=0)
-    return feature_groups(model, images, bank.labels, found, np.arange(4), law, CPU, seed=0, draws=3, **more)
+    return feature_groups(features_of(model), images, bank.labels, found, np.arange(4), law, seed=0, draws=3, **more)
 
 
 # ------------------------------------------------------------------------------------------------------- features
@@ -139,10 +144,10 @@ def test_what_cannot_be_compared_is_refused_in_one_line(change, culprit):
     images = torch.from_numpy(bank.images)
     arguments = {
         "labels": bank.labels, "reconstructions": images.view(4, 7, 1, 16, 16), "classes": np.arange(4),
-        "law": HEAVY, "device": CPU, "seed": 0, "draws": 2,
+        "law": HEAVY, "seed": 0, "draws": 2,
     }  # fmt: skip
     with pytest.raises(InputError, match=culprit) as caught:
-        feature_groups(Pixels(256), images, **arguments | change)
+        feature_groups(features_of(Pixels(256)), images, **arguments | change)
     assert "\n" not in str(caught.value)
 
 
@@ -296,7 +301,7 @@ def test_a_trained_target_and_an_encoder_go_through_to_the_table():
     found = HEAVY.erase(images, torch.Generator().manual_seed(9))[0].view(4, 7, 1, 16, 16)[:, :5]
     models = {name: create_classifier(name, 4, 1, 16, seed=0) for name in ("small_cnn", "residual_gn")}
     encoders = {
-        name: feature_groups(model, images, bank.labels, found, np.arange(4), HEAVY, CPU, 0)
+        name: feature_groups(features_of(model), images, bank.labels, found, np.arange(4), HEAVY, 0)
         for name, model in models.items()
     }
     table = feature_table(encoders, seed=0, permutations=49)

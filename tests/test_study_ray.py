@@ -225,7 +225,7 @@ def start_driver(folders: dict[str, str], out: Path, *more: str) -> subprocess.P
 def wait_for(journal: Path, trials: int, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if journal.exists() and journal.read_text().count('"finished"') >= trials:
+        if journal.exists() and journal.read_text().count('"datetime_complete":"') >= trials:
             return
         time.sleep(0.2)
     pytest.fail(f"fewer than {trials} trials had finished after {seconds} s")

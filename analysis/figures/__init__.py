@@ -1,6 +1,7 @@
 """The figures of the report, each made in two steps: `..._info` takes numbers from a study, `plot_...` draws them."""
 
 from analysis.figures.attacks import attacks_info, plot_attacks
+from analysis.figures.contrasts import plot_contrasts
 from analysis.figures.feature_view import feature_view_info, measures_info, plot_feature_view, plot_measures
 from analysis.figures.front import front_info, plot_front
 from analysis.figures.ladder import ladder_info, plot_ladder
@@ -20,6 +21,7 @@ __all__ = [
     "measures_info",
     "parameters_info",
     "plot_attacks",
+    "plot_contrasts",
     "plot_feature_view",
     "plot_front",
     "plot_ladder",

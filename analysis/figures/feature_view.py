@@ -157,7 +157,8 @@ class MeasuresInfo:
 
 
 def measures_info(summaries: Sequence[tuple[str, pd.DataFrame]]) -> MeasuresInfo:
-    """Panels of several targets, each with its label and its `FeatureTable.summary()`, in the order to draw them."""
+    """Panels of several targets, each with its label and its `FeatureTable.summary()`, in the order to draw them;
+    without measures that nobody has a value of."""
     labels = [label for label, _ in summaries]
     rows = pd.concat([summary.assign(label=label) for label, summary in summaries], ignore_index=True)
     panels = [
@@ -167,6 +168,8 @@ def measures_info(summaries: Sequence[tuple[str, pd.DataFrame]]) -> MeasuresInfo
     panels += [
         (title, rows[(rows.measure == measure) & rows.pair.isin(PAIRS)]) for measure, title in MEASURE_NAMES.items()
     ]
+    # people with few images leave measures without a value
+    panels = [(title, own) for title, own in panels if own.value.notna().any()]
     return MeasuresInfo(labels, list(rows.encoder.unique()), panels)
 
 

@@ -77,7 +77,7 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
     laws = info.points[~info.points.kind.isin(["stopped early", "augmentation"])]
     _add_search(figure, laws)
     left, right = _range(info.points)
-    places = _label_places(laws, right - left)
+    places = _label_places(laws, left, right)
     kinds = (
         (laws[laws.kind != "reference"], "laws of the search", FRONT, "circle", 13),
         (laws[laws.kind == "reference"], "reference points", REFERENCE, "diamond", 13),
@@ -183,13 +183,16 @@ def _add_search(figure: go.Figure, laws: pd.DataFrame) -> None:
     )
 
 
-def _label_places(laws: pd.DataFrame, spread: float) -> dict[str, str]:
-    """On which side of its point each law's name stands, so that it covers no other point or name.
+def _label_places(laws: pd.DataFrame, left: float, right: float) -> dict[str, str]:
+    """On which side of its point each law's name stands, so that it covers no other point or name and is not cut off.
 
-    spread: of the horizontal axis. Everything is measured in the pixels of a wide page.
+    left, right: ends of the horizontal axis. Everything is measured in the pixels of a wide page.
     """
+    spread = right - left
     across, down = laws.natural.to_numpy() / spread * PIXELS[0], laws.attack.to_numpy() * PIXELS[1]
-    taken = [(x - 8, x + 8, y - 8, y + 8) for x, y in zip(across, down, strict=True)]
+    edges = [end / spread * PIXELS[0] for end in (left, right)]
+    taken = [(edges[0] - 1e4, edges[0], -1e4, 1e4), (edges[1], edges[1] + 1e4, -1e4, 1e4)]
+    taken += [(x - 8, x + 8, y - 8, y + 8) for x, y in zip(across, down, strict=True)]
     found = {}
     for name, x, y in zip(laws["name"], across, down, strict=True):
         width = 7 * len(name)
@@ -211,13 +214,13 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 def _points(
     rows: pd.DataFrame, name: str, colour: str, symbol: str, size: int, places: Mapping[str, str]
 ) -> go.Scatter:
-    def error(column: str) -> dict:
+    def error(column: str, strength: float) -> dict:
         return {
             "type": "data",
             "symmetric": False,
             "array": rows[f"{column}_high"] - rows[column],
             "arrayminus": rows[column] - rows[f"{column}_low"],
-            "color": f"rgba({','.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))},0.45)",
+            "color": f"rgba({','.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))},{strength})",
             "thickness": 1.2,
             "width": 0,
         }
@@ -229,8 +232,8 @@ def _points(
     return go.Scatter(
         x=rows.natural,
         y=rows.attack,
-        error_x=error("natural"),
-        error_y=error("attack"),
+        error_x=error("natural", 0.25),
+        error_y=error("attack", 0.45),
         mode="markers+text",
         name=name,
         text=rows["name"].where(~rows.kind.isin(["stopped early", "augmentation"]), ""),

@@ -21,7 +21,8 @@ from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.audit.battery import Attempt
 from mi_tune.cache import cached, content_key, tensor_key
 from mi_tune.comparison import TARGET_CODE
-from mi_tune.confirmation import baselines
+from mi_tune.confirmation import baselines, mechanism
+from mi_tune.confirmation.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
 from mi_tune.confirmation.points import Point
 from mi_tune.errors import DivergedError, InputError
 from mi_tune.evaluation import natural_per_class, target_training
@@ -194,6 +195,30 @@ class Workbench:
 
         key = content_key(target.key, name, ground.key, modules=baselines.CODE)
         return cached("attack", key, make, self.folder)
+
+    def features(self, point: Point, attempt: Attempt, number: int) -> dict[str, Any]:
+        """Where an attack's reconstructions lie in feature space: see `compare_features`; `reason` alone where the
+        attack failed."""
+        target, found = self.target(point, number), self.attack(point, attempt, number)
+        if found["reason"]:
+            return {"reason": found["reason"]}
+        law = compared_law(point.treatment.law, self._mean)
+        name, encode = independent_encoder(self.panel, self.device)
+
+        def make() -> dict:
+            encoders = {TARGET: target_encoder(self.model(target), self.device), name: encode}
+            seed = derive_seed(self.fresh_seed(number), "features")
+            return {**compare_features(encoders, self.data, found["images"], law, seed), "reason": ""}
+
+        key = content_key(
+            *(target.key, tensor_key(found["images"]), law.to_dict(), name, self.panel.key, self.fresh_seed(number)),
+            modules=(mechanism, *mechanism.CODE),
+        )
+        return cached("features", key, make, self.folder)
+
+    @cached_property
+    def _mean(self) -> tuple[float, ...]:
+        return tuple(self.data.private.take(self.data.split.train).mean())
 
     # ---------------------------------------------------------------------------------------------------- judges
 

@@ -14,18 +14,21 @@ from mi_tune.errors import InputError
 PORTFOLIO = ("ppa:full", "lomma:reduced", "taa:reduced", "eot_re:reduced", "clean_student:reduced", "brepmi:reduced")
 """The default attacks on every law: two published white-box attacks, averaging, two who know about erasing, and one
 that sees labels alone."""
-LADDER = ("ppa:reduced", "ppa:4x", "ppa:16x")
+LADDER = ("ppa:reduced", "ppa:4x", "ppa:full")
 """The same attack with more to spend: has the defence only slowed it?"""
 CONTROL_ATTACKS = ("ppa:4x", "taa:reduced")
 """What controls are attacked with; laws too, so that they compare."""
 QUICK = ("ppa:4x", "taa:reduced", "eot_re:reduced")
+FEATURE_ATTACKS = ("ppa:4x", "eot_re:reduced")
+"""Whose reconstructions are looked for in feature space: an attacker's who knows of no erasing, and one's who does."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One piece of work for one worker.
 
-    kind: `target`, `curve` (accuracy after every epoch), `attack` or `baseline`. point: what is trained or attacked.
+    kind: `judges`, `prior` (of an attack); `target`, `curve` (accuracy after every epoch), `attack`, `baseline` or
+    `features` (of an attack's images). point: what is trained or attacked.
     number: of the fresh seed. attack: `name:budget`, or the name of a baseline.
     """
 
@@ -36,7 +39,13 @@ class Job:
 
     @property
     def title(self) -> str:
+        if self.kind == "judges":
+            return "judges"
+        if self.kind == "prior":
+            return f"prior of {self.attack}"
         what = self.attack or {"target": "training", "curve": "training, every epoch looked at"}[self.kind]
+        if self.kind == "features":
+            what += " in feature space"
         return f"{self.point.name}, seed {self.number + 1}: {what}"
 
 
@@ -45,8 +54,8 @@ class Plan:
     """Attacks by `name:budget`, in the order in which they are reported.
 
     Args:
-        seeds: targets of every point. portfolio: on every law. ladder: on every law, the last rung on the first seed
-            alone. controls: on everything.
+        seeds: targets of every point. portfolio: on every law. ladder: on every law, its smallest budget first.
+            controls: on everything.
     """
 
     seeds: int
@@ -54,15 +63,25 @@ class Plan:
     ladder: tuple[str, ...] = LADDER
     controls: tuple[str, ...] = CONTROL_ATTACKS
 
-    def attacks_on(self, point: Point, number: int) -> list[str]:
-        """What one target of a point meets."""
+    def attacks_on(self, point: Point) -> list[str]:
+        """What every target of a point meets."""
         if point.is_control:
             return list(self.controls)
-        rungs = self.ladder if number == 0 else self.ladder[:-1]
-        return list(dict.fromkeys((*self.controls, *self.portfolio, *rungs)))
+        return list(dict.fromkeys((*self.controls, *self.portfolio, *self.ladder)))
+
+    def seen_in_features(self, point: Point) -> list[str]:
+        """The attacks on a point that are looked for in feature space."""
+        met = [] if point.is_control else self.attacks_on(point)
+        return [attack for attack in FEATURE_ATTACKS if attack in met]
 
     def every_attack(self) -> list[str]:
         return list(dict.fromkeys((*self.portfolio, *self.controls, *self.ladder)))
+
+    def preparing(self, undefended: Point, prior: str) -> list[Job]:
+        """Judges, and the priors of all attacks where the setup's is `prior`: made once, into the user's cache."""
+        owners = {attempt_of(attack, prior).prior: attack for attack in self.every_attack()}
+        made = [Job("prior", undefended, 0, attack) for attack in owners.values()]
+        return [*made, Job("judges", undefended, 0)]
 
     def training(self, points: Sequence[Point], undefended: Point) -> list[Job]:
         """Targets of all points, and the undefended training epoch by epoch."""
@@ -75,7 +94,7 @@ class Plan:
             Job("attack", point, number, attack)
             for number in range(self.seeds)
             for point in points
-            for attack in self.attacks_on(point, number)
+            for attack in self.attacks_on(point)
         ]
         cost = {attack: _cost(attack) for attack in self.every_attack()}
         jobs.sort(key=lambda job: -cost[job.attack])
@@ -86,6 +105,15 @@ class Plan:
             for name in BASELINES
         ]
         return jobs + bases
+
+    def comparing(self, points: Sequence[Point]) -> list[Job]:
+        """Where reconstructions lie in feature space."""
+        return [
+            Job("features", point, number, attack)
+            for number in range(self.seeds)
+            for point in points
+            for attack in self.seen_in_features(point)
+        ]
 
 
 def attempt_of(attack: str, prior: str) -> Attempt:

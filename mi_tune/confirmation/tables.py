@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,15 @@ from mi_tune.confirmation.points import Point
 
 class Tables(NamedTuple):
     """targets: one row a target. natural: one row a target and test image. attacks: one row an attack on a target.
-    hits: one row a reconstruction, a column a judge. ceilings: one row a judge and class."""
+    hits: one row a reconstruction, a column a judge. ceilings: one row a judge and class. features: one row an attack
+    on a target, encoder, class and pair of groups."""
 
     targets: pd.DataFrame
     natural: pd.DataFrame
     attacks: pd.DataFrame
     hits: pd.DataFrame
     ceilings: pd.DataFrame
+    features: pd.DataFrame
 
 
 def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
@@ -42,7 +44,7 @@ def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
             }
             targets.append({**who, **about, **measured, "key": cell.key})
             natural.append(pd.DataFrame({**who, "image": test, "class": labels, "correct": cell.correct.numpy()}))
-            for attack in (*plan.attacks_on(point, number), *BASELINES):
+            for attack in (*plan.attacks_on(point), *BASELINES):
                 row, table = _attacked(bench, point, number, attack)
                 attacks.append({**who, **row})
                 if table is not None:
@@ -57,7 +59,34 @@ def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
         pd.DataFrame(attacks),
         pd.concat(hits, ignore_index=True),
         pd.concat(ceilings, ignore_index=True),
+        _features(bench, plan, points),
     )
+
+
+def collect_views(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    """Of the first seed's target of every law, the plane with its images: what `FeatureView.from_arrays` takes, by
+    `point | attack`."""
+    found = {}
+    for point in points:
+        for attack in plan.seen_in_features(point):
+            cell = bench.features(point, attempt_of(attack, bench.setup.prior.kind), 0)
+            if not cell["reason"]:
+                arrays = {name: tensor.numpy() for name, tensor in cell["view"].items()}
+                found[f"{point.name} | {attack}"] = arrays | {"projection": np.array(cell["projection"])}
+    return found
+
+
+def _features(bench: Workbench, plan: Plan, points: Sequence[Point]) -> pd.DataFrame:
+    found = []
+    for point in points:
+        for number in range(plan.seeds):
+            for attack in plan.seen_in_features(point):
+                cell = bench.features(point, attempt_of(attack, bench.setup.prior.kind), number)
+                if not cell["reason"]:
+                    rows = pd.DataFrame(cell["rows"])
+                    found.append(pd.DataFrame({"point": point.name, "seed": number, "attack": attack}, rows.index))
+                    found[-1][list(rows.columns)] = rows
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["point", "seed", "attack"])
 
 
 def _attacked(bench: Workbench, point: Point, number: int, attack: str) -> tuple[dict, pd.DataFrame | None]:

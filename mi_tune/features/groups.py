@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import InputError
-from mi_tune.features.penultimate import penultimate
 from mi_tune.seeds import generator
+
+Encode = Callable[[Tensor], np.ndarray]
+"""Features, float (n, features), of uint8 images or float images in [0, 1], (n, channels, height, width)."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,19 @@ class FeatureGroups:
 
 
 def feature_groups(
-    model: nn.Module,
+    encode: Encode,
     images: Tensor,
     labels: np.ndarray,
     reconstructions: Tensor,
     classes: np.ndarray,
     law: ErasingLaw,
-    device: torch.device,
     seed: int,
     draws: int = 8,
 ) -> FeatureGroups:
-    """Penultimate features of private images, of their erased views, and of reconstructions.
+    """Features of private images, of their erased views, and of reconstructions.
 
     Args:
-        model: the target, or an encoder of any other kind whose last linear layer is given features.
+        encode: `penultimate` of the target, or an encoder of any other kind.
         images: uint8 or float in [0, 1], (n, channels, height, width): the private images that the target was trained
             on. labels: (n,), their classes.
         reconstructions: of the same kind, (classes, kept, channels, height, width), of the attacked `classes`.
@@ -65,7 +66,7 @@ def feature_groups(
 
     Raises:
         InputError: a law that never erases, no view, a class without a private image, labels or reconstructions that do
-            not fit, a model without a linear layer or with features that are not finite.
+            not fit, or features that are not finite.
     """
     labels, classes = np.asarray(labels), np.asarray(classes)
     if law.probability == 0:
@@ -81,16 +82,11 @@ def feature_groups(
     if len(absent := np.setdiff1d(classes, labels)):
         raise InputError(f"features: class {absent[0]} has no private image; leave it out of the classes")
     always = replace(law, probability=1.0)
-    private = penultimate(model, images, device)
-    erased = np.stack(
-        [
-            penultimate(model, always.erase(images.cpu(), generator(seed, "erased view", k))[0], device)
-            for k in range(draws)
-        ]
-    )
-    found = penultimate(model, reconstructions.flatten(0, 1), device).reshape(*reconstructions.shape[:2], -1)
+    private = encode(images)
+    erased = np.stack([encode(always.erase(images.cpu(), generator(seed, "erased view", k))[0]) for k in range(draws)])
+    found = encode(reconstructions.flatten(0, 1)).reshape(*reconstructions.shape[:2], -1)
     if not all(np.isfinite(part).all() for part in (private, erased, found)):
-        raise InputError(f"{type(model).__name__}: its features are not finite; did its training diverge?")
+        raise InputError("features: some are not finite; did the model's training diverge?")
     origin = private.mean(0, dtype=np.float64)
     unit = np.sqrt(np.square(private - origin).sum(1).mean()) or 1.0
     place = lambda part: ((part - origin) / unit).astype(np.float32)  # noqa: E731

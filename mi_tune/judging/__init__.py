@@ -5,6 +5,7 @@ from mi_tune.judging.intervals import Estimate, class_interval
 from mi_tune.judging.judge import Judge, JudgeRecipe, judge_key, train_judge
 from mi_tune.judging.regressor import IdentityRegressor, RegressorRecipe, train_regressor
 from mi_tune.judging.verdicts import Verdicts, judge_images
+from mi_tune.judging.verifier import Verifier, VerifierRecipe, train_verifier
 
 __all__ = [
     "Estimate",
@@ -14,10 +15,13 @@ __all__ = [
     "JudgeRecipe",
     "RegressorRecipe",
     "Verdicts",
+    "Verifier",
+    "VerifierRecipe",
     "class_interval",
     "identity_errors",
     "judge_images",
     "judge_key",
     "train_judge",
     "train_regressor",
+    "train_verifier",
 ]

@@ -19,7 +19,7 @@ from mi_tune.cache import cached, content_key
 from mi_tune.data import Bank, Split
 from mi_tune.judging.intervals import Estimate, class_interval, per_class_mean
 from mi_tune.judging.regressor import IdentityRegressor
-from mi_tune.nets import create_classifier, residual, small_cnn
+from mi_tune.nets import conv_attention, create_classifier, residual, small_cnn, strided_cnn
 from mi_tune.seeds import derive_seed
 from mi_tune.training import Recipe, Training, predict
 
@@ -61,7 +61,7 @@ def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
         split.test.tolist(),
         dataclasses.asdict(recipe),
         seed,
-        modules=(training, nets, residual, small_cnn, augment),
+        modules=(training, nets, residual, small_cnn, conv_attention, strided_cnn, augment),
     )
 
 

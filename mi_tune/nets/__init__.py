@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mi_tune.errors import InputError
+from mi_tune.nets.conv_attention import ConvAttention
 from mi_tune.nets.residual import ResidualGroupNorm
 from mi_tune.nets.small_cnn import SmallCNN
 from mi_tune.nets.strided_cnn import StridedCNN
@@ -17,6 +18,7 @@ from mi_tune.nets.strided_cnn import StridedCNN
 OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
     "small_cnn": SmallCNN,
     "residual_gn": ResidualGroupNorm,
+    "conv_attention": ConvAttention,
     "strided_cnn_slim": partial(StridedCNN, width=16),
     "strided_cnn": partial(StridedCNN, width=24),
     "strided_cnn_wide": partial(StridedCNN, width=32),

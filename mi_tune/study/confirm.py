@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mi_tune.study.cluster import Resources, connect  # before anything that imports Ray  # isort: skip
+from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
 
 import numpy as np
 import pandas as pd
@@ -18,21 +17,20 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mi_tune import __version__
-from mi_tune.assets import StudyData, load_data
+from mi_tune.assets import load_data
 from mi_tune.cache import save_atomically
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.matching import match_augmentations, match_stops
-from mi_tune.confirmation.plan import Job, Plan, attempt_of, check_attacks
-from mi_tune.confirmation.points import UNDEFENDED, Point, candidate_controls, choose_points
-from mi_tune.confirmation.tables import Tables, collect
+from mi_tune.confirmation.plan import Plan, check_attacks
+from mi_tune.confirmation.points import UNDEFENDED, Point, candidate_controls, choose_points, stopped
+from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.device import pick_device, precision
 from mi_tune.errors import InputError
 from mi_tune.setup import Setup, make_setup
-from mi_tune.study.estimate import Speed, measure_speed
-from mi_tune.study.fleet import run_jobs
+from mi_tune.study.cell_jobs import CellWork, JobCost, do_jobs, write_tables
+from mi_tune.study.estimate import measure_speed
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.run import check_same_data
 from mi_tune.study.wording import duration
@@ -56,19 +54,6 @@ class ConfirmOptions:
     address: str | None = None
     gpus_per_trial: float | None = None
     workers: int | None = None
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What travels to the workers."""
-
-    setup: Setup
-    data: StudyData
-    seed: int
-    cells: Path
-
-    def bench(self, device: torch.device) -> Workbench:
-        return Workbench(self.setup, self.data, self.seed, self.cells, device)
 
 
 def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Path:
@@ -109,8 +94,8 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
     except Timeout:
         raise InputError(f"{folder}: another run writes there; wait for it") from None
     try:
-        work = _Work(setup, data, config["seed"], folder / "cells")
-        return _run(work, plan, points, trials, options, folder, console)
+        work = CellWork(setup, data, config["seed"], folder / "cells")
+        return _run(work, plan, points, options, folder, console)
     finally:
         lock.release()
 
@@ -131,10 +116,9 @@ def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFr
 
 
 def _run(
-    work: _Work,
+    work: CellWork,
     plan: Plan,
     points: list[Point],
-    trials: pd.DataFrame,
     options: ConfirmOptions,
     folder: Path,
     console: Console,
@@ -146,10 +130,14 @@ def _run(
     trained = [*points, *(step for steps in candidates.values() for step in steps)]
     undefended = next(point for point in points if point.name == UNDEFENDED)
     speed = measure_speed(work.setup, work.data, bench.device)
-    cost = _Cost(work.setup, work.data, speed)
+    cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
-        expected = cost.of([*training, *plan.attacking(points)]) / resources.workers
+        # a control for every defended law at most, and one of every augmentation
+        erasing = [point for point in points if point.treatment.law.probability]
+        controls = [stopped(number + 1) for number in range(len(erasing) + len(candidates))]
+        foreseen = [*training, *plan.attacking([*points, *controls]), *plan.comparing(points)]
+        expected = cost.of(foreseen) / resources.workers
         console.print(
             f"{len(points)} laws x {plan.seeds} fresh seeds, attacked by {', '.join(plan.every_attack())}, and "
             f"controls; {resources.workers} at a time: about [bold]{duration(1.25 * expected)}[/] "
@@ -157,77 +145,25 @@ def _run(
             highlight=False,
             soft_wrap=True,
         )
-        with console.status("making judges and priors, or finding them in the cache"):
-            bench.panel  # noqa: B018  once, before every worker asks for it
-            for prior in {attempt_of(a, work.setup.prior.kind).prior for a in plan.every_attack()}:
-                bench.ground(prior)
-        _do(training, work, resources, folder, cost, "training", console)
+        preparing = plan.preparing(undefended, work.setup.prior.kind)
+        do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
         accuracy = _mean_accuracy(bench, plan, trained)
         curve = np.mean([bench.curve(undefended, n).mean(1).numpy() for n in range(plan.seeds)], axis=0)
         stops, controls = match_stops(points, accuracy, curve)
-        hardest = _hardest(points, trials)
-        controls += match_augmentations(candidates, accuracy, accuracy[hardest.name])
+        best = _best(points)
+        controls += match_augmentations(candidates, accuracy, accuracy[best.name])
         everything = [*points, *controls]
-        _do(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
+        do_jobs(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
+        do_jobs(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
     with console.status("gathering"):
         tables = collect(bench, plan, everything)
-        _write(folder, tables, _description(bench, plan, everything, stops, hardest, curve))
+        write_tables(folder, tables)
+        views = collect_views(bench, plan, everything)
+        _write_views(folder, views)
+        description = _description(bench, plan, everything, stops, best, curve) | {"feature_views": list(views)}
+        text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
+        save_atomically(folder / "confirmation.yaml", lambda path: path.write_text(text))
     return folder
-
-
-def _do(
-    jobs: Sequence[Job],
-    work: _Work,
-    resources: Resources,
-    folder: Path,
-    cost: _Cost,
-    title: str,
-    console: Console,
-) -> None:
-    """Run the jobs, telling how far they are."""
-    total, spent, begun = cost.of(jobs), [0.0], time.monotonic()
-    bar = Progress(
-        TextColumn(f"[bold]{title}"),
-        BarColumn(40),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task(title, total=len(jobs), left="")
-
-    def done(job: Job, result: dict) -> None:
-        spent[0] += cost.of([job])
-        left = (time.monotonic() - begun) * (total / max(spent[0], 1e-9) - 1)
-        bar.update(task, advance=1, left=f"about {duration(left)} left")
-        if result["reason"]:
-            console.print(f"{job.title}: failed: {result['reason']}", style="red", highlight=False, markup=False)
-        elif not console.is_terminal and result.get("said"):
-            text = f"{job.title}: {result['said']}  [about {duration(left)} left]"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    with bar:
-        run_jobs(jobs, work.bench, _work_on, resources, folder / "ray", done)
-
-
-def _work_on(bench: Workbench, job: Job) -> dict[str, Any]:
-    """Do one job in a worker. `said`: its outcome in a few words, nothing where it was done before."""
-    begun = time.perf_counter()
-    if job.kind == "curve":
-        bench.curve(job.point, job.number)
-        return {"said": f"{time.perf_counter() - begun:.0f} s"}
-    if job.kind == "target":
-        natural = float(bench.target(job.point, job.number).natural.mean())
-        return {"said": f"natural accuracy {natural:.3f}, {time.perf_counter() - begun:.0f} s"}
-    if job.kind == "baseline":
-        found = bench.baseline(job.point, job.attack, job.number)
-    else:
-        found = bench.attack(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
-    if found["reason"]:
-        return {"reason": found["reason"]}
-    hits = bench.verdicts(found["images"])
-    said = ", ".join(f"{name} {float(seen.float().mean()):.2f}" for name, seen in hits.items())
-    return {"said": f"{said}, {time.perf_counter() - begun:.0f} s"}
 
 
 def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dict[str, float]:
@@ -237,47 +173,16 @@ def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dic
     return {point.name: mean(point) for point in points}
 
 
-def _hardest(points: Sequence[Point], trials: pd.DataFrame) -> Point:
-    """The confirmed law that the search's attack found least of: what other augmentations are matched to."""
-    attack = trials.set_index("trial").attack_accuracy
-    return min((point for point in points if point.trial is not None), key=lambda point: attack[point.trial])
+def _best(points: Sequence[Point]) -> Point:
+    """The law that other augmentations are matched to: of the search's, the one that dominates most; without one, the
+    last reference point that erases."""
+    own = [point for point in points if point.trial is not None and point.kind in ("front", "near front")]
+    return own[0] if own else next(p for p in reversed(points) if p.treatment.law.probability > 0)
 
 
-class _Cost:
-    """Seconds of jobs on one worker, by the images that go through networks; students and own priors left out."""
-
-    def __init__(self, setup: Setup, data: StudyData, speed: Speed) -> None:
-        self.setup, self.data, self.speed = setup, data, speed
-
-    def of(self, jobs: Sequence[Job]) -> float:
-        known: dict[tuple, float] = {}
-        total = 0.0
-        for job in jobs:
-            what = (job.kind, job.attack, job.point.epoch)
-            if what not in known:
-                known[what] = self._one(job)
-            total += known[what]
-        return total
-
-    def _one(self, job: Job) -> float:
-        epochs = job.point.epoch or self.setup.target.epochs
-        training = epochs * len(self.data.split.train) * self.speed.train_image
-        if job.kind == "curve":
-            return training + epochs * len(self.data.split.val) * self.speed.forward
-        if job.kind == "target":
-            return training
-        if job.kind == "baseline":
-            return 2 * self.setup.prior.samples * self.speed.forward
-        attack = attempt_of(job.attack, self.setup.prior.kind).attack
-        passes = attack.passes(self.data.private.identities, self.setup.prior.samples, len(self.data.public))
-        return self.speed.of(passes)
-
-
-def _write(folder: Path, tables: Tables, description: dict[str, Any]) -> None:
-    for name, table in tables._asdict().items():
-        save_atomically(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
-    text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
-    save_atomically(folder / "confirmation.yaml", lambda path: path.write_text(text))
+def _write_views(folder: Path, views: dict[str, dict[str, Any]]) -> None:
+    arrays = {f"{number}/{name}": array for number, view in enumerate(views.values()) for name, array in view.items()}
+    save_atomically(folder / "feature_views.npz", partial(np.savez_compressed, **arrays))
 
 
 def _description(
@@ -285,7 +190,7 @@ def _description(
     plan: Plan,
     points: Sequence[Point],
     stops: dict[str, Point | None],
-    hardest: Point,
+    best: Point,
     curve: np.ndarray,
 ) -> dict[str, Any]:
     data = bench.data
@@ -301,11 +206,12 @@ def _description(
             for p in points
         ],
         "matched_stops": {name: point.name if point else UNDEFENDED for name, point in stops.items()},
-        "augmentations_matched_to": hardest.name,
+        "augmentations_matched_to": best.name,
         "undefended_curve": [round(float(value), 4) for value in curve],
         "judges": [
             {
                 "name": judge.name,
+                "question": judge.question,
                 "fingerprint": judge.key,
                 "saw_private": judge.saw_private,
                 "in_search": judge.in_search,

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from mi_tune.assets import StudyData, judge_recipe, regressor_recipe, target_recipe
-from mi_tune.attacks import WhiteBox, make_attack
+from mi_tune.attacks import Attack, Portfolio, WhiteBox, make_attack
 from mi_tune.attacks.engine import Passes
+from mi_tune.attacks.students import Students, TargetOnly
 from mi_tune.device import use_one_thread
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.judging.regressor import fit_regressor
@@ -45,8 +46,23 @@ class Speed:
     backward: float
 
     def of(self, passes: Passes) -> float:
-        """Seconds of an attack, but for what it trains itself."""
+        """Seconds of these passes through the target."""
         return (passes.forward - passes.backward) * self.forward + passes.backward * self.backward
+
+    def of_attack(self, attack: Attack | Portfolio, people: int, samples: int, public: int) -> float:
+        """Seconds of an attack on all people, with the students that it trains, but without generators of its own.
+
+        samples: of the prior. public: images.
+        """
+        if isinstance(attack, Portfolio):
+            return sum(self.of_attack(member, people, samples, public) for member in attack.members)
+        seconds = self.of(attack.passes(people, samples, public))
+        if isinstance(attack.models, TargetOnly):
+            return seconds
+        students = len(attack.models.architectures) if isinstance(attack.models, Students) else 1
+        lessons = attack.models.recipe.epochs * attack.models.passes(public, samples)
+        followed = sum(stage.steps for stage in attack.stages) * attack.candidates * people * max(1, len(attack.views))
+        return seconds + students * (lessons * self.train_image + followed * self.backward)
 
 
 def measure_speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
@@ -92,8 +108,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     recipe = judge_recipe(setup)
     judge_image = _seconds_an_image(judge, data, recipe.training, device)
 
-    passes = attack.passes(private.identities, setup.prior.samples, len(data.public))
-    attack_seconds = speed.of(passes)
+    attack_seconds = speed.of_attack(attack, private.identities, setup.prior.samples, len(data.public))
     looked_at = len(split.val) * speed.forward / target.report_every
     train_seconds = target.epochs * (len(split.train) * speed.train_image + looked_at)
     seen = 2 * len(private) - len(split.test)

@@ -50,12 +50,7 @@ class SobolStart(BaseSampler):
         if not self.space or "fixed_params" in trial.system_attrs:
             # what is already decided needs no suggestion
             return {}
-        params = self._propose(study, trial, search_space)
-        if "probability" in params:
-            # a law that almost never erases is the reference point without defence again: not worth a trial
-            least = min(LEAST_PROBABILITY, self.space["probability"].high)  # type: ignore[attr-defined]
-            params = {**params, "probability": max(params["probability"], least)}
-        return params
+        return at_least_probable(self.space, self._propose(study, trial, search_space))
 
     def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
@@ -72,11 +67,8 @@ class SobolStart(BaseSampler):
         return self.model.sample_relative(study, trial, search_space) or self._point(index)
 
     def _point(self, index: int) -> dict[str, Any]:
-        sequence = qmc.Sobol(len(self.space), scramble=True, rng=self.seed)
-        if index:
-            sequence.fast_forward(index)
-        (unit,) = sequence.random(1)
-        return {name: value_at(self.space[name], u) for name, u in zip(self.space, unit, strict=True)}
+        (point,) = sobol_points(self.space, self.seed, index, 1)
+        return point
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -97,6 +89,27 @@ class SobolStart(BaseSampler):
     def reseed_rng(self) -> None:
         if self.model is not None:
             self.model.reseed_rng()
+
+
+def sobol_points(space: dict[str, BaseDistribution], seed: int, first: int, count: int) -> list[dict[str, Any]]:
+    """Points `first` to `first + count - 1` of the Sobol sequence over the space that `seed` scrambles."""
+    sequence = qmc.Sobol(len(space), scramble=True, rng=seed)
+    if first:
+        sequence.fast_forward(first)
+    # one at a time: the same points as at once, without a warning where they are not a power of two
+    units = [sequence.random(1)[0] for _ in range(count)]
+    return [{name: value_at(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
+
+
+def at_least_probable(space: dict[str, BaseDistribution], params: dict[str, Any]) -> dict[str, Any]:
+    """The point, moved to where its law erases now and then.
+
+    A law that almost never erases is the reference point without defence again: not worth a trial.
+    """
+    if "probability" not in params:
+        return params
+    least = min(LEAST_PROBABILITY, space["probability"].high)  # type: ignore[attr-defined]
+    return {**params, "probability": max(params["probability"], least)}
 
 
 def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int) -> BaseSampler:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -53,8 +55,8 @@ def law_from(space: Space, params: dict) -> ErasingLaw:
     )
 
 
-def coordinates(law: ErasingLaw) -> dict:
-    """A law by the names of the space's parameters, whether a space holds it or not."""
+def coordinates(law: ErasingLaw) -> dict[str, Any]:
+    """Every parameter of a space, as this law has it, whether or not a space holds it."""
     return {
         "probability": law.probability,
         "area_low": law.area[0],

@@ -1,0 +1,42 @@
+"""Treatments of a property study: natural accuracy against the attacks' mean accuracy."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from analysis.contrast import PropertyRecord
+from analysis.figures.look import FRONT, NEUTRAL, REFERENCE, layout
+from mi_tune.confirmation.points import UNDEFENDED
+
+
+def plot_contrasts(record: PropertyRecord) -> go.Figure:
+    """One marker a treatment with its intervals, in percent; the base and the training without defence stand out."""
+    figure = go.Figure()
+    for number, one in enumerate(record.contrasts):
+        base = one.name == record.config["base"]
+        colour = FRONT if base else NEUTRAL if one.name == UNDEFENDED else REFERENCE
+        x, y = ([100 * part for part in estimate] for estimate in (one.natural, one.mean))
+        bars = [
+            {"type": "data", "symmetric": False, "array": [ends[2] - ends[0]], "arrayminus": [ends[0] - ends[1]],
+             "thickness": 1.1, "width": 0, "color": colour}
+            for ends in (x, y)
+        ]  # fmt: skip
+        figure.add_trace(
+            go.Scatter(
+                x=[x[0]],
+                y=[y[0]],
+                error_x=bars[0],
+                error_y=bars[1],
+                mode="markers+text",
+                text=[one.name],
+                textposition="top left" if number % 2 else "bottom left",
+                marker={"size": 11, "color": colour, "symbol": "diamond" if base else "circle"},
+                hovertemplate=f"<b>{one.name}</b><br>natural {x[0]:.1f} % [{x[1]:.0f}, {x[2]:.0f}]"
+                f"<br>attacks {y[0]:.1f} % [{y[1]:.0f}, {y[2]:.0f}]<extra></extra>",
+                showlegend=False,
+            )
+        )
+    layout(figure, 480, hovermode="closest")
+    figure.update_xaxes(title="natural accuracy on test images, % (more is better)")
+    figure.update_yaxes(title="attack accuracy, mean, % (less is better)")
+    return figure

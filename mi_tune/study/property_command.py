@@ -1,0 +1,107 @@
+"""The command line that the studies of one property share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from mi_tune.errors import InputError
+from mi_tune.treatment import Treatment
+
+ATTACKS = ("ppa:4x", "taa:reduced", "eot_re:reduced")
+
+
+def property_command(
+    title: str, name: str, treatments: Callable[[float, int], dict[str, Treatment]], area: float, setups: Path, doc: str
+) -> click.Command:
+    """A command that runs `study_property` on the treatments of (area, resolution) and prints what it found.
+
+    Args:
+        name: of the folder of results. area: share of the pixels that every treatment erases by default.
+        setups: folder of the setups by name. doc: help text.
+    """
+
+    @click.command(help=doc, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+    @click.option("--area", type=float, default=area, help="Share of the pixels erased, in (0, 1).")
+    @click.option("--setup", "setup_name", default="orl", help="A name in studies/setups, or a YAML file.")
+    @click.option("--private", type=click.Path(path_type=Path), help="Own images: one folder a person.")
+    @click.option("--public", type=click.Path(path_type=Path), help="The attacker's images of other people.")
+    @click.option("--identities", type=click.IntRange(min=2), help="Private people to use.")
+    @click.option("--resolution", type=int, help="Pixels of a side.")
+    @click.option("--seeds", type=click.IntRange(min=1), default=3, help="Targets of every training.")
+    @click.option("--attacks", default=",".join(ATTACKS), help="Comma-separated, with :budget where it is not reduced.")
+    @click.option("--seed", type=int, default=0, help="What all others are derived from.")
+    @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), help="Folder of the results.")
+    @click.option("--address", help="Ray cluster to join; 'auto' for the one of this machine.")
+    @click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPUs of a job.  [default: 1 if any]")
+    @click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time.  [default: as many as fit]")
+    def command(
+        area: float,
+        setup_name: str,
+        private: Path | None,
+        public: Path | None,
+        identities: int | None,
+        resolution: int | None,
+        seeds: int,
+        attacks: str,
+        seed: int,
+        out: Path,
+        address: str | None,
+        gpus_per_trial: float | None,
+        workers: int | None,
+    ) -> None:
+        from rich.console import Console
+
+        from mi_tune.confirmation.plan import check_attacks
+        from mi_tune.setup import make_setup, read_setup
+
+        if (private is None) != (public is None):
+            raise InputError("own images need both --private and --public")
+        given = {
+            "data.source": "folder" if private else None,
+            "data.private": str(private.absolute()) if private else None,
+            "data.public": str(public.absolute()) if public else None,
+            "data.private_identities": identities,
+            "data.resolution": resolution,
+        }
+        if private and setup_name == "orl":
+            setup_name = "folder"
+        file = Path(setup_name)
+        file = file if file.suffix in (".yaml", ".yml") else setups / f"{setup_name}.yaml"
+        setup = make_setup(read_setup(file), str(file), {key: value for key, value in given.items() if value})
+        chosen = check_attacks([one.strip() for one in attacks.split(",") if one.strip()])
+        if not chosen:
+            raise InputError("--attacks names no attack; leave it out, or name one such as ppa:4x")
+        compared = treatments(area, setup.data.resolution)
+
+        from mi_tune.study.property_study import PropertyOptions, study_property  # imports Ray
+
+        folder = out / f"{name}-{setup.name}"
+        console = Console()
+        options = PropertyOptions(seeds, chosen, address, gpus_per_trial, workers)
+        study_property(setup, seed, title, compared, folder, options, console)
+
+        from analysis import load_property, property_table, write_property_report
+
+        console.print(property_table(load_property(folder)))
+        console.print(f"report: {write_property_report(folder)}", highlight=False, markup=False, soft_wrap=True)
+
+    return command
+
+
+def run_command(command: click.Command) -> int:
+    """Run the command; every foreseen problem is one line and exit status 2."""
+    try:
+        command.main(standalone_mode=False)
+        return 0
+    except click.ClickException as error:
+        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; whatever had finished is kept: the same command goes on", file=sys.stderr)
+        return 130
+    return 2

@@ -1,0 +1,1 @@
+"""Real trials in a table, from which searchers and schedulers are compared in seconds. No Ray here."""
