@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from mi_tune.study.command import run_command
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("study", type=click.Path(path_type=Path))
@@ -68,24 +70,5 @@ def confirm(
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
-def main() -> int:
-    """Run the command; every foreseen problem is one line and exit status 2."""
-    try:
-        confirm.main(standalone_mode=False)
-        return 0
-    except click.ClickException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-    except ValueError as error:
-        from mi_tune.errors import InputError
-
-        if not isinstance(error, InputError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; whatever had finished is kept: the same command goes on", file=sys.stderr)
-        return 130
-    return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(confirm))

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from mi_tune.properties import location
-from mi_tune.study.property_command import property_command, run_command
+from mi_tune.study.command import run_command
+from mi_tune.study.property_command import property_command
 
 command = property_command(
     title="Location: a square that moves, or one that stays?",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from mi_tune.study.command import run_command
+
 SETUPS = Path(__file__).parent / "setups"
 
 PRIORS = ["eigenface", "dcgan", "wgan", "procedural", "import", "style"]
@@ -158,22 +160,8 @@ def _folder_name(folder: Path) -> str:
 
 
 def main() -> int:
-    """Run the command; every foreseen problem is one line and exit status 2."""
-    try:
-        pareto.main(standalone_mode=False)
-        return 0
-    except click.ClickException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-    except ValueError as error:
-        from mi_tune.errors import InputError
-
-        if not isinstance(error, InputError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; whatever had finished is in the study folder", file=sys.stderr)
-        return 130
-    return 2
+    """Run the command."""
+    return run_command(pareto, "whatever had finished is in the study folder")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from mi_tune.properties import partial_erasure
-from mi_tune.study.property_command import property_command, run_command
+from mi_tune.study.command import run_command
+from mi_tune.study.property_command import property_command
 
 command = property_command(
     title="Partial erasure: a part of every image, or whole images?",

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from mi_tune.study.command import run_command
+
 SETUPS = Path(__file__).parent / "setups"
 
 LAWS = {"orl": 400}
@@ -70,24 +72,5 @@ def tabulate(
         console.print(text, highlight=False)
 
 
-def main() -> int:
-    """Run the command; every foreseen problem is one line and exit status 2."""
-    try:
-        tabulate.main(standalone_mode=False)
-        return 0
-    except click.ClickException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-    except ValueError as error:
-        from mi_tune.errors import InputError
-
-        if not isinstance(error, InputError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; whatever had finished is kept: the same command goes on", file=sys.stderr)
-        return 130
-    return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(tabulate))

@@ -410,6 +410,18 @@ def test_a_control_that_does_not_match_is_said_not_to(tmp_path):
     assert f"no undefended model of equal accuracy was found: {nearest}" in sentence
 
 
+def test_a_law_that_only_the_correction_lifts_to_its_control_is_undecided(evidence):
+    doubtful = [
+        dataclasses.replace(one, claim=dataclasses.replace(one.claim, p_value=0.03, corrected=0.12, apart=False))
+        if one.question == EQUAL and one.law == "trial 2"
+        else one
+        for one in compare(evidence)
+    ]
+    verdict = next(verdict for verdict in verdicts(evidence, doubtful) if verdict.law == "trial 2")
+    assert verdict.word == "undecided"
+    assert "p = 0.03, corrected 0.12" in verdict.reason
+
+
 def test_no_defence_is_given_no_verdict(evidence):
     assert "no defence" not in {verdict.law for verdict in verdicts(evidence, compare(evidence))}
 

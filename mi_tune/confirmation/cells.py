@@ -26,6 +26,7 @@ from mi_tune.confirmation.mechanism import TARGET, compare_features, compared_la
 from mi_tune.confirmation.points import Point
 from mi_tune.errors import DivergedError, InputError
 from mi_tune.evaluation import natural_per_class, target_training
+from mi_tune.judging import panel, verifier
 from mi_tune.judging.panel import Panel
 from mi_tune.nets import create_classifier
 from mi_tune.seeds import derive_seed
@@ -229,7 +230,7 @@ class Workbench:
 
     def verdicts(self, images: Tensor) -> dict[str, Tensor]:
         """Which reconstructions each judge gives to the attacked class, bool (classes, kept), by the judge's name."""
-        key = content_key(tensor_key(images), self.panel.key)
+        key = content_key(tensor_key(images), self.panel.key, modules=(panel, verifier))
 
         def make() -> dict:
             return {

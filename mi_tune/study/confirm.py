@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from mi_tune import __version__
@@ -31,7 +30,7 @@ from mi_tune.errors import InputError
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.cell_jobs import CellWork, JobCost, do_jobs, write_tables
 from mi_tune.study.estimate import measure_speed
-from mi_tune.study.folder import StudyFolder
+from mi_tune.study.folder import StudyFolder, only_writer
 from mi_tune.study.run import check_same_data
 from mi_tune.study.wording import duration
 
@@ -87,17 +86,9 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
     if len(points) == len([p for p in points if p.kind == "reference"]) and options.points:
         console.print("no law but the reference points is on the front or near it", style="yellow", highlight=False)
     folder = study.path / "confirmation"
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise InputError(f"{folder}: another run writes there; wait for it") from None
-    try:
+    with only_writer(folder):
         work = CellWork(setup, data, config["seed"], folder / "cells")
         return _run(work, plan, points, options, folder, console)
-    finally:
-        lock.release()
 
 
 def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFrame:

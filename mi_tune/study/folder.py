@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,23 @@ from filelock import FileLock, Timeout
 
 from mi_tune.cache import save_atomically
 from mi_tune.errors import InputError
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Make the folder and be its only writer. Raises InputError if that cannot be, or another process writes there."""
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(f"{folder}: another run writes there; wait for it, or choose another folder") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write there ({error.strerror}); choose another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class StudyFolder:

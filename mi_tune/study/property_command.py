@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,18 +89,3 @@ def property_command(
         console.print(f"report: {write_property_report(folder)}", highlight=False, markup=False, soft_wrap=True)
 
     return command
-
-
-def run_command(command: click.Command) -> int:
-    """Run the command; every foreseen problem is one line and exit status 2."""
-    try:
-        command.main(standalone_mode=False)
-        return 0
-    except click.ClickException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; whatever had finished is kept: the same command goes on", file=sys.stderr)
-        return 130
-    return 2

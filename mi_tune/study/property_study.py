@@ -10,7 +10,6 @@ from pathlib import Path
 from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
 
 import yaml
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from mi_tune import __version__
@@ -20,11 +19,11 @@ from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.points import UNDEFENDED, Point
 from mi_tune.confirmation.tables import collect
 from mi_tune.device import pick_device, precision
-from mi_tune.errors import InputError
 from mi_tune.properties import DESCRIPTION
 from mi_tune.setup import Setup
 from mi_tune.study.cell_jobs import CellWork, JobCost, do_jobs, write_tables
 from mi_tune.study.estimate import measure_speed
+from mi_tune.study.folder import only_writer
 from mi_tune.study.wording import duration
 from mi_tune.treatment import Treatment
 
@@ -63,16 +62,7 @@ def study_property(
     mean = tuple(data.private.take(data.split.train).mean())
     points = [Point(UNDEFENDED, "reference", Treatment())]
     points += [Point(name, "property", treatment.resolved(mean)) for name, treatment in treatments.items()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); give another --out") from error
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise InputError(f"{folder}: another run writes there; wait for it") from None
-    try:
+    with only_writer(folder):
         work = CellWork(setup, data, seed, folder / "cells")
         bench = work.bench(pick_device())
         cost = JobCost(setup, data, measure_speed(setup, data, bench.device))
@@ -110,6 +100,4 @@ def study_property(
         }
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(folder / DESCRIPTION, lambda path: path.write_text(text))
-    finally:
-        lock.release()
     return folder

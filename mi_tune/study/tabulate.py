@@ -13,7 +13,6 @@ from typing import Any
 from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
 
 import torch
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -24,6 +23,7 @@ from mi_tune.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.study.estimate import measure_speed
 from mi_tune.study.fleet import run_jobs
+from mi_tune.study.folder import only_writer
 from mi_tune.study.wording import duration
 from mi_tune.tabulation.about import description, trials_per_class
 from mi_tune.tabulation.cells import TrialBench
@@ -99,15 +99,7 @@ def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, co
     laws = design(setup.search.space, options.laws, seed)
     data = load_data(setup, seed)
     folder = folder.absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise InputError(f"{folder}: another run writes there; wait for it, or choose another --out") from None
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write there ({error.strerror}); choose another --out") from error
-    try:
+    with only_writer(folder):
         work = _Work(setup, data, seed, folder / "cells")
         bench = work.bench(pick_device())
         with console.status("making judge and prior, or finding them in the cache"):
@@ -121,8 +113,6 @@ def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, co
         finally:
             outcome = _gather(bench, laws, jobs, folder, options, console)
         return outcome
-    finally:
-        lock.release()
 
 
 # ------------------------------------------------------------------------------------------------------------- jobs
