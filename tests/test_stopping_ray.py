@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
 
-from ray import tune
+from ray import cloudpickle, tune
 
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.journal import StudyJournal
@@ -17,6 +18,8 @@ from mi_tune.study.search import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
+# workers do not have the tests on their path
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
 
 
