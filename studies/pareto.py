@@ -45,7 +45,7 @@ SMOKE = {
 @click.option("--generator-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
 @click.option("--attack", help="Attack preset; studies/attack.py lists them.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
-@click.option("--sampler", help="gp, tpe, nsga2, nsga3, qmc or random.")
+@click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc or random.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")
 @click.option("--min-accuracy", type=float, help="Natural accuracy below which a law is infeasible.")
 @click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes.")

@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution
 
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.setup import Space
-from mi_tune.study.samplers import _scale
+from mi_tune.study.geometry import value_at
 from mi_tune.study.space import LARGEST_AREA, distributions, law_from, params_of
 
 WIDE = Space(
@@ -24,7 +24,7 @@ WIDE = Space(
 @given(st.lists(st.floats(0, 0.999), min_size=8, max_size=8))
 def test_every_point_of_the_space_is_a_valid_law(quantiles):
     space = distributions(WIDE)
-    params = {name: _scale(d, u) for (name, d), u in zip(space.items(), quantiles, strict=True)}
+    params = {name: value_at(d, u) for (name, d), u in zip(space.items(), quantiles, strict=True)}
     law = law_from(WIDE, params)
     assert law.area[0] == params["area_low"]
     assert law.area[1] <= LARGEST_AREA
@@ -61,4 +61,4 @@ def test_single_values_are_fixed_and_not_searched():
 
 def test_quantiles_reach_every_choice():
     choices = CategoricalDistribution(["a", "b", "c"])
-    assert [_scale(choices, u) for u in (0.0, 0.34, 0.99)] == ["a", "b", "c"]
+    assert [value_at(choices, u) for u in (0.0, 0.34, 0.99)] == ["a", "b", "c"]

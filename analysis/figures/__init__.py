@@ -9,6 +9,7 @@ from analysis.figures.maps import maps_info, plot_maps
 from analysis.figures.parameters import parameters_info, plot_parameters
 from analysis.figures.progress import plot_progress, progress_info
 from analysis.figures.robust_front import plot_robust_front, robust_front_info
+from analysis.figures.searches import plot_searches, searches_info
 from analysis.figures.training import plot_training, training_info
 
 __all__ = [
@@ -29,8 +30,10 @@ __all__ = [
     "plot_parameters",
     "plot_progress",
     "plot_robust_front",
+    "plot_searches",
     "plot_training",
     "progress_info",
     "robust_front_info",
+    "searches_info",
     "training_info",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -31,13 +31,17 @@ OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial to run: its number, law, reference name (or "") and floor; `again` if an earlier run left it open."""
+    """A trial to run: its number, law, reference name (or "") and floor; `again` if an earlier run left it open.
+
+    `repeat` is 0, or k where the law was handed out k times before and is to be run with other seeds.
+    """
 
     number: int
     law: ErasingLaw
     reference: str
     floor: float | None
     again: bool
+    repeat: int = 0
 
 
 class StudyJournal:
@@ -50,15 +54,16 @@ class StudyJournal:
     violated, which is the only way to tell the model samplers about it; its attack accuracy was not measured, and
     is told as 1, the worst, and marked `attack_accuracy_told_not_measured`. An open one stays RUNNING, and so does
     one that is over, until the floor is known: its results are in its attributes from the moment they are in.
+    A stopped one is PRUNED and has no values: what it had reached is not what it would have become.
 
     Args:
-        path: the journal file, made if missing.
+        path: the journal file, made if missing; None keeps everything in memory.
         references: whether the reference points are trials of this study.
     """
 
-    def __init__(self, path: Path, name: str, search: SearchSetup, seed: int, references: bool = True) -> None:
+    def __init__(self, path: Path | None, name: str, search: SearchSetup, seed: int, references: bool = True) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage = JournalStorage(JournalFileBackend(str(path)))
+        storage = InMemoryStorage() if path is None else JournalStorage(JournalFileBackend(str(path)))
         self.search, self.seed = search, seed
         self.space = distributions(search.space)
         self.main = _open(storage, name)
@@ -102,6 +107,19 @@ class StudyJournal:
             self.main.enqueue_trial(params, user_attrs={REFERENCE: name})
         return self._hand_out(self.main, self.main.ask(self.space))
 
+    def ask_repeat(self, number: int) -> Asked:
+        """The law of an earlier trial once more, as a trial of its own that is to draw other seeds."""
+        study, first = next((s, t) for s, t in self._all() if t.user_attrs.get("trial") == number)
+        first_of = first.user_attrs.get("repeat_of", number)
+        attributes: dict[str, Any] = {
+            "repeat_of": first_of,
+            "repeat": 1 + sum(t.user_attrs.get("repeat_of") == first_of for _, t in self._all()),
+        }
+        if first.user_attrs.get(REFERENCE):
+            attributes[REFERENCE] = first.user_attrs[REFERENCE]
+        study.enqueue_trial(first.params, user_attrs=attributes)
+        return self._hand_out(study, study.ask(self.space if study is self.main else None))
+
     def _hand_out(self, study: optuna.Study, trial: Trial, again: bool = False) -> Asked:
         attributes = trial.user_attrs
         reference = attributes.get(REFERENCE, "")
@@ -112,7 +130,7 @@ class StudyJournal:
         for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
             trial.set_user_attr(key, value)
         self._live[number] = (study, trial)
-        return Asked(number, law, reference, floor, again)
+        return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
 
     def _next_number(self) -> int:
         return max((t.user_attrs.get("trial", -1) for _, t in self._all()), default=-1) + 1
@@ -141,7 +159,7 @@ class StudyJournal:
     def tell(self, number: int, state: str, record: dict[str, Any]) -> str:
         """Write what became of a trial; returns its state, which the floor may have turned to `infeasible`.
 
-        `state` is `complete`, `infeasible` or `failed`. A trial that is never told stays open.
+        `state` is `complete`, `infeasible`, `stopped` or `failed`. A trial that is never told stays open.
         """
         study, trial = self._live.pop(number)
         for name in OBJECTIVES:
@@ -164,8 +182,8 @@ class StudyJournal:
         while self._held:
             study, trial = self._held.pop(0)
             attributes = trial.user_attrs
-            if attributes["state"] == "failed":
-                study.tell(trial, state=TrialState.FAIL)
+            if attributes["state"] in ("failed", "stopped"):
+                study.tell(trial, state=TrialState.FAIL if attributes["state"] == "failed" else TrialState.PRUNED)
                 continue
             natural = attributes["natural_accuracy"]
             # every trial needs the constraint, or the Gaussian process refuses them all
@@ -195,7 +213,7 @@ class StudyJournal:
         )
 
 
-def _open(storage: JournalStorage, name: str) -> optuna.Study:
+def _open(storage: BaseStorage, name: str) -> optuna.Study:
     study = optuna.create_study(
         study_name=name, storage=storage, directions=["maximize", "minimize"], load_if_exists=True
     )

@@ -1,4 +1,4 @@
-"""Optuna's samplers by name, all behind the same scrambled-Sobol start."""
+"""Samplers by name, all behind the same scrambled-Sobol start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import warnings
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
@@ -15,8 +15,10 @@ from scipy.stats import qmc
 
 from mi_tune.errors import InputError
 from mi_tune.seeds import derive_seed
+from mi_tune.study.geometry import value_at
+from mi_tune.study.nehvi import NoisyImprovementSampler
 
-SAMPLERS = ("gp", "tpe", "nsga2", "nsga3", "qmc", "random")
+SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
 REFERENCE = "reference"
 LEAST_PROBABILITY = 0.05
 
@@ -45,7 +47,8 @@ class SobolStart(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if not self.space:
+        if not self.space or "fixed_params" in trial.system_attrs:
+            # what is already decided needs no suggestion
             return {}
         return at_least_probable(self.space, self._propose(study, trial, search_space))
 
@@ -95,7 +98,7 @@ def sobol_points(space: dict[str, BaseDistribution], seed: int, first: int, coun
         sequence.fast_forward(first)
     # one at a time: the same points as at once, without a warning where they are not a power of two
     units = [sequence.random(1)[0] for _ in range(count)]
-    return [{name: _scale(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
+    return [{name: value_at(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
 
 
 def at_least_probable(space: dict[str, BaseDistribution], params: dict[str, Any]) -> dict[str, Any]:
@@ -107,18 +110,6 @@ def at_least_probable(space: dict[str, BaseDistribution], params: dict[str, Any]
         return params
     least = min(LEAST_PROBABILITY, space["probability"].high)  # type: ignore[attr-defined]
     return {**params, "probability": max(params["probability"], least)}
-
-
-def _scale(distribution: BaseDistribution, u: float) -> Any:
-    """The value at quantile `u` in [0, 1) of a distribution."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(u * len(distribution.choices))]
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if getattr(distribution, "log", False):
-        return low * (high / low) ** u
-    if isinstance(low, int):
-        return low + int(u * (high - low + 1))
-    return low + (high - low) * u
 
 
 def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int) -> BaseSampler:
@@ -137,6 +128,8 @@ def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, start
         model = GPSampler(
             seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
         )
+    elif name == "nehvi":
+        model = NoisyImprovementSampler(space, draws)
     elif name == "tpe":
         model = TPESampler(seed=draws, n_startup_trials=0)
     elif name == "nsga2":

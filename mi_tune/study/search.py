@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ray.tune.search import Searcher
@@ -20,6 +20,7 @@ class ParetoSearch(Searcher):
         journal: asked and told here, in the driver alone.
         checkpoint_of: latest checkpoint folder of a trial that an earlier run left open, or None.
         on_told: called with (number, state) after a trial was told.
+        stopped: why a scheduler ended trials, by number; others that end while they run are left open.
     """
 
     def __init__(
@@ -27,9 +28,11 @@ class ParetoSearch(Searcher):
         journal: StudyJournal,
         checkpoint_of: Callable[[int], Path | None] = lambda number: None,
         on_told: Callable[[int, str], None] = lambda number, state: None,
+        stopped: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__()
         self.journal, self.checkpoint_of, self.on_told = journal, checkpoint_of, on_told
+        self.stopped = {} if stopped is None else stopped
         self.numbers: dict[str, int] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: object) -> bool:
@@ -63,6 +66,8 @@ class ParetoSearch(Searcher):
             # Ray flattens nested results on their way here
             record = {k.removeprefix("record/"): v for k, v in result.items() if k.startswith("record/")}
             self.on_told(number, self.journal.tell(number, state, record))
+        elif number in self.stopped:
+            self.on_told(number, self.journal.tell(number, "stopped", {"reason": self.stopped[number]}))
         # else: stopped by the time budget or the user; it stays open in the journal, for --resume
 
     # Ray pickles and saves a searcher to restore it; the journal already remembers everything, and a resumed study

@@ -1,0 +1,268 @@
+"""Ways to search that are put against each other: samplers, early stopping, racing, repeating, recommending."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mi_tune.erasing import ErasingLaw
+from mi_tune.errors import InputError
+from mi_tune.replay.surface import Surface
+from mi_tune.setup import SearchSetup
+from mi_tune.study.front import front_mask, hypervolume
+from mi_tune.study.front_model import FrontModel, Observations
+from mi_tune.study.geometry import Geometry
+from mi_tune.study.journal import Asked, StudyJournal
+from mi_tune.study.moasha import Rungs
+from mi_tune.study.samplers import SAMPLERS
+from mi_tune.study.space import distributions, params_of
+
+PARTS = {
+    "floor": "training stops where the natural accuracy cannot come up to the floor any more",
+    "moasha": "training stops by multi-objective asynchronous successive halving at every rung",
+    "scout": "three times as many first laws, of which one in three is trained beyond the first rung",
+    "race": "an attack is broken off once its trial is dominated beyond doubt",
+    "repeat": "every fourth trial runs a law again that may be on the front, with other seeds",
+    "model": "laws are recommended by what a model expects of them, not by what was measured",
+}
+REPEATED = 0.25
+"""Share of the trials that are repeats."""
+DOUBT = 0.01
+"""Chance with which a race may break off an attack that would have ended on the front, if all tests were one."""
+ENOUGH = 8
+"""Trials that have ended before anything is repeated, or stopped for the floor."""
+STARTUP = 10
+"""Laws of the Sobol sequence before a model suggests any."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A sampler and any of PARTS."""
+
+    sampler: str
+    parts: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return "+".join([self.sampler, *(part for part in PARTS if part in self.parts)])
+
+
+def make_rival(text: str) -> Rival:
+    """The rival that is written `sampler+part+part`, such as `nehvi+race+model`.
+
+    Raises:
+        InputError: an unknown sampler or part; near ones are offered.
+    """
+    sampler, *parts = [word.strip() for word in text.split("+")]
+    for word, known in ((sampler, SAMPLERS), *((part, tuple(PARTS)) for part in parts)):
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=3) or known
+            raise InputError(f"method '{text}': unknown '{word}'; did you mean {', '.join(near)}?")
+    return Rival(sampler, frozenset(parts))
+
+
+@dataclass
+class _Law:
+    """Everything measured of one law."""
+
+    law: ErasingLaw
+    params: dict[str, Any] | None
+    natural: list[float]
+    attack: list[float]
+
+    @property
+    def means(self) -> tuple[float, float]:
+        return float(np.mean(self.natural)), float(np.mean(self.attack))
+
+
+class Contest:
+    """A rival at work in one study, over the real journal and samplers, kept in memory.
+
+    Args:
+        surface: of which only the space, the number of people and how many looks a trial has are used.
+        min_accuracy_kept: as in a study's setup.
+    """
+
+    def __init__(self, rival: Rival, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8) -> None:
+        self.rival = rival
+        self.startup = 3 * STARTUP if "scout" in rival.parts else STARTUP
+        setup = SearchSetup(
+            sampler=rival.sampler,
+            trials=10**6,
+            startup=self.startup,
+            min_accuracy_kept=min_accuracy_kept,
+            space=surface.space,
+        )
+        self.journal = StudyJournal(None, "contest", setup, seed)
+        self.races = "race" in rival.parts
+        self.rungs = Rungs(("max", "min"))
+        self.people, self.last = len(surface.people.odds), surface.rungs - 1
+        self.geometry = Geometry(distributions(surface.space))
+        self.model = FrontModel(self.geometry)
+        self.asked: dict[int, Asked] = {}
+        self.scouts: set[int] = set()
+        self.first: dict[int, int] = {}
+        self.ended: set[int] = set()
+        self.laws: dict[int, _Law] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.gains: list[list[float]] = [[] for _ in range(surface.rungs)]
+        self.repeats = 0
+
+    # --------------------------------------------------------------------------------------------------- asking
+
+    def ask(self) -> Asked | None:
+        number = self._to_repeat()
+        if number is None:
+            asked = self.journal.ask()
+        else:
+            asked = self.journal.ask_repeat(number)
+            self.repeats += 1
+        if asked is not None:
+            self.asked[asked.number] = asked
+            self.first[asked.number] = asked.number if number is None else number
+            if len(self.scouts) < self.startup and not asked.reference and not asked.repeat:
+                self.scouts.add(asked.number)
+        return asked
+
+    def _to_repeat(self) -> int | None:
+        """The law to run again now, if any: the least often run of those whose box of doubt reaches the front."""
+        if "repeat" not in self.rival.parts or len(self.laws) < ENOUGH:
+            return None
+        if self.repeats >= REPEATED * (len(self.asked) - ENOUGH):
+            return None
+        numbers = list(self.laws)
+        natural, attack, times = self._measured(numbers)
+        pending = Counter(self.first[number] for number in self.asked.keys() - self.ended)
+        times = times + np.array([pending[number] for number in numbers])
+        sure_natural, sure_attack = self._half_width(natural, times), self._half_width(attack, times)
+        mask = front_mask(natural, attack)
+        front = np.column_stack([natural[mask], attack[mask]])
+        best_natural, best_attack = natural + sure_natural, attack - sure_attack
+        beaten = ((front[:, 0] >= best_natural[:, None]) & (front[:, 1] <= best_attack[:, None])).any(1)
+        hopeful = np.flatnonzero(~beaten)
+        if not len(hopeful):
+            return None
+        doubt = sure_natural[hopeful] * sure_attack[hopeful]
+        return numbers[hopeful[np.lexsort((-doubt, times[hopeful]))[0]]]
+
+    # ------------------------------------------------------------------------------------------------- stopping
+
+    def looks_early(self, number: int) -> bool:
+        parts = self.rival.parts
+        return bool(parts & {"floor", "moasha"}) or ("scout" in parts and self._scouts(number))
+
+    def _scouts(self, number: int) -> bool:
+        """Whether a trial is one of the first laws, or a reference, which teaches what is seen early means."""
+        return number in self.scouts or bool(self.asked[number].reference)
+
+    def goes_on(self, number: int, rung: int, natural: float, cheap: float) -> bool:
+        asked = self.asked[number]
+        best = self.rungs.record(number, rung, [natural, cheap])
+        if asked.reference or asked.repeat:
+            return True
+        parts = self.rival.parts
+        if not best and ("moasha" in parts or ("scout" in parts and rung == 0 and self._scouts(number))):
+            return False
+        if "floor" not in parts:
+            return True
+        floor = self.journal.floor()
+        gains = self.gains[rung]
+        return floor is None or len(gains) < ENOUGH or natural + max(gains) >= floor
+
+    def attack_goes_on(self, number: int, natural: float, hits: np.ndarray) -> bool:
+        """Whether a trial may still be on the front: see `least_accuracy`."""
+        asked = self.asked[number]
+        if asked.reference or asked.repeat or not self.laws:
+            return True
+        least = least_accuracy(hits, self.people, DOUBT)
+        numbers = list(self.laws)
+        others, attack, times = self._measured(numbers)
+        # what it is held against was measured too, and may be worse than it seems
+        beaten = (others >= natural) & (attack + self._half_width(attack, times) < least)
+        return not beaten.any()
+
+    def _half_width(self, accuracy: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Of a one-sided 95 % interval over people."""
+        spread = np.sqrt(np.maximum(accuracy * (1 - accuracy), 0.25 / self.people) / self.people)
+        return stats.norm.ppf(0.95) * spread / np.sqrt(np.maximum(times, 1))
+
+    # -------------------------------------------------------------------------------------------------- telling
+
+    def tell(self, number: int, state: str, record: dict[str, Any]) -> None:
+        asked = self.asked[number]
+        state = self.journal.tell(number, state, record)
+        self.ended.add(number)
+        params = params_of(self.journal.search.space, asked.law)
+        if state in ("complete", "infeasible") and not asked.repeat:
+            for rung, (natural, _) in enumerate(record.get("rungs", [])):
+                self.gains[rung].append(record["natural_accuracy"] - natural)
+        if state == "complete":
+            law = self.laws.setdefault(self.first[number], _Law(asked.law, params, [], []))
+            law.natural.append(record["natural_accuracy"])
+            law.attack.append(record["attack_accuracy"])
+        if params is not None and state != "failed":
+            row = {"params": params, "natural": record.get("natural_accuracy", np.nan)}
+            row["attack"] = record.get("attack_accuracy", record.get("attack_accuracy_so_far", np.nan))
+            row["attacked"] = record.get("attacked", 1.0)
+            if "rungs" in record:
+                row["early_natural"], row["early_attack"] = record["rungs"][0]
+            self.rows.append(row)
+
+    # ------------------------------------------------------------------------------------------------ recommending
+
+    def recommend(self) -> tuple[list[ErasingLaw], float]:
+        numbers = [n for n, law in self.laws.items() if self._above_floor(law)]
+        if not numbers:
+            return [], 0.0
+        natural, attack, _ = self._measured(numbers)
+        if "model" in self.rival.parts:
+            natural, attack = self._expected(numbers, natural, attack)
+        mask = front_mask(natural, attack)
+        return [self.laws[numbers[k]].law for k in np.flatnonzero(mask)], hypervolume(natural, attack)
+
+    def _above_floor(self, law: _Law) -> bool:
+        floor = self.journal.floor()
+        return floor is None or law.means[0] >= floor
+
+    def _measured(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean natural and attack accuracy and number of runs of laws, (n,) each."""
+        laws = [self.laws[number] for number in numbers]
+        natural, attack = np.array([law.means for law in laws]).T
+        return natural, attack, np.array([len(law.attack) for law in laws])
+
+    def _expected(self, numbers: list[int], natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the model expects of the laws; what was measured where the space does not hold them."""
+        observed = Observations.of(self.geometry, self.rows)
+        if not len(observed) or not FrontModel.enough(observed):
+            return natural, attack
+        self.model.update(observed)
+        inside = np.array([self.laws[number].params is not None for number in numbers])
+        units = self.geometry.units([p for number in numbers if (p := self.laws[number].params) is not None])
+        natural, attack = natural.copy(), attack.copy()
+        natural[inside], attack[inside] = self.model.expected(units)
+        return natural, attack
+
+
+def least_accuracy(hits: np.ndarray, people: int, doubt: float) -> float:
+    """Attack accuracy that the whole attack will have at least, but for a chance of `doubt`.
+
+    Args:
+        hits: share of hits of each person attacked so far, (k,), in random order. people: how many there are in all.
+
+    A one-sided t interval for the mean of the rest, whose width shrinks as fewer are left: the sampled share of a
+    finite population is known. Where all people so far agree it is Clopper and Pearson's, with people as trials.
+    """
+    k = len(hits)
+    mean = float(hits.mean())
+    if k >= people:
+        return mean
+    if np.ptp(hits) == 0:
+        rest = mean * doubt ** (1 / k)
+    else:
+        rest = mean - stats.t.ppf(1 - doubt, k - 1) * hits.std(ddof=1) * np.sqrt(1 / k + 1 / (people - k))
+    return (k * mean + (people - k) * max(0.0, rest)) / people

@@ -1,0 +1,294 @@
+"""A table of real trials as an objective: what any law of the space would be worth, what one trial would say of it,
+and what each of its steps would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy.stats import qmc
+
+from mi_tune.erasing import NO_DEFENCE, ErasingLaw
+from mi_tune.errors import InputError
+from mi_tune.replay.interpolation import Interpolator, candidates, coarse
+from mi_tune.replay.noise import Noise, People, measure_noise, measure_people
+from mi_tune.seeds import derive_seed
+from mi_tune.setup import Space
+from mi_tune.study.front import front_mask, hypervolume
+from mi_tune.study.front_model import drawn_in, spread_out
+from mi_tune.study.geometry import Geometry
+from mi_tune.study.space import coordinates, distributions, law_from
+
+ACCURACIES = ("natural_accuracy", "cheap_attack_accuracy", "attack_accuracy")
+SECONDS = ("train_seconds", "evaluate_seconds", "cheap_attack_seconds", "attack_seconds")
+NEEDED = ("law", "reference", "seed", "rung", "state", *ACCURACIES, *SECONDS, "attack_hits")
+DENSE = 2**13
+"""Laws of the Sobol sequence that the reference front is taken from."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trial of a law, as it would come out.
+
+    Args:
+        natural, cheap: accuracies at every rung, (rungs,); `cheap` under the cheap attack. attack: attack accuracy
+            after all training. train: seconds from one rung to the next, (rungs,). evaluate, cheap_seconds: of one
+            look, (rungs,). attack_seconds: of the whole attack.
+    """
+
+    natural: np.ndarray
+    cheap: np.ndarray
+    attack: float
+    train: np.ndarray
+    evaluate: np.ndarray
+    cheap_seconds: np.ndarray
+    attack_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Of a whole trial that is looked at once, at its end."""
+        return float(self.train.sum() + self.evaluate[-1] + self.attack_seconds)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one value is read from the table.
+
+    Args:
+        errors: of every way to read it, the root mean squared error at laws that were left out. floor: what the noise
+            of the table alone makes of it, where that is known. In accuracy, or in the logarithm of seconds.
+    """
+
+    value: str
+    way: str
+    errors: dict[str, float]
+    floor: float | None
+
+
+class Surface:
+    """The table between its laws.
+
+    Every value is averaged over seeds and read by the interpolator with the least leave-one-law-out error: accuracies
+    as arcsin(sqrt(accuracy)), seconds by their logarithm. What it says without noise is the truth that searches are
+    judged by.
+
+    Args:
+        rows: one row a law, seed and rung. about: its description: `space`, and `trials` per class.
+        way: name of the interpolator of all accuracies, in the place of the one that reads best. A search whose model
+            is a Gaussian process has an easy life on a surface that is one; another `way` tells how easy.
+
+    Raises:
+        InputError: columns are missing, there are too few laws or seeds to measure the noise, or `way` is unknown.
+    """
+
+    def __init__(self, rows: pd.DataFrame, about: Mapping[str, Any], way: str | None = None) -> None:
+        self._way = way
+        missing = [name for name in NEEDED if name not in rows]
+        if missing:
+            raise InputError(f"the table lacks column {missing[0]}; studies/tabulate.py writes all that are needed")
+        if "space" not in about:
+            raise InputError("the table's description lacks 'space'; it says what the laws were drawn from")
+        rows = rows[rows.state == "complete"].sort_values(["law", "seed", "rung"])
+        self.space = Space.model_validate(about["space"])
+        self.rungs = int(rows.rung.max()) + 1 if len(rows) else 0
+        self.fractions = rows.groupby("rung").fraction.first().to_numpy(float) if len(rows) else np.empty(0)
+        first = rows.drop_duplicates("law").set_index("law")
+        self.laws = first.index.to_numpy()
+        if len(self.laws) < 10:
+            raise InputError(f"the table has {len(self.laws)} complete laws; a surface needs at least 10")
+        # references may lie outside the searched space: ranges that hold them too, so that they can be placed
+        self._wide = _holding(self.space, first)
+        self._known = Geometry(distributions(self._wide))
+        points = {number: self._coordinates(row) for number, row in first.iterrows()}
+        self._x = self._known.columns(self._known.units(list(points.values())))
+        self._undefended = next((points[number] for number in first.index[first.reference == "no defence"]), None)
+        self.names = (
+            *(f"natural_accuracy@{rung}" for rung in range(self.rungs)),
+            *(f"cheap_attack_accuracy@{rung}" for rung in range(self.rungs)),
+            f"attack_accuracy@{self.rungs - 1}",
+        )
+        cube = self._cube(rows)
+        self.noise: Noise = measure_noise(cube, self.names)
+        self.readings: list[Reading] = []
+        self._ways: dict[str, Interpolator] = {}
+        seeds = cube.shape[1]
+        for column, name in enumerate(self.names):
+            values = cube[:, :, column]
+            self._choose(name, np.nanmean(values, 1), self.noise.deviations[column] / np.sqrt(seeds))
+        for name, values in self._seconds(rows).items():
+            self._choose(name, values, None)
+        self.people: People = _people(rows, about)
+
+    def _coordinates(self, row: pd.Series) -> dict[str, Any]:
+        """The parameters of a row; what the table does not vary is what its space fixes."""
+        known = {}
+        for name in self._known.names:
+            fixed = getattr(self.space, name)
+            value = row[name] if name in row and not pd.isna(row[name]) else fixed
+            known[name] = value[0] if isinstance(value, (list, tuple)) else value
+        return known
+
+    def _cube(self, rows: pd.DataFrame) -> np.ndarray:
+        """arcsin(sqrt(accuracy)), (laws, seeds, values); NaN where a trial is missing."""
+        seeds = np.sort(rows.seed.unique())
+        cube = np.full((len(self.laws), len(seeds), len(self.names)), np.nan)
+        law, seed = np.searchsorted(self.laws, rows.law), np.searchsorted(seeds, rows.seed)
+        for column, name in enumerate(self.names):
+            accuracy, rung = name.split("@")
+            here = (rows.rung == int(rung)).to_numpy()
+            cube[law[here], seed[here], column] = spread_out(rows[accuracy].to_numpy(float)[here])
+        return cube
+
+    def _seconds(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Logarithm of seconds of each step, averaged over seeds, (laws,)."""
+        rows = rows.assign(
+            train_seconds=rows.train_seconds - rows.groupby(["law", "seed"]).train_seconds.shift(fill_value=0.0)
+        )
+        found = {}
+        for name in SECONDS:
+            for rung in range(self.rungs):
+                if name != "attack_seconds" or rung == self.rungs - 1:
+                    mean = rows[rows.rung == rung].groupby("law")[name].mean().reindex(self.laws)
+                    found[f"{name}@{rung}"] = np.log(np.maximum(mean.to_numpy(float), 1e-4))
+        return found
+
+    def _choose(self, name: str, values: np.ndarray, deviation: float | None) -> None:
+        known = np.isfinite(values)
+        accuracy = deviation is not None
+        kinds = candidates(self._known.groups) if accuracy else coarse()
+        ways = [way.fit(self._x[known], values[known]) for way in kinds]
+        back = drawn_in if accuracy else (lambda v: v)
+        truth = back(values[known])
+        errors = {w.name: float(np.sqrt(np.mean((back(w.leave_one_out()) - truth) ** 2))) for w in ways}
+        best = self._way if accuracy and self._way else min(errors, key=errors.__getitem__)
+        if best not in errors:
+            raise InputError(f"unknown interpolator '{best}'; choose from {', '.join(errors)}")
+        self._ways[name] = next(way for way in ways if way.name == best)
+        # d sin^2(z) / dz = sin(2z)
+        floor = float(deviation * np.sqrt(np.mean(np.sin(2 * values[known]) ** 2))) if deviation is not None else None
+        self.readings.append(Reading(name, best, errors, floor))
+
+    # -------------------------------------------------------------------------------------------------- reading
+
+    def _columns(self, laws: Sequence[ErasingLaw]) -> np.ndarray:
+        # all laws that never erase are one, whatever their rectangles
+        points = [self._undefended if law.probability == 0 and self._undefended else coordinates(law) for law in laws]
+        return self._known.columns(
+            self._known.units([{name: point[name] for name in self._known.names} for point in points])
+        )
+
+    def truth(self, laws: Sequence[ErasingLaw]) -> tuple[np.ndarray, np.ndarray]:
+        """Natural and attack accuracy without noise, (n,) each."""
+        return self._final(self._columns(laws))
+
+    def _final(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        last = self.rungs - 1
+        read = lambda name: drawn_in(self._ways[f"{name}@{last}"].predict(columns))  # noqa: E731
+        return read("natural_accuracy"), read("attack_accuracy")
+
+    def draw(self, law: ErasingLaw, repeat: int = 0, seed: int = 0) -> Outcome:
+        """The outcome of a trial: the truth and the noise of this law's repeat number `repeat` in study `seed`."""
+        columns = self._columns([law])
+        values = {name: float(way.predict(columns)[0]) for name, way in self._ways.items()}
+        point = coordinates(law)
+        rng = np.random.default_rng(derive_seed(seed, "noise", *(repr(v) for v in point.values()), repeat))
+        clean = np.array([values[name] for name in self.names])
+        noisy = drawn_in(clean + self.noise.draw(rng))
+        over = lambda name: np.exp([values[f"{name}@{rung}"] for rung in range(self.rungs)])  # noqa: E731
+        return Outcome(
+            natural=noisy[: self.rungs],
+            cheap=noisy[self.rungs : 2 * self.rungs],
+            attack=float(noisy[-1]),
+            train=over("train_seconds"),
+            evaluate=over("evaluate_seconds"),
+            cheap_seconds=over("cheap_attack_seconds"),
+            attack_seconds=float(np.exp(values[f"attack_seconds@{self.rungs - 1}"])),
+        )
+
+    def hits(self, law: ErasingLaw, outcome: Outcome, repeat: int = 0, seed: int = 0) -> np.ndarray:
+        """Share of hits of each class in the order in which they are attacked, (classes,), of that outcome."""
+        rng = np.random.default_rng(derive_seed(seed, "hits", *(repr(v) for v in coordinates(law).values()), repeat))
+        return rng.permutation(self.people.hits(outcome.attack, rng))
+
+    # ------------------------------------------------------------------------------------------------ best possible
+
+    def floor(self, kept: float | None) -> float:
+        """Natural accuracy of which a share `kept` is what no defence truly has; 0 without."""
+        return 0.0 if kept is None else kept * float(self.truth([NO_DEFENCE])[0][0])
+
+    def best_front(self, floor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Both accuracies of the best of a dense Sobol sequence and of the table's laws, above the floor, (n,) each."""
+        natural, attack = self._dense
+        fit = natural >= floor
+        natural, attack = natural[fit], attack[fit]
+        mask = front_mask(natural, attack)
+        order = np.argsort(natural[mask])
+        return natural[mask][order], attack[mask][order]
+
+    def best_hypervolume(self, floor: float) -> float:
+        """Of `best_front`: what a search without end would reach."""
+        return hypervolume(*self.best_front(floor))
+
+    @cached_property
+    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
+        searched = Geometry(distributions(self.space))
+        units = qmc.Sobol(len(searched.names), scramble=True, rng=0).random(DENSE)
+        laws = [law_from(self.space, searched.params(unit)) for unit in units]
+        parts = [self._final(self._columns(laws)), self._final(self._x)]
+        return tuple(np.concatenate(both) for both in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def mean_seconds(self) -> float:
+        """Of a whole trial of a law drawn from the table."""
+        last = self.rungs - 1
+        read = lambda name: np.exp(self._ways[name].predict(self._x))  # noqa: E731
+        train = sum(read(f"train_seconds@{rung}") for rung in range(self.rungs))
+        return float(np.mean(train + read(f"evaluate_seconds@{last}") + read(f"attack_seconds@{last}")))
+
+
+def _holding(space: Space, laws: pd.DataFrame) -> Space:
+    """The space with its ranges widened and its choices added to, until it holds every law of the table."""
+    wider: dict[str, Any] = {}
+    for name in ("probability", "area_low", "area_span", "aspect_max", "count", "clean_epochs"):
+        if name in laws:
+            values = laws[name].dropna()
+            value = getattr(space, name)
+            low, high = value if isinstance(value, tuple) else (value, value)
+            low, high = min(low, values.min()), max(high, values.max())
+            whole = name in ("count", "clean_epochs")
+            wider[name] = (int(low), int(high)) if whole else (float(low), float(high))
+    for name in ("location", "fill"):
+        if name in laws:
+            wider[name] = list(dict.fromkeys([*getattr(space, name), *laws[name].dropna()]))
+    return Space.model_validate(space.model_dump() | wider)
+
+
+def _people(rows: pd.DataFrame, about: Mapping[str, Any]) -> People:
+    last = rows[(rows.rung == rows.rung.max()) & rows.attack_hits.notna()]
+    counts = last.groupby("law").seed.transform("count")
+    whole = last[counts == counts.max()]
+    hits = np.stack(whole.attack_hits.to_numpy()).astype(float)
+    tries = int(np.max(about["trials"]["attack"]))
+    return measure_people(hits.reshape(-1, int(counts.max()), hits.shape[1]), tries)
+
+
+def load_surface(path: Path, way: str | None = None) -> Surface:
+    """The surface of a table in `path`.parquet and `path`.yaml (the suffix may be given).
+
+    Raises:
+        InputError: there is no such table, or see `Surface`.
+    """
+    stem = path.with_suffix("")
+    try:
+        rows, about = (
+            pd.read_parquet(stem.with_suffix(".parquet")),
+            yaml.safe_load(stem.with_suffix(".yaml").read_text()),
+        )
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no table there; give the path of a .parquet with its .yaml beside it") from error
+    return Surface(rows, about, way)

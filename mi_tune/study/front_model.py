@@ -1,0 +1,180 @@
+"""What trials say of laws that were not tried: a model of both accuracies over the space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mi_tune.study.gaussian import GaussianProcess
+from mi_tune.study.geometry import Geometry
+
+MOST_POINTS = 400
+"""Trials that the model is conditioned on at most; beyond, the latest and the nearest to the front."""
+GROWTH = 1.15
+"""Lengths are fitted again once there are this many times as many trials as at the last fit."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What is known of n trials.
+
+    Args:
+        units: (n, parameters) in the unit cube. natural, attack: accuracies (n,), NaN where they were not measured.
+        attacked: share of the people that were attacked, (n,) in (0, 1]: the attack accuracy of a tenth of them is ten
+            times as uncertain.
+        early_natural, early_attack: the same laws' accuracies early in their training, under a cheaper attack, (n,),
+            NaN where there are none; all of one rung.
+    """
+
+    units: np.ndarray
+    natural: np.ndarray
+    attack: np.ndarray
+    attacked: np.ndarray
+    early_natural: np.ndarray
+    early_attack: np.ndarray
+
+    @classmethod
+    def of(cls, geometry: Geometry, rows: Sequence[Mapping[str, Any]]) -> Observations:
+        """From rows with `params` and any of `natural`, `attack`, `attacked`, `early_natural`, `early_attack`."""
+        column = lambda name, missing: np.array([row.get(name, missing) for row in rows], dtype=float)  # noqa: E731
+        return cls(
+            geometry.units([row["params"] for row in rows]),
+            column("natural", np.nan),
+            column("attack", np.nan),
+            column("attacked", 1.0),
+            column("early_natural", np.nan),
+            column("early_attack", np.nan),
+        )
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+
+def spread_out(accuracy: np.ndarray) -> np.ndarray:
+    """arcsin(sqrt(p)), of which hits of the same number of tries have the same variance wherever p is."""
+    return np.arcsin(np.sqrt(np.clip(accuracy, 0, 1)))
+
+
+def drawn_in(value: np.ndarray) -> np.ndarray:
+    """The accuracy whose `spread_out` is `value`; values beyond the ends are at the ends."""
+    return np.sin(np.clip(value, 0, np.pi / 2)) ** 2
+
+
+class _Objective:
+    """One accuracy: a Gaussian process of what it was early in training, and one of what that leaves to explain.
+
+    The regression on an earlier, cheaper look is that of Kennedy and O'Hagan (2000); its slope is shrunk to what few
+    trials can carry.
+    """
+
+    def __init__(self, groups: np.ndarray) -> None:
+        self.process, self.early = GaussianProcess(groups), GaussianProcess(groups)
+        self.slope, self.fitted, self.early_fitted = 0.0, 0, 0
+
+    def update(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray, early: np.ndarray) -> None:
+        known, seen = np.isfinite(y), np.isfinite(early)
+        self.slope = 0.0
+        if seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
+            self.early_fitted = _learn(self.early, x[seen], early[seen], None, self.early_fitted)
+            expected = self.early.predict(x[known])
+            around = expected - expected.mean()
+            self.slope = float(around @ y[known] / (around @ around + 0.1 * known.sum() * around.var() + 1e-9))
+        rest = y[known] - self._expected(x[known])
+        self.fitted = _learn(self.process, x[known], rest, noise[known], self.fitted)
+
+    def _expected(self, x: np.ndarray) -> np.ndarray:
+        return self.slope * self.early.predict(x) if self.slope else np.zeros(len(x))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.process.predict(x) + self._expected(x)
+
+    def deviation(self, x: np.ndarray) -> np.ndarray:
+        extra = self.slope * self.early.deviation(x) if self.slope else 0.0
+        return np.hypot(self.process.deviation(x), extra)
+
+
+def _learn(process: GaussianProcess, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None, fitted: int) -> int:
+    """Condition the process on the data; returns how many points its lengths were last fitted to."""
+    if len(x) >= GROWTH * fitted:
+        process.fit(x, y, noise)
+        return len(x)
+    process.condition(x, y, noise)
+    return fitted
+
+
+class FrontModel:
+    """Natural and attack accuracy of every law of a space, from noisy trials of some.
+
+    Both are modelled as arcsin(sqrt(accuracy)) by Gaussian processes. `enough` tells whether there is anything to
+    learn from.
+    """
+
+    LEAST = 4
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.natural, self.attack = _Objective(geometry.groups), _Objective(geometry.groups)
+
+    @classmethod
+    def enough(cls, observed: Observations) -> bool:
+        return min(np.isfinite(observed.natural).sum(), np.isfinite(observed.attack).sum()) >= cls.LEAST
+
+    def update(self, observed: Observations) -> FrontModel:
+        """Learn from these trials, which replace those of the last time."""
+        some = _most_telling(observed)
+        x = self.geometry.columns(observed.units[some])
+        self.natural.update(
+            x, spread_out(observed.natural[some]), np.ones(len(some)), spread_out(observed.early_natural[some])
+        )
+        self.attack.update(
+            x,
+            spread_out(observed.attack[some]),
+            1 / observed.attacked[some],
+            spread_out(observed.early_attack[some]),
+        )
+        return self
+
+    def expected(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Natural and attack accuracy to expect at points of the unit cube, (n,) each."""
+        x = self.geometry.columns(units)
+        return drawn_in(self.natural.predict(x)), drawn_in(self.attack.predict(x))
+
+    def deviations(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Standard deviations of what `expected` says, (n,) each, as arcsin(sqrt(accuracy))."""
+        x = self.geometry.columns(units)
+        return self.natural.deviation(x), self.attack.deviation(x)
+
+    def paths(self, count: int, rng: np.random.Generator) -> Worlds:
+        """`count` worlds that the trials may have come from."""
+        return Worlds(self, self.natural.process.paths(count, rng), self.attack.process.paths(count, rng))
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """Joint draws of both accuracies everywhere."""
+
+    model: FrontModel
+    natural: Any
+    attack: Any
+
+    def __call__(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Natural and attack accuracy in every world at points of the unit cube: (worlds, n) each."""
+        x = self.model.geometry.columns(units)
+        natural = self.natural(x) + self.model.natural._expected(x)
+        attack = self.attack(x) + self.model.attack._expected(x)
+        return drawn_in(natural), drawn_in(attack)
+
+
+def _most_telling(observed: Observations) -> np.ndarray:
+    """Indices of at most MOST_POINTS trials: half of them the latest, the others nearest to the best corner."""
+    n = len(observed)
+    if n <= MOST_POINTS:
+        return np.arange(n)
+    latest = np.arange(n - MOST_POINTS // 2, n)
+    earlier = np.arange(n - MOST_POINTS // 2)
+    gain = np.nan_to_num(observed.natural[earlier]) * (1 - np.nan_to_num(observed.attack[earlier], nan=1.0))
+    best = earlier[np.argsort(-gain, kind="stable")[: MOST_POINTS - len(latest)]]
+    return np.sort(np.concatenate([best, latest]))

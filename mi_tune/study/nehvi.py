@@ -1,0 +1,157 @@
+"""A sampler for few, noisy, parallel trials: the law that improves the front most, over worlds the trials allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
+
+from mi_tune.seeds import derive_seed
+from mi_tune.study.front import front_mask
+from mi_tune.study.front_model import FrontModel, Observations, Worlds
+from mi_tune.study.geometry import Geometry
+from mi_tune.study.improvement import Staircases
+
+WORLDS = 32
+SPREAD, NEAR, REFINED = 384, 128, 64
+"""Laws that are looked at: anywhere, near the expected front, and near the best of those."""
+LARGEST = 1 - 1e-9
+
+
+class NoisyImprovementSampler(BaseSampler):
+    """Noisy expected hypervolume improvement (Daulton et al., arXiv 2105.08195), greedy over the trials that run.
+
+    Worlds are drawn from `FrontModel`; the front of each is made of what all finished laws are *truly* worth there,
+    so a lucky measurement promises nothing, and of what the running ones will be. The next law is the one that adds
+    most, averaged over the worlds. Trials below the floor add nothing; stopped ones inform the model as far as they
+    came. No state but caches: another process goes on from the study alone.
+
+    Args:
+        space: the searched parameters. seed: every draw derives from it and the trial's number.
+    """
+
+    def __init__(self, space: dict[str, BaseDistribution], seed: int) -> None:
+        self.geometry, self.seed = Geometry(space), seed
+        self.model = FrontModel(self.geometry)
+        self._rest = RandomSampler(seed=seed % 2**32)
+        self._known: tuple[int, ...] = ()
+        self._now: _Worlds | None = None
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.geometry.space
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        trials = study.get_trials(deepcopy=False)
+        finished = [t for t in trials if t.state.is_finished() and self._placed(t)]
+        running = [t for t in trials if t.state == TrialState.RUNNING and t.number != trial.number and self._placed(t)]
+        known = tuple(t.number for t in finished)
+        rng = np.random.default_rng(derive_seed(self.seed, "nehvi", trial.number))
+        if self._now is None or known != self._known:
+            observed = observations(self.geometry, finished)
+            if not FrontModel.enough(observed):
+                return {}
+            self.model.update(observed)
+            self._known, self._now = known, _Worlds(self.model, observed, floor_of(finished), rng)
+        for other in running:
+            self._now.expect(other.number, self.geometry.units([other.params])[0])
+        return self.geometry.params(self._now.best(rng))
+
+    def _placed(self, trial: FrozenTrial) -> bool:
+        return all(name in trial.params for name in self.geometry.names)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._rest.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        self._rest.reseed_rng()
+
+
+class _Worlds:
+    """Fronts of several worlds, the running trials on them, and the search for what adds most."""
+
+    def __init__(
+        self, model: FrontModel, observed: Observations, floor: float | None, rng: np.random.Generator
+    ) -> None:
+        self.geometry = model.geometry
+        self.worlds: Worlds = model.paths(WORLDS, rng)
+        measured = observed.units[np.isfinite(observed.attack) & (observed.attacked == 1)]
+        self.fronts = Staircases(*self.worlds(measured), floor)
+        self.expected: set[int] = set()
+        natural, attack = model.expected(measured)
+        value = natural * (1 - attack)
+        self.centres = measured[_best(natural, attack, value)]
+        spread = qmc.Sobol(len(self.geometry.names), scramble=True, rng=rng).random(SPREAD + NEAR)[:SPREAD]
+        self._hold(np.concatenate([spread, self._around(self.centres, NEAR, 0.12, rng)]))
+
+    def _hold(self, candidates: np.ndarray) -> None:
+        self.candidates = candidates
+        self.values = self.worlds(candidates)
+
+    def expect(self, number: int, unit: np.ndarray) -> None:
+        """Take note of a running trial: what it will add cannot be added again."""
+        if number not in self.expected:
+            self.expected.add(number)
+            natural, attack = self.worlds(unit[None])
+            self.fronts.add(natural[:, 0], attack[:, 0])
+
+    def best(self, rng: np.random.Generator) -> np.ndarray:
+        gain = self.fronts.gain(*self.values)
+        top = np.argsort(-gain)[:4]
+        near = self._around(self.candidates[top], REFINED, 0.04, rng)
+        refined = self.fronts.gain(*self.worlds(near))
+        return near[refined.argmax()] if refined.max() > gain[top[0]] else self.candidates[top[0]]
+
+    def _around(self, centres: np.ndarray, count: int, step: float, rng: np.random.Generator) -> np.ndarray:
+        """Points near the centres: a few parameters moved a little, now and then one to anywhere."""
+        start = centres[rng.integers(len(centres), size=count)]
+        moved = start + step * rng.standard_normal(start.shape) * (rng.random(start.shape) < 0.6)
+        anywhere = rng.random(start.shape) < 0.5 / start.shape[1]
+        return np.clip(np.where(anywhere, rng.random(start.shape), moved), 0, LARGEST)
+
+
+def _best(natural: np.ndarray, attack: np.ndarray, value: np.ndarray, most: int = 8) -> np.ndarray:
+    """Indices of the expected front, or the best of it by `value`."""
+    front = np.flatnonzero(front_mask(natural, attack))
+    return front[np.argsort(-value[front], kind="stable")[:most]]
+
+
+def observations(geometry: Geometry, trials: list[FrozenTrial]) -> Observations:
+    """What a study's trials say: told values, or what the journal wrote beside trials that have none."""
+    rows = []
+    for trial in trials:
+        attributes = trial.user_attrs
+        row: dict[str, Any] = {"params": trial.params}
+        if trial.state == TrialState.COMPLETE:
+            row["natural"] = trial.values[0]
+            if not attributes.get("attack_accuracy_told_not_measured"):
+                row["attack"] = trial.values[1]
+        elif attributes.get("state") == "stopped":
+            row["natural"] = _number(attributes.get("natural_accuracy"))
+            row["attack"] = _number(attributes.get("attack_accuracy_so_far"))
+            row["attacked"] = attributes.get("attacked") or 1.0
+        if seen := attributes.get("rungs"):
+            row["early_natural"], row["early_attack"] = (_number(value) for value in seen[0])
+        rows.append(row)
+    return Observations.of(geometry, rows)
+
+
+def floor_of(trials: list[FrozenTrial]) -> float | None:
+    """The natural accuracy that the latest trial was held against, if any."""
+    for trial in reversed(trials):
+        excess = trial.constraints.get("natural_accuracy_floor") if trial.state == TrialState.COMPLETE else None
+        if excess is not None:
+            return excess + trial.values[0]
+    return None
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,60 @@
+"""MO-ASHA for Ray Tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from mi_tune.errors import InputError
+from mi_tune.study.moasha import Halving, Ladder, Rungs
+
+
+class ParetoHalving(FIFOScheduler):
+    """Stops trials that fall behind at a rung; see `Halving`. Reference points always run to their end.
+
+    Ray keeps no state of a scheduler. What was reached is in the file of `rungs`, so a resumed study goes on with all
+    of it; `stopped` says why a trial was ended, for the searcher, whom Ray tells only that it ended.
+
+    Args:
+        unit: name under which trials report how far they are, such as `epoch`.
+        objectives: names under which they report values, each `max` or `min`. Both are looked up in reports whose
+            `state` is `running`.
+        ladder: in that unit. rungs: with the modes of `objectives`.
+
+    Raises:
+        InputError: from `on_trial_result`, when a trial does not report the unit or an objective.
+    """
+
+    _supports_buffered_results = False
+
+    def __init__(self, unit: str, objectives: Mapping[str, str], ladder: Ladder, rungs: Rungs) -> None:
+        super().__init__()
+        self.unit, self.objectives = unit, dict(objectives)
+        self.halving = Halving(ladder, rungs)
+        self.stopped: dict[int, str] = {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        # metric and mode would be one objective; a metric of a scheduler's own is checked in every report
+        return metric is None and mode is None
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
+        if result.get("state") != "running" or trial.config.get("reference"):
+            return TrialScheduler.CONTINUE
+        number, at = trial.config["trial"], float(self._reported(result, self.unit))
+        values = lambda: [float(self._reported(result, name)) for name in self.objectives]  # noqa: E731
+        if self.halving.report(number, at, values):
+            return TrialScheduler.CONTINUE
+        told = ", ".join(f"{name} {value:.3f}" for name, value in zip(self.objectives, values(), strict=True))
+        self.stopped[number] = f"stopped at {self.unit} {at:g}: {told}"
+        return TrialScheduler.STOP
+
+    def _reported(self, result: dict, name: str) -> Any:
+        if name not in result:
+            numbers = sorted(k for k, v in result.items() if isinstance(v, (int, float)) and not isinstance(v, bool))
+            raise InputError(f"trials do not report '{name}'; they report {', '.join(numbers)}")
+        return result[name]
+
+    def debug_string(self) -> str:
+        return f"MO-ASHA: {len(self.stopped)} trials stopped"

@@ -1,0 +1,231 @@
+"""Which way to search finds the front at what cost? `python studies/search_benchmark.py --table orl`
+
+Searches are replayed from a table of real trials: the real journal and samplers, on a simulated clock, with the noise
+that the table's seeds show. Printed for each number of workers: the cost (worker time, in whole trials) from which the
+laws that a method recommends have on average 95 % of the hypervolume that is possible, its ratio to that of random
+search with a 95 % bootstrap interval over repetitions, what they have in the end, by how much the method's own claim
+is too high, and the milliseconds of one suggestion. What counts is the true value of what is recommended, never what
+was measured of it. `--page` draws all of it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from analysis import figures
+from analysis.searches import Curves, comparison, curves
+from mi_tune.errors import InputError
+from mi_tune.replay.rivals import PARTS, Contest, make_rival
+from mi_tune.replay.simulator import Trace, simulate
+from mi_tune.replay.surface import Surface, load_surface
+from mi_tune.study.samplers import SAMPLERS
+
+TABLES = Path(__file__).parents[1] / "mi_tune/tables"
+BASE = "random"
+METHODS = (
+    *("random", "qmc", "tpe", "nsga2", "random+model", "nehvi", "nehvi+model"),
+    *("nehvi+moasha+model", "nehvi+scout+model", "nehvi+race+model", "nehvi+repeat+model"),
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One simulated study."""
+
+    method: str
+    workers: int
+    repetition: int
+    cost: float
+    kept: float
+    driver_waits: bool
+
+
+_here: dict[str, Surface] = {}
+
+
+def _load(table: Path, way: str | None) -> None:
+    _here["surface"] = load_surface(table, way)
+
+
+def _run(task: Task) -> Trace:
+    surface = _here["surface"]
+    contest = Contest(make_rival(task.method), surface, task.repetition, task.kept)
+    seconds = task.cost * surface.mean_seconds()
+    return simulate(surface, contest, task.workers, seconds, task.repetition, task.driver_waits)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--table", default="orl", help="A name in mi_tune/tables, or the path of a .parquet.")
+@click.option(
+    "--methods", default=",".join(METHODS), help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}."
+)
+@click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
+@click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
+@click.option("--cost", default=50.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
+@click.option("--share", default=0.95, type=click.FloatRange(0, 1), help="Of the best hypervolume, to be reached.")
+@click.option("--kept", default=0.8, type=click.FloatRange(0, 1), help="The floor, as a share of no defence.")
+@click.option("--surface", "way", help="Interpolator of the accuracies.  [default: the one that reads best]")
+@click.option("--driver-waits", is_flag=True, help="Let suggestions take their real time on the simulated clock.")
+@click.option("--processes", default=2, type=click.IntRange(min=1), help="Studies simulated at a time.")
+@click.option("--page", type=click.Path(path_type=Path), default=Path("search_benchmark.html"), help="Page to write.")
+def benchmark(
+    table: str,
+    methods: str,
+    repetitions: int,
+    workers: str,
+    cost: float,
+    share: float,
+    kept: float,
+    way: str | None,
+    driver_waits: bool,
+    processes: int,
+    page: Path,
+) -> None:
+    """Replay searches from a table of real trials and compare what they cost."""
+    names = list(dict.fromkeys([BASE, *(make_rival(text).name for text in methods.split(","))]))
+    try:
+        numbers = [int(text) for text in workers.split(",")]
+    except ValueError:
+        raise InputError(f"--workers {workers}: give whole numbers, such as 1,16") from None
+    if min(numbers) < 1:
+        raise InputError(f"--workers {workers}: there is at least one worker")
+    path = Path(table) if table.endswith(".parquet") else TABLES / f"{table}.parquet"
+    surface = load_surface(path, way)
+    console = Console(width=150)
+    _describe(surface, kept, console)
+    tasks = [
+        Task(name, count, repetition, cost, kept, driver_waits)
+        for count in numbers
+        for repetition in range(repetitions)
+        for name in names
+    ]
+    # one thread a process: the matrices are small, and the other core has a process of its own
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    _here["surface"] = surface
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pool = (
+            stack.enter_context(ProcessPoolExecutor(processes, context, _load, (path, way))) if processes > 1 else None
+        )
+        done = pool.map(_run, tasks) if pool else map(_run, tasks)
+        shown = track(done, "studies", len(tasks), console=Console(stderr=True), transient=True)
+        traces = dict(zip(tasks, shown, strict=True))
+    best, seconds = surface.best_hypervolume(surface.floor(kept)), surface.mean_seconds()
+    sections = []
+    for count in numbers:
+        mine = {name: [trace for task, trace in traces.items() if (task.method, task.workers) == (name, count)]
+                for name in names}  # fmt: skip
+        found = {name: curves([t.events for t in some], seconds, best, cost) for name, some in mine.items()}
+        rows = comparison(found, BASE, share, {name: _more(some) for name, some in mine.items()})
+        title = f"{count} worker{'s' if count > 1 else ''}, {repetitions} repetitions"
+        console.print(_table(rows, title, share))
+        sections.append((title, found))
+    _write_page(page, sections, share)
+    console.print(f"page: {page}", highlight=False, soft_wrap=True)
+
+
+def _more(traces: list[Trace]) -> dict[str, float]:
+    """What a table has beside costs, averaged over repetitions."""
+    last = [trace.events.iloc[-1] for trace in traces if len(trace.events)]
+    states = pd.concat([trace.events.state for trace in traces]).value_counts() / len(traces)
+    return {
+        "optimism": float(np.mean([row.claimed - row.hypervolume for row in last])),
+        "milliseconds": 1e3 * float(np.mean(np.concatenate([trace.suggestion_seconds for trace in traces]))),
+        "complete": float(states.get("complete", 0.0)),
+        "other": float(states.drop("complete", errors="ignore").sum()),
+    }
+
+
+def _describe(surface: Surface, kept: float, console: Console) -> None:
+    table = Table("value", "read by", "error", "of which noise", box=None, title="leave-one-law-out error")
+    for reading in surface.readings:
+        if reading.floor is not None:
+            error = " / ".join(f"{way} {value:.3f}" for way, value in reading.errors.items())
+            table.add_row(reading.value, reading.way, error, f"{reading.floor:.3f}")
+    console.print(table)
+    deviations = dict(zip(surface.noise.names, surface.noise.deviations, strict=True))
+    last = surface.rungs - 1
+    floor = surface.floor(kept)
+    console.print(
+        f"{len(surface.laws)} laws; noise of one trial at an accuracy of one half: "
+        f"natural {deviations[f'natural_accuracy@{last}']:.3f}, attack {deviations[f'attack_accuracy@{last}']:.3f}; "
+        f"a whole trial takes {surface.mean_seconds():.1f} s; floor {floor:.3f}; "
+        f"best possible hypervolume {surface.best_hypervolume(floor):.3f}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _table(rows: pd.DataFrame, title: str, share: float) -> Table:
+    shown = Table(title=title, box=box.SIMPLE, padding=(0, 1))
+    shown.add_column("method", no_wrap=True)
+    for name in (f"cost to {share:.0%}", "ratio to random", "in the end", "optimism", "ms", "complete", "other"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in rows.itertuples():
+        reached = not np.isnan(row.cost)
+        shown.add_row(
+            row.method,
+            f"{row.cost:.1f}" if reached else "not reached",
+            rf"{row.ratio:.2f} \[{row.ratio_low:.2f}, {row.ratio_high:.2f}]" if not np.isnan(row.ratio) else "",
+            rf"{row.final:.1%} \[{row.final_low:.1%}, {row.final_high:.1%}]",
+            f"{row.optimism:+.3f}",
+            f"{row.milliseconds:.1f}",
+            f"{row.complete:.0f}",
+            f"{row.other:.0f}",
+        )
+    return shown
+
+
+def _write_page(page: Path, sections: list[tuple[str, dict[str, Curves]]], share: float) -> None:
+    parts = []
+    for number, (title, found) in enumerate(sections):
+        figure = figures.plot_searches(figures.searches_info(found, share))
+        drawn = figure.to_html(
+            full_html=False,
+            include_plotlyjs=number == 0,
+            config={"showSendToCloud": False, "displaylogo": False, "responsive": True},
+        )
+        parts.append(f"<h2>{title}</h2>{drawn}")
+    text = (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Searches compared</title>"
+        "<style>body{font:16px system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}</style>"
+        "<h1>Searches compared</h1><p>True hypervolume of the laws that each method recommends, as a share of the best "
+        "possible: mean over repetitions, and the band that holds 80 % of them.</p>" + "".join(parts) + "</html>"
+    )
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--page {page}: cannot write it ({error.strerror})") from error
+
+
+def main() -> int:
+    """Run the command; every foreseen problem is one line and exit status 2."""
+    try:
+        benchmark.main(standalone_mode=False)
+        return 0
+    except click.ClickException as error:
+        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

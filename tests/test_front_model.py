@@ -1,0 +1,276 @@
+"""The model of both accuracies, and the sampler that asks it: geometry, Gaussian process, improvement."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+from scipy.optimize import approx_fprime
+from synthetic_table import SPACE, true_accuracies
+
+from mi_tune.setup import SearchSetup, Space
+from mi_tune.study.front import hypervolume
+from mi_tune.study.front_model import FrontModel, Observations, drawn_in, spread_out
+from mi_tune.study.gaussian import GaussianProcess
+from mi_tune.study.geometry import Geometry
+from mi_tune.study.improvement import Staircases
+from mi_tune.study.journal import StudyJournal
+from mi_tune.study.nehvi import observations
+from mi_tune.study.space import distributions, law_from
+
+WIDE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7), count=(1, 3), clean_epochs=(0, 20))
+GEOMETRY = Geometry(distributions(WIDE))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 0.999), min_size=8, max_size=8))
+def test_parameters_and_the_unit_cube_mean_the_same_laws(quantiles):
+    params = GEOMETRY.params(np.array(quantiles))
+    again = GEOMETRY.params(GEOMETRY.units([params])[0])
+    for name, value in params.items():
+        assert again[name] == (pytest.approx(value) if isinstance(value, float) else value)
+
+
+def test_laws_that_are_cut_at_the_largest_area_are_one_point():
+    common = {"probability": 0.5, "area_low": 0.7, "aspect_max": 2.0, "location": "inside", "fill": "mean"}
+    common |= {"count": 2, "clean_epochs": 3}
+    cut = GEOMETRY.columns(GEOMETRY.units([{**common, "area_span": span} for span in (0.3, 0.6)]))
+    assert np.allclose(cut[0], cut[1])
+
+
+def test_all_values_of_a_choice_are_equally_far_apart():
+    geometry = Geometry(distributions(Space(probability=1.0, area_low=0.1, area_span=0.1, aspect_max=1.0)))
+    laws = [{"location": place, "fill": "mean"} for place in ("inside", "overflow", "periphery")]
+    columns = geometry.columns(geometry.units(laws))
+    apart = np.linalg.norm(columns[:, None] - columns[None], axis=2)
+    assert np.allclose(apart[~np.eye(3, dtype=bool)], 1)
+
+
+def test_the_erased_share_is_what_laws_erase_on_average():
+    unit = np.random.default_rng(0).random((50, len(GEOMETRY.names)))
+    laws = [law_from(WIDE, GEOMETRY.params(u)) for u in unit]
+    expected = [law.probability * (law.area[0] + law.area[1]) / 2 for law in laws]
+    assert np.allclose(GEOMETRY.erased_share(unit), expected)
+
+
+def data(n=60, noise=0.05, seed=0):
+    rng = np.random.default_rng(seed)
+    x = GEOMETRY.columns(rng.random((n, len(GEOMETRY.names))))
+    return x, np.sin(4 * x[:, 0]) + x[:, 1] + noise * rng.standard_normal(n)
+
+
+def test_the_gradient_of_the_fit_is_that_of_its_loss():
+    x, y = data(30)
+    process = GaussianProcess(GEOMETRY.groups)
+    process._take(x, y, np.linspace(0.5, 2, 30))
+    apart = np.zeros((GEOMETRY.groups.max() + 1, 30, 30))
+    for column, group in enumerate(GEOMETRY.groups):
+        apart[group] += np.subtract.outer(x[:, column], x[:, column]) ** 2
+    at = process.theta + 0.3
+    numeric = approx_fprime(at, lambda theta: process._loss(theta, apart)[0], 1e-6)
+    assert np.allclose(process._loss(at, apart)[1], numeric, atol=1e-3)
+
+
+def test_the_fit_finds_noise_and_relevant_parameters():
+    x, y = data(120, noise=0.1)
+    process = GaussianProcess(GEOMETRY.groups).fit(x, y)
+    assert process.noise_deviation == pytest.approx(0.1, rel=0.4)
+    # two parameters matter; the logarithms of their weights stand out
+    assert set(np.argsort(-process.theta[: GEOMETRY.groups.max() + 1])[:1]) == {0}
+    test_x, test_y = data(200, noise=0.0, seed=1)
+    assert np.sqrt(np.mean((process.predict(test_x) - test_y) ** 2)) < 0.1
+
+
+def test_leaving_a_point_out_is_fitting_without_it():
+    x, y = data(25)
+    process = GaussianProcess(GEOMETRY.groups).fit(x, y)
+    left_out = process.leave_one_out()
+    for k in (0, 7, 24):
+        others = np.arange(25) != k
+        again = GaussianProcess(GEOMETRY.groups)
+        again.theta = process.theta
+        again._take(x[others], y[others], None)
+        # the same scale, so that the same variances mean the same
+        again.centre, again.scale = process.centre, process.scale
+        again.y = (y[others] - process.centre) / process.scale
+        again._solve()
+        assert again.predict(x[[k]])[0] == pytest.approx(left_out[k], abs=1e-5)
+
+
+def test_paths_have_the_mean_and_spread_of_the_posterior():
+    x, y = data(40)
+    process = GaussianProcess(GEOMETRY.groups).fit(x, y)
+    at, _ = data(60, seed=2)
+    drawn = process.paths(2000, np.random.default_rng(0))(at)
+    assert drawn.shape == (2000, 60)
+    spread = process.deviation(at)
+    assert np.abs(drawn.mean(0) - process.predict(at)).max() < 0.15 * spread.max()
+    assert np.median(np.abs(drawn.std(0) / spread - 1)) < 0.15
+
+
+def test_an_uncertain_value_weighs_less():
+    x, y = data(30)
+    y = y.copy()
+    y[3] += 3
+    process = GaussianProcess(GEOMETRY.groups).fit(*data(30))
+    trusting = process.condition(x, y).predict(x[[3]])[0]
+    noise = np.ones(30)
+    noise[3] = 100
+    doubting = process.condition(x, y, noise).predict(x[[3]])[0]
+    assert doubting < trusting - 0.1
+
+
+def test_a_gain_is_the_hypervolume_with_a_point_less_that_without():
+    rng = np.random.default_rng(0)
+    natural, attack = rng.random((3, 12)), rng.random((3, 12))
+    new_natural, new_attack = rng.random((3, 20)), rng.random((3, 20))
+    gain = Staircases(natural, attack).gain(new_natural, new_attack)
+    for k in range(20):
+        gains = [
+            hypervolume(np.append(natural[w], new_natural[w, k]), np.append(attack[w], new_attack[w, k]))
+            - hypervolume(natural[w], attack[w])
+            for w in range(3)
+        ]
+        assert gain[k] == pytest.approx(np.mean(gains), abs=1e-12)
+
+
+def test_what_is_added_cannot_be_gained_again_and_nothing_is_gained_below_the_floor():
+    natural, attack = np.array([[0.5, 0.8]]), np.array([[0.2, 0.6]])
+    fronts = Staircases(natural, attack, floor=0.4)
+    better = np.array([[0.7]]), np.array([[0.3]])
+    assert fronts.gain(*better)[0] == pytest.approx(0.2 * 0.3)
+    assert fronts.gain(np.array([[0.3]]), np.array([[0.0]]))[0] == 0
+    fronts.add(better[0][:, 0], better[1][:, 0])
+    assert fronts.gain(*better)[0] == pytest.approx(0)
+
+
+def test_accuracies_come_back_from_the_scale_of_equal_noise():
+    accuracy = np.linspace(0, 1, 11)
+    assert np.allclose(drawn_in(spread_out(accuracy)), accuracy)
+    assert drawn_in(np.array([-0.2, 2.0])).tolist() == [0.0, 1.0]
+
+
+def rows_of(laws: int, full: int, seed: int = 0, noise: float = 0.03):
+    """Trials of which the first `full` ran to their end and all were looked at early."""
+    geometry = Geometry(distributions(SPACE))
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k, unit in enumerate(rng.random((laws, len(geometry.names)))):
+        params = geometry.params(unit)
+        natural, cheap, attack = true_accuracies(law_from(SPACE, params))
+        draw = noise * rng.standard_normal(4)
+        row = {"params": params, "early_natural": natural[0] + draw[2], "early_attack": cheap[0] + draw[3]}
+        if k < full:
+            row |= {"natural": natural[2] + draw[0], "attack": attack + draw[1]}
+        rows.append(row)
+    return geometry, rows
+
+
+def test_the_model_expects_what_is_true_better_than_it_was_measured():
+    geometry, rows = rows_of(60, 60, noise=0.06)
+    plain = [{k: v for k, v in row.items() if not k.startswith("early")} for row in rows]
+    model = FrontModel(geometry).update(Observations.of(geometry, plain))
+    natural, attack = model.expected(geometry.units([row["params"] for row in rows]))
+    truths = [true_accuracies(law_from(SPACE, row["params"])) for row in rows]
+    for found, measured, true in (
+        (natural, [row["natural"] for row in rows], [t[0][2] for t in truths]),
+        (attack, [row["attack"] for row in rows], [t[2] for t in truths]),
+    ):
+        assert np.sqrt(np.mean((found - true) ** 2)) < 0.8 * np.sqrt(np.mean((np.array(measured) - true) ** 2))
+
+
+def test_early_looks_at_other_laws_teach_the_model():
+    errors = {True: [], False: []}
+    for seed in range(3):
+        geometry, rows = rows_of(80, 12, seed)
+        units = np.random.default_rng(99).random((200, len(geometry.names)))
+        true = np.array([true_accuracies(law_from(SPACE, geometry.params(u)))[2] for u in units])
+        for early in errors:
+            shown = rows if early else [{k: v for k, v in r.items() if not k.startswith("early")} for r in rows[:12]]
+            model = FrontModel(geometry).update(Observations.of(geometry, shown))
+            errors[early].append(np.sqrt(np.mean((model.expected(units)[1] - true) ** 2)))
+    assert np.mean(errors[True]) < np.mean(errors[False])
+
+
+def test_a_model_needs_a_few_measured_trials():
+    geometry, rows = rows_of(10, 3)
+    assert not FrontModel.enough(Observations.of(geometry, rows))
+    geometry, rows = rows_of(10, 4)
+    assert FrontModel.enough(Observations.of(geometry, rows))
+
+
+def journal_with(sampler: str, seed: int = 0) -> StudyJournal:
+    setup = SearchSetup(sampler=sampler, trials=100, startup=6, min_accuracy_kept=None, min_accuracy=0.6, space=SPACE)
+    return StudyJournal(None, "study", setup, seed, references=False)
+
+
+def measured(law, rng) -> dict:
+    natural, _, attack = true_accuracies(law)
+    natural, attack = np.clip([natural[2], attack] + 0.03 * rng.standard_normal(2), 0, 1)
+    return {"natural_accuracy": float(natural), "attack_accuracy": float(attack)}
+
+
+def test_the_sampler_finds_more_of_the_true_front_than_chance():
+    reached = {}
+    for sampler in ("nehvi", "random"):
+        volumes = []
+        for seed in range(3):
+            journal, rng = journal_with(sampler, seed), np.random.default_rng(seed)
+            laws = []
+            for _ in range(25):
+                asked = journal.ask()
+                laws.append(asked.law)
+                journal.tell(asked.number, "complete", measured(asked.law, rng))
+            truths = [true_accuracies(law) for law in laws]
+            volumes.append(hypervolume(np.array([t[0][2] for t in truths]), np.array([t[2] for t in truths])))
+        reached[sampler] = np.mean(volumes)
+    assert reached["nehvi"] > reached["random"]
+
+
+def test_suggestions_for_several_workers_at_once_are_different_laws():
+    journal, rng = journal_with("nehvi"), np.random.default_rng(0)
+    for _ in range(10):
+        asked = journal.ask()
+        journal.tell(asked.number, "complete", measured(asked.law, rng))
+    batch = [journal.ask().law for _ in range(8)]
+    points = np.array([[law.probability, *law.area] for law in batch])
+    apart = np.abs(points[:, None] - points[None]).sum(2)[~np.eye(8, dtype=bool)]
+    assert apart.min() > 1e-3
+
+
+def test_the_same_study_gets_the_same_suggestion_from_another_process(tmp_path):
+    def opened():
+        setup = SearchSetup(sampler="nehvi", trials=30, startup=5, min_accuracy_kept=None, space=SPACE)
+        return StudyJournal(tmp_path / "journal.log", "study", setup, 0, references=False)
+
+    journal, rng = opened(), np.random.default_rng(0)
+    for _ in range(9):
+        asked = journal.ask()
+        journal.tell(asked.number, "complete", measured(asked.law, rng))
+    first, second = (opened().main.sampler for _ in range(2))
+    study = opened().main
+    trial = study.ask(opened().space)
+    frozen = study.get_trials(deepcopy=False)[trial.number]
+    assert first.sample_relative(study, frozen, {}) == second.sample_relative(study, frozen, {})
+
+
+def test_stopped_infeasible_and_failed_trials_tell_the_model_what_they_measured():
+    journal = journal_with("random")
+    states = [
+        ("complete", {"natural_accuracy": 0.9, "attack_accuracy": 0.5}),
+        ("infeasible", {"natural_accuracy": 0.3}),
+        ("stopped", {"rungs": [[0.4, 0.2]], "reason": "stopped"}),
+        ("stopped", {"natural_accuracy": 0.8, "attack_accuracy_so_far": 0.7, "attacked": 0.4, "reason": "stopped"}),
+        ("failed", {"reason": "test"}),
+    ]
+    for state, record in states:
+        journal.tell(journal.ask().number, state, record)
+    trials = journal.main.get_trials()
+    assert [t.state for t in trials[2:]] == [TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL]
+    assert all(t.values is None for t in trials[2:])
+    seen = observations(Geometry(distributions(SPACE)), trials)
+    nan = np.nan
+    assert np.array_equal(seen.natural, [0.9, 0.3, nan, 0.8, nan], equal_nan=True)
+    assert np.array_equal(seen.attack, [0.5, nan, nan, 0.7, nan], equal_nan=True)
+    assert seen.attacked.tolist() == [1, 1, 1, 0.4, 1]
+    assert seen.early_natural[2] == 0.4

@@ -1,0 +1,72 @@
+"""The command that compares searches: what it prints, what it draws, and how it refuses."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from synthetic_table import make_table
+
+from analysis import figures
+from analysis.searches import Curves, comparison
+from mi_tune.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+from search_benchmark import benchmark
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    stem = tmp_path_factory.mktemp("tables") / "small"
+    rows, about = make_table(40)
+    rows.to_parquet(stem.with_suffix(".parquet"))
+    stem.with_suffix(".yaml").write_text(yaml.safe_dump(about))
+    return stem.with_suffix(".parquet")
+
+
+def test_two_methods_are_compared_on_paper_and_on_a_page(table, tmp_path):
+    page = tmp_path / "page.html"
+    options = ["--methods", "qmc,random+race", "--repetitions", "2", "--workers", "1,3", "--cost", "12"]
+    result = CliRunner().invoke(
+        benchmark, ["--table", str(table), *options, "--processes", "1", "--page", str(page)], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    for text in ("random+race", "qmc", "3 workers, 2 repetitions", "leave-one-law-out", "best possible"):
+        assert text in result.output
+    assert page.read_text().count("whole trials") > 2
+    assert '"showSendToCloud": false' in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--methods", "nehv"], "nehvi"),
+        (["--workers", "two"], "whole numbers"),
+        (["--workers", "0"], "at least one"),
+        (["--surface", "spline"], "nearest law"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(table, options, hint):
+    with pytest.raises(InputError, match=hint):
+        CliRunner().invoke(benchmark, ["--table", str(table), *options], catch_exceptions=False)
+
+
+def test_the_figure_has_a_line_and_a_band_for_every_method():
+    cost = np.linspace(0, 20, 41)[1:]
+    grown = {n: Curves(cost, np.tile(1 - np.exp(-k * cost / 4), (5, 1))) for k, n in enumerate(("random", "nehvi"), 1)}
+    figure = figures.plot_searches(figures.searches_info(grown, 0.95))
+    assert [trace.name for trace in figure.data if trace.mode == "lines"] == ["random", "nehvi"]
+    assert sum(trace.fill == "toself" for trace in figure.data) == 2
+    assert figure.data[1].y[-1] == pytest.approx(grown["random"].mean[-1])
+
+
+def test_the_comparison_has_costs_ratios_and_what_is_added():
+    cost = np.linspace(0, 60, 121)[1:]
+    grown = {n: Curves(cost, np.tile(1 - np.exp(-s * cost), (5, 1))) for n, s in (("random", 0.1), ("nehvi", 0.2))}
+    rows = comparison(grown, "random", 0.95, {"nehvi": {"milliseconds": 4.0}}).set_index("method")
+    assert rows.cost["random"] == pytest.approx(np.log(20) / 0.1, rel=0.02)
+    assert rows.ratio["nehvi"] == pytest.approx(0.5, rel=0.02)
+    assert rows.ratio["random"] == 1
+    assert rows.milliseconds["nehvi"] == 4
