@@ -80,15 +80,23 @@ class LawEvaluation:
 
     Args:
         law: the erasing law, or a whole treatment; a `mean` fill is resolved with the training images' mean.
-        seed: the study's seed.
+        seed: the study's seed. repeat: how often the law was run before, each time with replicates of other numbers.
     """
 
     def __init__(
-        self, setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, device: torch.device
+        self,
+        setup: Setup,
+        data: StudyData,
+        law: ErasingLaw | Treatment,
+        seed: int,
+        device: torch.device,
+        repeat: int = 0,
     ) -> None:
         self.setup, self.data, self.seed, self.device = setup, data, seed, device
+        self.first_replicate = repeat * setup.target.replicates
         self.runs = [
-            target_training(setup, data, law, seed, replicate, device) for replicate in range(setup.target.replicates)
+            target_training(setup, data, law, seed, self.first_replicate + k, device)
+            for k in range(setup.target.replicates)
         ]
         self.law, self.images = self.runs[0].law, self.runs[0].images
         self.val_indices = torch.from_numpy(data.split.val)
@@ -148,7 +156,7 @@ class LawEvaluation:
         attack, ground = attacker.attack, attacker.ground
         oracle = open_oracle(attack.access, self.runs[number].model, self.device, len(classes))
         # attackers who know about erasing know the law: a defence that must be kept secret is none
-        result = attack.run(oracle, ground.knowing(self.law), classes, derive_seed(self.seed, "attack", number))
+        result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
         verdicts = judge_images(judge, result.images, classes, self.device)
         start = judge_images(judge, result.start_images, classes, self.device)
         own = predict(self.runs[number].model, result.images.flatten(0, 1), self.device).argmax(1)
@@ -166,6 +174,9 @@ class LawEvaluation:
             }
         )
         self.seconds["attack"] += time.perf_counter() - begun
+
+    def _attack_seed(self, number: int) -> int:
+        return derive_seed(self.seed, "attack", self.first_replicate + number)
 
     def _identity(self, judge: Judge, result: Reconstructions, classes: torch.Tensor) -> dict:
         """Of drawn people: distance from the true person and identification, by class. Nothing for photographs."""

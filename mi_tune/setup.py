@@ -185,6 +185,7 @@ class SearchSetup(_Section):
     sampler: str = "gp"
     trials: int = Field(24, ge=1, description="trials in all, the reference points among them")
     startup: int = Field(10, ge=1, description="trials drawn from the scrambled Sobol sequence before the model starts")
+    repeats: float = Field(0.25, ge=0, le=0.9, description="share of the trials that run a law of the front again")
     min_accuracy: float | None = Field(None, ge=0, le=1, description="natural accuracy below which a law is infeasible")
     min_accuracy_kept: float | None = Field(
         0.8, ge=0, le=1, description="the same, as a share of the natural accuracy without defence"

@@ -52,7 +52,7 @@ class ErasingTrial(tune.Trainable):
     """Train one law's targets, attack them, judge the attack.
 
     Config: `trial` (number), `law` (dict), `floor` (natural accuracy below which the attack is skipped, or None),
-    `resume_from` (checkpoint folder of an earlier run, or None).
+    `repeat` (how often the law was run before), `resume_from` (checkpoint folder of an earlier run, or None).
 
     Every result has `state`: `running` with `phase`, `epoch` and `natural_accuracy`; at the end `complete`,
     `infeasible` or `failed`, with the trial's `record` (columns of the table).
@@ -83,7 +83,12 @@ class ErasingTrial(tune.Trainable):
         self.started = _now()
         self.checkpointed = datetime.now(UTC)
         self.evaluation = LawEvaluation(
-            self.shared.setup, self.shared.data, ErasingLaw.from_dict(config["law"]), self.shared.seed, self.device
+            self.shared.setup,
+            self.shared.data,
+            ErasingLaw.from_dict(config["law"]),
+            self.shared.seed,
+            self.device,
+            config.get("repeat", 0),
         )
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])

@@ -200,8 +200,10 @@ def test_a_model_needs_a_few_measured_trials():
 
 
 def journal_with(sampler: str, seed: int = 0) -> StudyJournal:
-    setup = SearchSetup(sampler=sampler, trials=100, startup=6, min_accuracy_kept=None, min_accuracy=0.6, space=SPACE)
-    return StudyJournal(None, "study", setup, seed, references=False)
+    setup = SearchSetup(
+        sampler=sampler, trials=100, startup=6, repeats=0, min_accuracy_kept=None, min_accuracy=0.6, space=SPACE
+    )
+    return StudyJournal(None, "study", setup, seed, 30, references=False)
 
 
 def measured(law, rng) -> dict:
@@ -240,8 +242,8 @@ def test_suggestions_for_several_workers_at_once_are_different_laws():
 
 def test_the_same_study_gets_the_same_suggestion_from_another_process(tmp_path):
     def opened():
-        setup = SearchSetup(sampler="nehvi", trials=30, startup=5, min_accuracy_kept=None, space=SPACE)
-        return StudyJournal(tmp_path / "journal.log", "study", setup, 0, references=False)
+        setup = SearchSetup(sampler="nehvi", trials=30, startup=5, repeats=0, min_accuracy_kept=None, space=SPACE)
+        return StudyJournal(tmp_path / "journal.log", "study", setup, 0, 30, references=False)
 
     journal, rng = opened(), np.random.default_rng(0)
     for _ in range(9):

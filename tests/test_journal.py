@@ -19,11 +19,11 @@ SPACE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7)
 
 
 def search(**changes) -> SearchSetup:
-    return SearchSetup(**{"trials": 10, "startup": 2, "sampler": "random", "space": SPACE} | changes)
+    return SearchSetup(**{"trials": 10, "startup": 2, "sampler": "random", "repeats": 0, "space": SPACE} | changes)
 
 
 def open_journal(folder, seed=0, references=True, **changes) -> StudyJournal:
-    return StudyJournal(folder / "journal.log", "study", search(**changes), seed, references)
+    return StudyJournal(folder / "journal.log", "study", search(**changes), seed, 30, references)
 
 
 def record(natural=0.9, attack=0.5) -> dict:
@@ -249,3 +249,77 @@ def test_the_front_is_what_nothing_dominates():
     assert front_mask(natural, attack).tolist() == expected
     # area under a staircase, by hand: (0.5, 0.2) and (0.9, 0.6) against (0, 1)
     assert hypervolume(np.array([0.5, 0.9, 0.4]), np.array([0.2, 0.6, 0.9])) == pytest.approx(0.5 * 0.8 + 0.4 * 0.4)
+
+
+# -------------------------------------------------------------------------------------------------------- repeats
+
+
+def repeated(folder, trials=60, seed=0, natural_noise=0.0):
+    """A study of noisy trials that runs laws again."""
+    journal, rng = open_journal(folder, seed, trials=trials, repeats=0.25), np.random.default_rng(seed)
+    while (asked := journal.ask()) is not None:
+        found = objective(asked.law)
+        found["natural_accuracy"] = min(1.0, found["natural_accuracy"] + natural_noise * rng.standard_normal())
+        found["attack_accuracy"] = float(np.clip(found["attack_accuracy"] + 0.05 * rng.standard_normal(), 0, 1))
+        journal.tell(asked.number, "complete", found)
+    return journal
+
+
+def test_a_quarter_of_the_trials_run_laws_near_the_front_again(tmp_path):
+    journal = repeated(tmp_path)
+    table = journal.table().set_index("trial")
+    again = table[table.repeat_of.notna()]
+    assert 8 <= len(again) <= 15
+    for number, row in again.iterrows():
+        first = table.loc[row.repeat_of]
+        assert first.repeat_of != first.repeat_of, "a repeat names the first run"
+        assert number > row.repeat_of
+        assert (row.probability, row.area_low, row.fill) == (first.probability, first.area_low, first.fill)
+    once = table[table.repeat_of.isna()]
+    natural, attack, _ = journal.repeats.means()
+    assert len(natural) == len(once)
+    mask = front_mask(natural, attack)
+    # what is run again is rather what seems to be on the front
+    runs = journal.repeats.means()[2]
+    assert runs[mask].mean() > runs[~mask].mean()
+
+
+def test_every_run_of_a_law_has_another_number_also_after_a_restart(tmp_path):
+    journal = repeated(tmp_path, trials=30)
+    before = journal.repeats.means()
+    journal = open_journal(tmp_path, trials=90, repeats=0.8)
+    for one, other in zip(before, journal.repeats.means(), strict=True):
+        assert np.array_equal(one, other)
+    while (asked := journal.ask()) is not None:
+        journal.tell(asked.number, "complete", objective(asked.law))
+    numbers = [t.user_attrs.get("repeat", 0) for t in journal.main.trials]
+    assert max(numbers) >= 2
+    by_first = {}
+    for trial in journal.main.trials:
+        first = trial.user_attrs.get("repeat_of", trial.user_attrs["trial"])
+        by_first.setdefault(first, []).append(trial.user_attrs.get("repeat", 0))
+    assert all(sorted(numbers) == list(range(len(numbers))) for numbers in by_first.values())
+
+
+def test_a_repeat_that_was_left_open_is_handed_out_again_as_the_same_repeat(tmp_path):
+    journal = repeated(tmp_path, trials=20)
+    journal = open_journal(tmp_path, trials=60, repeats=0.25)
+    while (asked := journal.ask()).repeat == 0:
+        journal.tell(asked.number, "complete", objective(asked.law))
+    again = open_journal(tmp_path, trials=60, repeats=0.25).ask()
+    assert again.again
+    assert (again.number, again.repeat, again.law, again.floor) == (asked.number, asked.repeat, asked.law, None)
+
+
+def test_no_law_is_run_again_where_that_was_not_asked_for(tmp_path):
+    journal = open_journal(tmp_path, trials=40)
+    run(journal)
+    assert journal.table().repeat_of.isna().all()
+
+
+def test_a_repeat_below_the_floor_counts_all_the_same(tmp_path):
+    journal = open_journal(tmp_path, references=False, trials=60, repeats=0.5, min_accuracy=0.9, min_accuracy_kept=None)
+    while (asked := journal.ask()) is not None:
+        state = journal.tell(asked.number, "complete", record(0.85 if asked.repeat else 0.95, 0.5))
+        assert state == "complete"
+    assert journal.table().repeat_of.notna().any()

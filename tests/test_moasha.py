@@ -226,7 +226,9 @@ def test_the_searcher_tells_a_stopped_trial_as_what_it_is_and_leaves_others_open
     from mi_tune.study.journal import StudyJournal
     from mi_tune.study.search import ParetoSearch
 
-    journal = StudyJournal(None, "study", SearchSetup(sampler="random", min_accuracy_kept=None), 0, references=False)
+    journal = StudyJournal(
+        None, "study", SearchSetup(sampler="random", min_accuracy_kept=None), 0, 30, references=False
+    )
     search = ParetoSearch(journal, stopped={0: "stopped at epoch 10"})
     for name in ("a", "b"):
         search.suggest(name)

@@ -159,7 +159,7 @@ def test_failed_trials_of_the_table_are_left_out():
 class Fixed:
     """A search that asks for the same laws in turn and does as it is told."""
 
-    races = False
+    races, targets = False, 1
 
     def __init__(self, laws, stop_at=None):
         self.laws, self.stop_at, self.numbers, self.told = laws, stop_at, itertools.count(), []
@@ -300,11 +300,33 @@ def test_repeats_are_a_quarter_of_the_trials_and_their_means_count(surface):
     simulate(surface, search, 1, 60 * surface.mean_seconds(), 0)
     repeats = [asked for asked in search.asked.values() if asked.repeat]
     assert 0.1 < len(repeats) / len(search.asked) < 0.27
-    numbers = [n for n, law in search.laws.items() if len(law.attack) > 1]
-    assert numbers
-    law = search.laws[numbers[0]]
-    assert len(set(law.attack)) == len(law.attack)
-    assert law.means[1] == pytest.approx(np.mean(law.attack))
+    natural, attack, runs = search.journal.repeats.means()
+    table = search.journal.table().set_index("trial")
+    k = int(runs.argmax())
+    assert runs[k] > 1
+    first = search.journal.repeats.laws[k]
+    mine = table[(table.index == first) | (table.repeat_of == first)]
+    assert len(set(mine.attack_accuracy)) == len(mine) == runs[k]
+    assert attack[k] == pytest.approx(mine.attack_accuracy.mean())
+    assert natural[k] == pytest.approx(mine.natural_accuracy.mean())
+
+
+def test_two_targets_a_trial_cost_twice_and_vary_less(surface):
+    law = surface_law(surface)
+    one, two = ([surface.draw(law, seed=s, targets=t) for s in range(60)] for t in (1, 2))
+    assert two[0].seconds == pytest.approx(2 * one[0].seconds)
+    assert np.std([o.attack for o in two]) < 0.85 * np.std([o.attack for o in one])
+    assert search_cost(surface, "random+twice") == pytest.approx(search_cost(surface, "random") / 2, rel=0.15)
+
+
+def surface_law(surface):
+    return law_from(surface.space, {"probability": 0.5, "area_low": 0.3, "area_span": 0.2, "aspect_max": 2.0})
+
+
+def search_cost(surface, method):
+    """Trials that twenty whole trials of one target pay for."""
+    search = contest(surface, method)
+    return len(simulate(surface, search, 1, 20 * surface.mean_seconds(), 0).events)
 
 
 def test_repeating_makes_the_claimed_front_less_too_good(surface):
@@ -326,8 +348,8 @@ def test_what_a_race_breaks_off_would_seldom_have_been_on_the_front(surface):
     wrong = 0
     for number in stopped:
         outcome = surface.draw(search.asked[number].law)
-        others = [law.means for law in search.laws.values()]
-        wrong += not any(n >= outcome.natural[2] and a <= outcome.attack for n, a in others)
+        natural, attack, _ = search.journal.repeats.means()
+        wrong += not ((natural >= outcome.natural[2]) & (attack <= outcome.attack)).any()
     assert wrong <= 0.05 * len(stopped) + 1
 
 

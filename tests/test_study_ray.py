@@ -238,7 +238,7 @@ def test_a_study_whose_driver_is_killed_goes_on_and_loses_nothing(folders, tmp_p
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     setup_file = yaml.safe_load((out / "tiny" / "study.yaml").read_text())["config"]
-    before = StudyJournal(out / "tiny" / "journal.log", "tiny", make_setup(setup_file, "x").search, 0).table()
+    before = StudyJournal(out / "tiny" / "journal.log", "tiny", make_setup(setup_file, "x").search, 0, 30).table()
     done = before[before.state == "complete"]
     assert 2 <= len(done) < 5
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,9 @@ PARTS = {
     "floor": "training stops where the natural accuracy cannot come up to the floor any more",
     "moasha": "training stops by multi-objective asynchronous successive halving at every rung",
     "scout": "three times as many first laws, of which one in three is trained beyond the first rung",
+    "twice": "every trial trains and attacks two targets and costs twice as much",
     "race": "an attack is broken off once its trial is dominated beyond doubt",
-    "repeat": "every fourth trial runs a law again that may be on the front, with other seeds",
+    "repeat": "one trial in four runs a law again that may be on the front, with other seeds",
     "model": "laws are recommended by what a model expects of them, not by what was measured",
 }
 REPEATED = 0.25
@@ -35,7 +35,7 @@ REPEATED = 0.25
 DOUBT = 0.01
 """Chance with which a race may break off an attack that would have ended on the front, if all tests were one."""
 ENOUGH = 8
-"""Trials that have ended before anything is repeated, or stopped for the floor."""
+"""Trials that have ended before any is stopped for the floor."""
 STARTUP = 10
 """Laws of the Sobol sequence before a model suggests any."""
 
@@ -66,20 +66,6 @@ def make_rival(text: str) -> Rival:
     return Rival(sampler, frozenset(parts))
 
 
-@dataclass
-class _Law:
-    """Everything measured of one law."""
-
-    law: ErasingLaw
-    params: dict[str, Any] | None
-    natural: list[float]
-    attack: list[float]
-
-    @property
-    def means(self) -> tuple[float, float]:
-        return float(np.mean(self.natural)), float(np.mean(self.attack))
-
-
 class Contest:
     """A rival at work in one study, over the real journal and samplers, kept in memory.
 
@@ -95,60 +81,31 @@ class Contest:
             sampler=rival.sampler,
             trials=10**6,
             startup=self.startup,
+            repeats=REPEATED if "repeat" in rival.parts else 0.0,
             min_accuracy_kept=min_accuracy_kept,
             space=surface.space,
         )
-        self.journal = StudyJournal(None, "contest", setup, seed)
+        self.people = len(surface.people.odds)
+        self.journal = StudyJournal(None, "contest", setup, seed, self.people)
         self.races = "race" in rival.parts
+        self.targets = 2 if "twice" in rival.parts else 1
         self.rungs = Rungs(("max", "min"))
-        self.people, self.last = len(surface.people.odds), surface.rungs - 1
         self.geometry = Geometry(distributions(surface.space))
         self.model = FrontModel(self.geometry)
         self.asked: dict[int, Asked] = {}
         self.scouts: set[int] = set()
-        self.first: dict[int, int] = {}
-        self.ended: set[int] = set()
-        self.laws: dict[int, _Law] = {}
         self.rows: list[dict[str, Any]] = []
         self.gains: list[list[float]] = [[] for _ in range(surface.rungs)]
-        self.repeats = 0
 
     # --------------------------------------------------------------------------------------------------- asking
 
     def ask(self) -> Asked | None:
-        number = self._to_repeat()
-        if number is None:
-            asked = self.journal.ask()
-        else:
-            asked = self.journal.ask_repeat(number)
-            self.repeats += 1
+        asked = self.journal.ask()
         if asked is not None:
             self.asked[asked.number] = asked
-            self.first[asked.number] = asked.number if number is None else number
             if len(self.scouts) < self.startup and not asked.reference and not asked.repeat:
                 self.scouts.add(asked.number)
         return asked
-
-    def _to_repeat(self) -> int | None:
-        """The law to run again now, if any: the least often run of those whose box of doubt reaches the front."""
-        if "repeat" not in self.rival.parts or len(self.laws) < ENOUGH:
-            return None
-        if self.repeats >= REPEATED * (len(self.asked) - ENOUGH):
-            return None
-        numbers = list(self.laws)
-        natural, attack, times = self._measured(numbers)
-        pending = Counter(self.first[number] for number in self.asked.keys() - self.ended)
-        times = times + np.array([pending[number] for number in numbers])
-        sure_natural, sure_attack = self._half_width(natural, times), self._half_width(attack, times)
-        mask = front_mask(natural, attack)
-        front = np.column_stack([natural[mask], attack[mask]])
-        best_natural, best_attack = natural + sure_natural, attack - sure_attack
-        beaten = ((front[:, 0] >= best_natural[:, None]) & (front[:, 1] <= best_attack[:, None])).any(1)
-        hopeful = np.flatnonzero(~beaten)
-        if not len(hopeful):
-            return None
-        doubt = sure_natural[hopeful] * sure_attack[hopeful]
-        return numbers[hopeful[np.lexsort((-doubt, times[hopeful]))[0]]]
 
     # ------------------------------------------------------------------------------------------------- stopping
 
@@ -177,34 +134,24 @@ class Contest:
     def attack_goes_on(self, number: int, natural: float, hits: np.ndarray) -> bool:
         """Whether a trial may still be on the front: see `least_accuracy`."""
         asked = self.asked[number]
-        if asked.reference or asked.repeat or not self.laws:
+        runs = self.journal.repeats
+        if asked.reference or asked.repeat or not runs.laws:
             return True
         least = least_accuracy(hits, self.people, DOUBT)
-        numbers = list(self.laws)
-        others, attack, times = self._measured(numbers)
+        others, attack, times = runs.means()
         # what it is held against was measured too, and may be worse than it seems
-        beaten = (others >= natural) & (attack + self._half_width(attack, times) < least)
+        beaten = (others >= natural) & (attack + runs.half_width(attack, times) < least)
         return not beaten.any()
-
-    def _half_width(self, accuracy: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Of a one-sided 95 % interval over people."""
-        spread = np.sqrt(np.maximum(accuracy * (1 - accuracy), 0.25 / self.people) / self.people)
-        return stats.norm.ppf(0.95) * spread / np.sqrt(np.maximum(times, 1))
 
     # -------------------------------------------------------------------------------------------------- telling
 
     def tell(self, number: int, state: str, record: dict[str, Any]) -> None:
         asked = self.asked[number]
         state = self.journal.tell(number, state, record)
-        self.ended.add(number)
         params = params_of(self.journal.search.space, asked.law)
         if state in ("complete", "infeasible") and not asked.repeat:
             for rung, (natural, _) in enumerate(record.get("rungs", [])):
                 self.gains[rung].append(record["natural_accuracy"] - natural)
-        if state == "complete":
-            law = self.laws.setdefault(self.first[number], _Law(asked.law, params, [], []))
-            law.natural.append(record["natural_accuracy"])
-            law.attack.append(record["attack_accuracy"])
         if params is not None and state != "failed":
             row = {"params": params, "natural": record.get("natural_accuracy", np.nan)}
             row["attack"] = record.get("attack_accuracy", record.get("attack_accuracy_so_far", np.nan))
@@ -216,35 +163,31 @@ class Contest:
     # ------------------------------------------------------------------------------------------------ recommending
 
     def recommend(self) -> tuple[list[ErasingLaw], float]:
-        numbers = [n for n, law in self.laws.items() if self._above_floor(law)]
-        if not numbers:
+        runs, floor = self.journal.repeats, self.journal.floor()
+        numbers = np.array(runs.laws, dtype=int)
+        natural, attack, _ = runs.means()
+        fit = natural >= (0.0 if floor is None else floor)
+        numbers, natural, attack = numbers[fit], natural[fit], attack[fit]
+        if not len(numbers):
             return [], 0.0
-        natural, attack, _ = self._measured(numbers)
+        laws = [self.asked[number].law for number in numbers]
         if "model" in self.rival.parts:
-            natural, attack = self._expected(numbers, natural, attack)
+            natural, attack = self._expected(laws, natural, attack)
         mask = front_mask(natural, attack)
-        return [self.laws[numbers[k]].law for k in np.flatnonzero(mask)], hypervolume(natural, attack)
+        return [laws[k] for k in np.flatnonzero(mask)], hypervolume(natural, attack)
 
-    def _above_floor(self, law: _Law) -> bool:
-        floor = self.journal.floor()
-        return floor is None or law.means[0] >= floor
-
-    def _measured(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean natural and attack accuracy and number of runs of laws, (n,) each."""
-        laws = [self.laws[number] for number in numbers]
-        natural, attack = np.array([law.means for law in laws]).T
-        return natural, attack, np.array([len(law.attack) for law in laws])
-
-    def _expected(self, numbers: list[int], natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _expected(
+        self, laws: list[ErasingLaw], natural: np.ndarray, attack: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What the model expects of the laws; what was measured where the space does not hold them."""
         observed = Observations.of(self.geometry, self.rows)
         if not len(observed) or not FrontModel.enough(observed):
             return natural, attack
         self.model.update(observed)
-        inside = np.array([self.laws[number].params is not None for number in numbers])
-        units = self.geometry.units([p for number in numbers if (p := self.laws[number].params) is not None])
+        points = [params_of(self.journal.search.space, law) for law in laws]
+        inside = np.array([point is not None for point in points])
         natural, attack = natural.copy(), attack.copy()
-        natural[inside], attack[inside] = self.model.expected(units)
+        natural[inside], attack[inside] = self.model.expected(self.geometry.units([p for p in points if p is not None]))
         return natural, attack
 
 

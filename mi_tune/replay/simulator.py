@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mi_tune.erasing import ErasingLaw
-from mi_tune.replay.surface import Outcome, Surface
+from mi_tune.replay.surface import Surface
 from mi_tune.study.front import hypervolume
 from mi_tune.study.journal import Asked
 
@@ -26,6 +26,8 @@ class Search(Protocol):
 
     races: bool
     """Whether people are attacked in chunks."""
+    targets: int
+    """Targets that a trial trains and attacks, whose mean its accuracies are."""
 
     def ask(self) -> Asked | None: ...
 
@@ -127,7 +129,7 @@ def simulate(
 
 def _life(surface: Surface, search: Search, asked: Asked, seed: int) -> Iterator[float]:
     """Seconds of a trial's steps, one after the other; what became of it is the generator's value."""
-    outcome: Outcome = surface.draw(asked.law, asked.repeat, seed)
+    outcome = surface.draw(asked.law, asked.repeat, seed, search.targets)
     number, last = asked.number, surface.rungs - 1
     seen: list[list[float]] = []
     waited = 0.0

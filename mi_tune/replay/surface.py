@@ -192,15 +192,18 @@ class Surface:
         read = lambda name: drawn_in(self._ways[f"{name}@{last}"].predict(columns))  # noqa: E731
         return read("natural_accuracy"), read("attack_accuracy")
 
-    def draw(self, law: ErasingLaw, repeat: int = 0, seed: int = 0) -> Outcome:
-        """The outcome of a trial: the truth and the noise of this law's repeat number `repeat` in study `seed`."""
+    def draw(self, law: ErasingLaw, repeat: int = 0, seed: int = 0, targets: int = 1) -> Outcome:
+        """The outcome of a trial: the truth and the noise of this law's repeat number `repeat` in study `seed`.
+
+        targets: that are trained and attacked; accuracies are their means, seconds their sum.
+        """
         columns = self._columns([law])
         values = {name: float(way.predict(columns)[0]) for name, way in self._ways.items()}
         point = coordinates(law)
         rng = np.random.default_rng(derive_seed(seed, "noise", *(repr(v) for v in point.values()), repeat))
         clean = np.array([values[name] for name in self.names])
-        noisy = drawn_in(clean + self.noise.draw(rng))
-        over = lambda name: np.exp([values[f"{name}@{rung}"] for rung in range(self.rungs)])  # noqa: E731
+        noisy = np.mean([drawn_in(clean + self.noise.draw(rng)) for _ in range(targets)], axis=0)
+        over = lambda name: targets * np.exp([values[f"{name}@{rung}"] for rung in range(self.rungs)])  # noqa: E731
         return Outcome(
             natural=noisy[: self.rungs],
             cheap=noisy[self.rungs : 2 * self.rungs],
@@ -208,7 +211,7 @@ class Surface:
             train=over("train_seconds"),
             evaluate=over("evaluate_seconds"),
             cheap_seconds=over("cheap_attack_seconds"),
-            attack_seconds=float(np.exp(values[f"attack_seconds@{self.rungs - 1}"])),
+            attack_seconds=targets * float(np.exp(values[f"attack_seconds@{self.rungs - 1}"])),
         )
 
     def hits(self, law: ErasingLaw, outcome: Outcome, repeat: int = 0, seed: int = 0) -> np.ndarray:

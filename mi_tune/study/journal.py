@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.setup import SearchSetup
+from mi_tune.study.repeats import Repeats
 from mi_tune.study.samplers import REFERENCE, make_sampler
 from mi_tune.study.space import distributions, law_from, params_of
 from mi_tune.study.table import table_of
@@ -58,10 +59,13 @@ class StudyJournal:
 
     Args:
         path: the journal file, made if missing; None keeps everything in memory.
+        people: whose accuracies a trial averages, of which depends how far they can be trusted.
         references: whether the reference points are trials of this study.
     """
 
-    def __init__(self, path: Path | None, name: str, search: SearchSetup, seed: int, references: bool = True) -> None:
+    def __init__(
+        self, path: Path | None, name: str, search: SearchSetup, seed: int, people: int, references: bool = True
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         storage = InMemoryStorage() if path is None else JournalStorage(JournalFileBackend(str(path)))
         self.search, self.seed = search, seed
@@ -69,6 +73,7 @@ class StudyJournal:
         self.main = _open(storage, name)
         self.aside = _open(storage, f"{name} references")
         self.main.sampler = make_sampler(search.sampler, self.space, seed, search.startup, len(self.main.get_trials()))
+        self.repeats = Repeats(search.repeats, people)
         self._live: dict[int, tuple[optuna.Study, Trial]] = {}
         self._held: list[tuple[optuna.Study, Trial]] = []
         self._orphans: list[tuple[optuna.Study, Trial]] = []
@@ -79,10 +84,20 @@ class StudyJournal:
         self._orphans.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
         present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
         self._references = [name for name in REFERENCE_LAWS if references and name not in present]
+        for record in self._records():
+            self.repeats.handed_out(record["trial"], record.get("repeat_of", record["trial"]))
+            if record["state"] != "running":
+                self.repeats.over(record["trial"], _measured(record))
         self._settle()
 
     def _all(self) -> list[tuple[optuna.Study, FrozenTrial]]:
         return [(study, t) for study in (self.main, self.aside) for t in study.get_trials(deepcopy=False)]
+
+    def _records(self) -> list[dict[str, Any]]:
+        """Attributes of the trials that were handed out, by number."""
+        # the state is written last when a trial is handed out
+        found = [t.user_attrs for _, t in self._all() if "state" in t.user_attrs]
+        return sorted(found, key=lambda record: record["trial"])
 
     # --------------------------------------------------------------------------------------------------- asking
 
@@ -105,15 +120,16 @@ class StudyJournal:
                 trial.set_user_attr(REFERENCE, name)
                 return self._hand_out(self.aside, trial)
             self.main.enqueue_trial(params, user_attrs={REFERENCE: name})
+        elif (doubted := self.repeats.next()) is not None:
+            return self._ask_again(doubted)
         return self._hand_out(self.main, self.main.ask(self.space))
 
-    def ask_repeat(self, number: int) -> Asked:
-        """The law of an earlier trial once more, as a trial of its own that is to draw other seeds."""
+    def _ask_again(self, number: int) -> Asked:
+        """The law that trial `number` was the first to run, once more, as a trial of its own with other seeds."""
         study, first = next((s, t) for s, t in self._all() if t.user_attrs.get("trial") == number)
-        first_of = first.user_attrs.get("repeat_of", number)
         attributes: dict[str, Any] = {
-            "repeat_of": first_of,
-            "repeat": 1 + sum(t.user_attrs.get("repeat_of") == first_of for _, t in self._all()),
+            "repeat_of": number,
+            "repeat": 1 + sum(t.user_attrs.get("repeat_of") == number for _, t in self._all()),
         }
         if first.user_attrs.get(REFERENCE):
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
@@ -126,10 +142,12 @@ class StudyJournal:
         # also for a trial whose asking was cut short before its attributes were written
         law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
         number = attributes.get("trial", self._next_number())
-        floor = None if reference else self.floor()
+        # a law is run again because its means count, which a missing attack would spoil
+        floor = None if reference or "repeat_of" in attributes else self.floor()
         for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
             trial.set_user_attr(key, value)
         self._live[number] = (study, trial)
+        self.repeats.handed_out(number, attributes.get("repeat_of", number))
         return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
 
     def _next_number(self) -> int:
@@ -182,6 +200,7 @@ class StudyJournal:
         while self._held:
             study, trial = self._held.pop(0)
             attributes = trial.user_attrs
+            self.repeats.over(attributes["trial"], _measured(attributes))
             if attributes["state"] in ("failed", "stopped"):
                 study.tell(trial, state=TrialState.FAIL if attributes["state"] == "failed" else TrialState.PRUNED)
                 continue
@@ -192,11 +211,13 @@ class StudyJournal:
                 # set already where an earlier process ended between this line and the telling; then it stays
                 warnings.filterwarnings("ignore", message="The constraint value is ignored")
                 trial.set_constraint("natural_accuracy_floor", excess)
-            if attributes["state"] == "complete" and excess > 0 and not attributes.get(REFERENCE):
+            exempt = attributes.get(REFERENCE) or "repeat_of" in attributes
+            if attributes["state"] == "complete" and excess > 0 and not exempt:
                 # it started before the floor was known; what its attack found stays in the table
                 trial.set_user_attr("floor", floor)
                 trial.set_user_attr("reason", f"natural accuracy below the floor {floor:.3f}")
                 trial.set_user_attr("state", "infeasible")
+                self.repeats.over(attributes["trial"], None)
             attack = attributes.get("attack_accuracy")
             if attack is None:
                 trial.set_user_attr("attack_accuracy_told_not_measured", True)
@@ -207,10 +228,13 @@ class StudyJournal:
     def table(self) -> pd.DataFrame:
         """One row a trial, in the order of their numbers; see `mi_tune.study.table`."""
         return table_of(
-            {**t.user_attrs, "reference": t.user_attrs.get(REFERENCE, ""), "seed": self.seed}
-            for _, t in self._all()
-            if "state" in t.user_attrs  # written last when a trial is handed out
+            {**record, "reference": record.get(REFERENCE, ""), "seed": self.seed} for record in self._records()
         )
+
+
+def _measured(record: dict[str, Any]) -> tuple[float, float] | None:
+    """Both accuracies of a complete trial."""
+    return (record["natural_accuracy"], record["attack_accuracy"]) if record["state"] == "complete" else None
 
 
 def _open(storage: BaseStorage, name: str) -> optuna.Study:

@@ -35,7 +35,8 @@ def best_first(losses: np.ndarray, order: Order = "net") -> np.ndarray:
     if len(losses) == 0:
         return np.empty(0, dtype=int)
     low = losses.min(0)
-    scaled = (losses - low) / np.maximum(losses.max(0) - low, 1e-12)
+    # rounded: equals must stay equals whatever the unit, or ties are broken by its last bit
+    scaled = ((losses - low) / np.maximum(losses.max(0) - low, 1e-12)).round(9)
     front_of = moocore.pareto_rank(scaled) if len(losses) > 1 else np.zeros(1, int)
     spread = _net if order == "net" else _by_hypervolume
     parts = []

@@ -115,7 +115,7 @@ def _run(
         study.write_config(_description(setup, seed, data, options))
     if options.images_allowed and not (study.path / "examples.npz").exists():
         _write_examples(study, data)
-    journal = StudyJournal(study.journal, setup.name, setup.search, seed)
+    journal = StudyJournal(study.journal, setup.name, setup.search, seed, data.private.identities)
     study.write_table(journal.table())
     todo = journal.remaining()
     if todo:

@@ -52,6 +52,7 @@ class ParetoSearch(Searcher):
             "law": asked.law.to_dict(),
             "reference": asked.reference,
             "floor": asked.floor,
+            "repeat": asked.repeat,
             "resume_from": str(checkpoint) if checkpoint else None,
         }
 

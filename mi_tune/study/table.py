@@ -21,12 +21,15 @@ COLUMNS = [
     *("target_accuracy_on_reconstructions", "floor", "realised_area"),
     *("attack", "budget", "judge", "judge_accuracy", "forward_passes", "backward_passes"),
     *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
-    *("seed", "replicates", "started", "finished", "artefacts", "reason"),
+    *("seed", "replicates", "repeat_of", "started", "finished", "artefacts", "reason"),
 ]
 """The columns in order; docs/study_folder.md says what each means."""
 
-ADDED = ("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate")
-"""Columns that the first studies lack: what they say was not measured then."""
+ADDED = (
+    *("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate"),
+    "repeat_of",
+)
+"""Columns that the first studies lack: what they say was not measured, or not done, then."""
 
 _TEXT = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
 _TEXT |= {"started", "finished", "artefacts", "reason"}
