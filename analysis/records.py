@@ -15,8 +15,11 @@ import yaml
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import InputError
+from mi_tune.setup import Space
+from mi_tune.study.expectation import expected
 from mi_tune.study.front import front_mask
-from mi_tune.study.table import ADDED, COLUMNS, law_of
+from mi_tune.study.laws import laws_of, per_class
+from mi_tune.study.table import COLUMNS, law_of, with_added
 
 NO_DEFENCE = "no defence"
 
@@ -37,10 +40,16 @@ class Faces:
 
 @dataclass(frozen=True)
 class Study:
-    """study.yaml as `config`, the table of trials as `trials` indexed by trial number, and the folder of the rest."""
+    """A study as its folder tells it.
+
+    Args:
+        config: study.yaml. runs: the table of trials, indexed by number. trials: one row a law, the runs of each taken
+            together under the number of the first; see `laws_of`. folder: where the rest is.
+    """
 
     folder: Path
     config: dict[str, Any]
+    runs: pd.DataFrame
     trials: pd.DataFrame
 
     @cached_property
@@ -55,6 +64,12 @@ class Study:
         mask = front_mask(complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float))
         order = ["natural_accuracy", "attack_accuracy", "trial"]
         return complete[mask].sort_values(order, ascending=[False, True, True])
+
+    @cached_property
+    def expected(self) -> pd.DataFrame:
+        """What the search's model expects of the complete trials; see `mi_tune.study.expectation.expected`."""
+        space = self.config.get("config", {}).get("search", {}).get("space")
+        return expected(self.runs, self.complete, Space() if space is None else Space.model_validate(space))
 
     @property
     def references(self) -> pd.DataFrame:
@@ -87,9 +102,15 @@ class Study:
             return None
 
     def per_class(self, trial: int) -> pd.DataFrame | None:
-        """Accuracies of every class of a trial; None where the trial left none."""
-        path = self._artefact(trial, "per_class.csv")
-        return pd.read_csv(path) if path else None
+        """Accuracies of every class of a law, means over its complete runs; None where one of them left none."""
+        runs = self.runs[(self.runs.trial == trial) | (self.runs.repeat_of == trial)]
+        if len(runs) > 1:
+            runs = runs[runs.state == "complete"]
+        tables = [per_class(self.folder, artefacts) for artefacts in runs.artefacts]
+        if not tables or any(table is None for table in tables):
+            return None
+        whole = pd.concat(tables, keys=range(len(tables)))
+        return whole.groupby("class_name", sort=False).mean().reset_index()
 
     def faces(self, trial: int) -> Faces | None:
         """Reconstructions of a trial; None where there are none that can be read."""
@@ -131,8 +152,9 @@ def load_study(folder: Path | str) -> Study:
         raise InputError(f"{folder}: no {name}; give the folder of a study, such as results/orl") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
-    trials = trials.assign(**{name: float("nan") for name in ADDED if name not in trials})
+    trials = with_added(trials)
     missing = [name for name in COLUMNS if name not in trials]
     if missing:
         raise InputError(f"{folder}: trials.parquet lacks column {missing[0]}; it was written by another version")
-    return Study(folder, config, trials.set_index("trial", drop=False).rename_axis(None))
+    runs = trials.set_index("trial", drop=False).rename_axis(None)
+    return Study(folder, config, runs, laws_of(runs, folder))

@@ -73,6 +73,7 @@
     row("natural accuracy", found.natural, found.naturalChange ? "without defence " + found.naturalBase : "");
     row("attack accuracy", found.attack, found.naturalChange ? "without defence " + found.attackBase : "");
     box.append(list, element("p", "verdict" + (found.helps ? "" : " doubt"), found.verdict + " " + found.ties));
+    if (found.expected) box.append(element("p", "", found.expected));
     const see = element("button", "", "Pin it");
     see.type = "button";
     see.addEventListener("click", () => pin(found.trial));

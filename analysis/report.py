@@ -76,10 +76,11 @@ def render(study: Study, include_images: bool) -> str:
         study=study,
         config=study.config,
         settings=yaml.safe_dump(_public_settings(study.config), sort_keys=False, allow_unicode=True),
-        counts=study.trials.state.value_counts().to_dict(),
+        counts=study.runs.state.value_counts().to_dict(),
         headline=headline(study),
         rows=[_trial(study, row) for _, row in study.trials.iterrows()],
         cost=_cost(study),
+        repeated=bool((study.trials.runs > 1).any()),
         has_faces=faces is not None,
         images_known=bool(study.config.get("images_allowed")) or include_images,
         curves=len(study.front),
@@ -130,6 +131,7 @@ def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
         "law": describe(law_of(row)),
         "front": row.trial in study.front.index,
         "reason": row.reason,
+        "runs": int(row.runs),
         "snippet": law_snippet(law, side, side, channels),
         "obstacles": obstacles,
         **{
@@ -168,12 +170,24 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
         "attack": f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')}",
         "attackBase": f"{_percent(undefended.attack_accuracy)} {_interval(undefended, 'attack_accuracy')}",
         "verdict": verdict,
+        "expected": _expected(study, found.trial),
         "helps": found.helps,
         "equals": list(found.equals),
         "ties": ""
         if not others
         else f"{others} other law{'s' if others > 1 else ''} within this loss cannot be told apart from it.",
     }
+
+
+def _expected(study: Study, trial: int) -> str:
+    """Why this law: what the model expects of it, or nothing where only measurements decided."""
+    chance = study.expected.loc[trial]
+    if not chance.modelled:
+        return ""
+    return (
+        f"Chosen by what a model of all trials expects of it: natural {_percent(chance.natural_accuracy)}, "
+        f"attack {_percent(chance.attack_accuracy)}. Luck moves that less than a law's own measurement."
+    )
 
 
 def _percent(value: float) -> str:
@@ -197,7 +211,7 @@ def headline(study: Study) -> str:
     if not complete:
         return "No law has been trained and attacked yet."
     text = (
-        f"{complete} erasing law{'s were' if complete > 1 else ' was'} trained and attacked; "
+        f"{complete} erasing law{'s were' if complete > 1 else ' was'} trained and attacked{_repeats(study)}; "
         f"{front} of them {'is' if front == 1 else 'are'} on the front."
     )
     found = recommend(study, DEFAULT_LOSS)
@@ -213,8 +227,13 @@ def headline(study: Study) -> str:
     )
 
 
+def _repeats(study: Study) -> str:
+    again = int((study.complete.runs > 1).sum())
+    return f", {again} of them more than once" if again else ""
+
+
 def _cost(study: Study) -> dict[str, str]:
-    trials = study.trials
+    trials = study.runs
     ended = pd.to_datetime(trials.finished[trials.finished != ""], utc=True)
     begun = pd.to_datetime(trials.started[trials.started != ""], utc=True)
     wall = (ended.max() - begun.min()).total_seconds() if len(ended) and len(begun) else 0.0

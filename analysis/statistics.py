@@ -21,7 +21,7 @@ def hypervolume_history(study: Study) -> pd.DataFrame:
     complete = study.complete
     ends = pd.to_datetime(complete.finished, utc=True)
     complete = complete.assign(end=ends).sort_values(["end", "trial"], kind="stable")
-    begun = pd.to_datetime(study.trials.started[study.trials.started != ""], utc=True).min()
+    begun = pd.to_datetime(study.runs.started[study.runs.started != ""], utc=True).min()
     reference = study.config["hypervolume_reference"]
     natural, attack = complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float)
     corner = reference["natural_accuracy"], reference["attack_accuracy"]
@@ -49,7 +49,9 @@ def difference(study: Study, trial: int, other: int, column: str) -> Estimate | 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The complete law with the least attack accuracy among those within the allowed loss.
+    """The complete law with the least attack accuracy among those within the allowed loss, as `Study.expected` has it.
+
+    Among many measurements the best is partly the luckiest; what the search's model expects of a law is less so.
 
     natural_change, attack_change: against no defence, paired by class. equals: other laws within the loss whose
     attack accuracy cannot be told apart from this one's at 95 % (paired by class, not corrected for their number).
@@ -70,15 +72,14 @@ class Recommendation:
 def recommend(study: Study, allowed_loss: float) -> Recommendation | None:
     """The law to train with when natural accuracy may fall by `allowed_loss` (0.05: five points) below no defence.
 
-    None when no complete law is that accurate, or the trial without defence is not complete.
+    None when the trial without defence is not complete.
     """
     undefended = study.undefended
     if undefended is None:
         return None
-    least = undefended.natural_accuracy - allowed_loss - 1e-9
-    within = study.complete[study.complete.natural_accuracy >= least]
-    if not len(within):
-        return None
+    chances = study.expected.assign(trial=study.complete.trial)
+    least = chances.natural_accuracy[undefended.trial] - allowed_loss - 1e-9
+    within = chances[chances.natural_accuracy >= least]
     best = within.sort_values(["attack_accuracy", "natural_accuracy", "trial"], ascending=[True, False, True]).iloc[0]
     trial, base = int(best.trial), int(undefended.trial)
     equals = []

@@ -46,7 +46,9 @@ class Point:
         return self.kind in ("stopped early", "augmentation")
 
 
-def choose_points(trials: pd.DataFrame, mean: tuple[float, ...], count: int) -> list[Point]:
+def choose_points(
+    trials: pd.DataFrame, mean: tuple[float, ...], count: int, expected: pd.DataFrame | None = None
+) -> list[Point]:
     """The reference points, then `count` other laws of the study.
 
     Laws of the front come first: those that together dominate most (greedily, beginning with the largest). Where the
@@ -54,7 +56,9 @@ def choose_points(trials: pd.DataFrame, mean: tuple[float, ...], count: int) -> 
     accuracy reaches below the front at their natural accuracy, the nearest first.
 
     Args:
-        trials: the study's table. mean: of the private training images, for the `mean` fill.
+        trials: the study's table, one row a law. mean: of the private training images, for the `mean` fill.
+        expected: both accuracies of the complete ones, by the same index, where more is known of them than was
+            measured; intervals are moved along.
 
     Raises:
         InputError: the study has no complete trial without defence.
@@ -64,14 +68,16 @@ def choose_points(trials: pd.DataFrame, mean: tuple[float, ...], count: int) -> 
     if UNDEFENDED not in at:
         raise InputError("the study has no complete trial without defence; finish it first by --resume")
     points = [Point(n, "reference", Treatment(law).resolved(mean), at.get(n)) for n, law in CONFIRMED_LAWS.items()]
-    natural = complete.natural_accuracy.to_numpy(float)
-    attack = complete.attack_accuracy.to_numpy(float)
+    judged = complete if expected is None else expected.loc[complete.index]
+    natural = judged.natural_accuracy.to_numpy(float)
+    attack = judged.attack_accuracy.to_numpy(float)
     on_front = front_mask(natural, attack)
     own = (complete.reference == "").to_numpy(bool)
     numbers = complete.trial.to_numpy(int)
     chosen = [(int(numbers[i]), "front") for i in _spread(natural, attack, np.flatnonzero(on_front & own), count)]
     excess = _excess(natural, attack, on_front)
-    reaching = complete.attack_accuracy_low.to_numpy(float) <= attack - excess
+    half = (complete.attack_accuracy - complete.attack_accuracy_low).to_numpy(float)
+    reaching = half >= excess
     near = np.flatnonzero(own & ~on_front & reaching)
     near = near[np.argsort(excess[near], kind="stable")][: count - len(chosen)]
     chosen += [(int(numbers[i]), "near front") for i in near]

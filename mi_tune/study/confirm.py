@@ -30,8 +30,11 @@ from mi_tune.errors import InputError
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.cell_jobs import CellWork, JobCost, do_jobs, write_tables
 from mi_tune.study.estimate import measure_speed
+from mi_tune.study.expectation import expected
 from mi_tune.study.folder import StudyFolder, only_writer
+from mi_tune.study.laws import laws_of
 from mi_tune.study.run import check_same_data
+from mi_tune.study.table import with_added
 from mi_tune.study.wording import duration
 
 FEW_CLASSES = 20
@@ -82,7 +85,9 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
             style="yellow",
             highlight=False,
         )
-    points = choose_points(trials, tuple(config["data"]["mean"]), options.points)
+    laws = laws_of(trials, study.path)
+    chances = expected(trials, laws[laws.state == "complete"], setup.search.space)
+    points = choose_points(laws, tuple(config["data"]["mean"]), options.points, chances)
     if len(points) == len([p for p in points if p.kind == "reference"]) and options.points:
         console.print("no law but the reference points is on the front or near it", style="yellow", highlight=False)
     folder = study.path / "confirmation"
@@ -96,6 +101,7 @@ def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFr
         trials = pd.read_parquet(study.path / "trials.parquet")
     except OSError as error:
         raise InputError(f"{study.path}: no readable trials.parquet; this study has not begun") from error
+    trials = with_added(trials)
     running = int((trials.state == "running").sum())
     missing = setup.search.trials - len(trials) + running
     if missing > 0 and not smoke:

@@ -76,3 +76,8 @@ def law_of(row: Mapping[str, Any]) -> ErasingLaw:
         count=int(row["count"]),
         clean_epochs=int(row["clean_epochs"]),
     )
+
+
+def with_added(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of any version, with the columns that its version lacked missing in every row."""
+    return table.assign(**{name: float("nan") for name in ADDED if name not in table})
