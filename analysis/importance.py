@@ -13,8 +13,8 @@ what does nothing has no share of 0 but one of luck: `Importance.nothing` says h
   parameter at a time: one that a searcher only tried together with a good one looks good itself.
 - `along`: functional ANOVA of the position along the front, among the laws near it: the best ranks that hold at least
   half of the laws. With both accuracies scaled to run from 0 to 1 over the front, the position is the mean of
-  the natural accuracy given up and the attack accuracy avoided: 0 at the accurate end, 1 at the private one. Moving away
-  from the front at right angles (as much lost on one as on the other) does not change it.
+  the natural accuracy given up and the attack accuracy avoided: 0 at the accurate end, 1 at the private one. Away
+  from the front at right angles (as much lost on one as on the other) it does not change.
 
 Limits. A study of 24 to 48 laws shows strong main effects and hides weak ones: intervals are wide, and a parameter
 with a tenth of the variance is usually not told from nothing. Effects of combinations have no bar (`alone` says how
@@ -30,27 +30,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import moocore
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
-from pydantic import ValidationError
 from scipy.stats import qmc
 
 from analysis.forest import Cells, parts_of
+from analysis.laws import Laws, laws_of
+from analysis.ranks import best_ranks, position_along
 from analysis.records import Study
 from analysis.resampling import between
-from mi_tune.errors import InputError
 from mi_tune.judging.intervals import Estimate
 from mi_tune.seeds import derive_seed
-from mi_tune.setup import Space
 from mi_tune.study.geometry import quantile_of
-from mi_tune.study.space import coordinates, distributions, params_of
-from mi_tune.study.table import law_of
 
 QUESTIONS = ("natural", "attack", "towards", "along")
+TITLES = {
+    "natural": "Natural accuracy",
+    "attack": "Attack accuracy",
+    "towards": "Towards the front",
+    "along": "Along the front",
+}
+LABELS = {
+    "probability": "probability",
+    "area_low": "least area",
+    "area_span": "span of areas",
+    "aspect_max": "largest aspect ratio",
+    "location": "location",
+    "fill": "fill",
+    "count": "rectangles",
+    "clean_epochs": "clean epochs",
+}
 LEAST_LAWS = 12
 """Laws without which nothing is said about an objective."""
 LEAST_COMPLETE = 20
@@ -61,20 +73,6 @@ PED_RESAMPLES = 100
 """Optuna needs about ten milliseconds for each."""
 LEVEL = 0.95
 COPIES = 8
-
-
-@dataclass(frozen=True)
-class Laws:
-    """Every law of the searched space that was measured, once: trials of the same law are averaged.
-
-    space: the searched parameters. points: their values, only the probability of a law that never erases: its
-    rectangles are no values. natural, attack: accuracies in [0, 1], (laws,); attack is NaN for an infeasible law.
-    """
-
-    space: dict[str, BaseDistribution]
-    points: list[dict[str, Any]]
-    natural: np.ndarray
-    attack: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -117,55 +115,11 @@ def importances(study: Study) -> list[Importance | Unanswered]:
         InputError: the study's searched space cannot be read.
     """
     laws = laws_of(study)
-    return [_answer(laws, question) for question in QUESTIONS]
+    return [answer(laws, question) for question in QUESTIONS]
 
 
-def laws_of(study: Study) -> Laws:
-    """What of the study's table lies in its searched space and was measured.
-
-    Stopped, failed and running trials have no final accuracies and are left out, and so are reference points that the
-    space does not hold. Infeasible laws keep their natural accuracy.
-    """
-    try:
-        space = Space.model_validate(study.config["config"]["search"].get("space", {}))
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise InputError(f"{study.folder / 'study.yaml'}: config.search.space cannot be read") from error
-    known = distributions(space)
-    found: dict[str, tuple[dict[str, Any], list[float], list[float]]] = {}
-    for _, row in study.trials[study.trials.state.isin(["complete", "infeasible"])].iterrows():
-        law = law_of(row)
-        point = params_of(space, law) if row.reference else _held(known, coordinates(law))
-        if point is None or not np.isfinite(row.natural_accuracy):
-            continue
-        if law.probability == 0:
-            point = {name: value for name, value in point.items() if name == "probability"}
-        _, natural, attack = found.setdefault(repr(point), (point, [], []))
-        natural.append(row.natural_accuracy)
-        if row.state == "complete":
-            attack.append(row.attack_accuracy)
-    return Laws(
-        known,
-        [point for point, _, _ in found.values()],
-        np.array([np.mean(natural) for _, natural, _ in found.values()]),
-        np.array([np.mean(attack) if attack else np.nan for _, _, attack in found.values()]),
-    )
-
-
-def _held(known: dict[str, BaseDistribution], values: dict[str, Any]) -> dict[str, Any] | None:
-    """The searched ones among a law's values; what cutting at the largest area moved outside is put on the border."""
-    point = {}
-    for name, distribution in known.items():
-        value = values[name]
-        if isinstance(distribution, CategoricalDistribution):
-            if value not in distribution.choices:
-                return None
-        else:
-            value = min(max(value, distribution.low), distribution.high)  # type: ignore[attr-defined]
-        point[name] = value
-    return point
-
-
-def _answer(laws: Laws, question: str) -> Importance | Unanswered:
+def answer(laws: Laws, question: str) -> Importance | Unanswered:
+    """One of `QUESTIONS`."""
     if len(laws.space) < 2:
         return Unanswered(question, "Fewer than two parameters were searched: there is nothing to compare.")
     complete = np.flatnonzero(np.isfinite(laws.attack))
@@ -187,29 +141,6 @@ def _answer(laws: Laws, question: str) -> Importance | Unanswered:
 
 
 # ------------------------------------------------------------------------------------------------------- the front
-
-
-def best_ranks(natural: np.ndarray, attack: np.ndarray, share: float, counts: np.ndarray | None = None) -> np.ndarray:
-    """Laws of the best ranks of non-dominated sorting that hold at least `share` of all, bool (laws,).
-
-    `counts`, int (laws,), says how often each law is there; a law that is not there is not among the best.
-    """
-    counts = np.ones(len(natural), dtype=int) if counts is None else counts
-    there = counts > 0
-    rank = moocore.pareto_rank(np.column_stack([natural, attack])[there], maximise=[True, False])
-    held = np.cumsum(np.bincount(rank, weights=counts[there]))
-    best = np.zeros(len(natural), dtype=bool)
-    best[there] = rank <= np.searchsorted(held, share * counts.sum() - 1e-9)
-    return best
-
-
-def position_along(natural: np.ndarray, attack: np.ndarray) -> np.ndarray | None:
-    """Position along the front, (laws,): 0 at its accurate end, 1 at its private one; None where it has no length."""
-    front = best_ranks(natural, attack, 0.0)
-    lost, avoided = natural[front].max() - natural, attack[front].max() - attack
-    if np.ptp(lost[front]) == 0 or np.ptp(avoided[front]) == 0:
-        return None
-    return (lost / np.ptp(lost[front]) + avoided / np.ptp(avoided[front])) / 2
 
 
 def _towards(
@@ -317,13 +248,13 @@ def _anova(
     both = np.concatenate([np.broadcast_to(rows[kept], shadow.shape), shadow], -1)
     weights = np.broadcast_to(per_row[kept], (RESAMPLES, TREES, len(kept)))
     found = parts_of(cells.twice(), both, target[law[kept]], weights, rng).alone.mean(1)
-    real, shade = found[:, : len(names)].sum(1, keepdims=True), found[:, len(names) :]
+    real, shade = found[:, : len(names)].sum(1).mean(), found[:, len(names) :]
     return _sorted(
         question,
         names,
         shares,
         np.array([_shares(draw) for draw in draws]),
-        _luck(shade / np.maximum(real, 1e-12), shares),
+        _luck(shade / max(real, 1e-12), shares),
         laws=len(inside),
         predicted=float(1 - error / spread) if spread > 0 else None,
         alone=float(min(1.0, alone.sum() / total)) if total > 0 else None,
@@ -384,3 +315,41 @@ def _sorted(
         {names[k]: float(luck[k]) for k in order},
         **more,
     )
+
+
+# ------------------------------------------------------------------------------------------------------- in words
+
+
+def asked(answer: Importance) -> str:
+    """What the bars of an answer are shares of, and over which laws."""
+    return {
+        "natural": f"What moves natural accuracy, over {answer.laws} laws.",
+        "attack": f"What moves attack accuracy, over {answer.laws} laws.",
+        "towards": f"What sets the {answer.better} laws on or next to the front apart from all {answer.laws}.",
+        "along": f"What decides between an accurate and a private place, among the {answer.laws} laws near the front.",
+    }[answer.question]
+
+
+def in_words(answer: Importance) -> str:
+    """What an answer says, in a few sentences with numbers."""
+    if answer.predicted is not None and answer.predicted <= 0:
+        return (
+            "Nothing can be read from these bars: the trees predict laws that they have not seen no better than the "
+            f"mean does (R² {answer.predicted:.2f})."
+        )
+    told = [name for name in answer.shares if answer.told(name)]
+    if told:
+        parts = [f"{LABELS[name]} ({_percent(answer.shares[name])})" for name in told]
+        text = f"Told from nothing: {', '.join(parts)}."
+    else:
+        text = "No parameter is told from one that does nothing."
+    if answer.predicted is not None and answer.alone is not None:
+        text += (
+            f" The trees predict laws that they have not seen with R² {answer.predicted:.2f}; "
+            f"{1 - answer.alone:.0%} of the variance in what they say is in combinations of parameters and in no bar."
+        )
+    return text
+
+
+def _percent(share: Estimate) -> str:
+    return f"{share.value:.0%} [{share.low * 100:.0f}, {share.high * 100:.0f}]"
