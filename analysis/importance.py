@@ -119,7 +119,7 @@ def importances(study: Study) -> list[Importance | Unanswered]:
 
 
 def answer(laws: Laws, question: str) -> Importance | Unanswered:
-    """One of `QUESTIONS`."""
+    """The answer to one of `QUESTIONS`; `laws` may come from anywhere, such as a formula."""
     if len(laws.space) < 2:
         return Unanswered(question, "Fewer than two parameters were searched: there is nothing to compare.")
     complete = np.flatnonzero(np.isfinite(laws.attack))
