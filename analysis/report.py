@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.faces import face_strips
+from analysis.importance import TITLES, Importance, Unanswered, asked, importances, in_words
 from analysis.records import Study, load_study
 from analysis.statistics import Recommendation, recommend
 from mi_tune.cache import save_atomically
@@ -64,8 +65,9 @@ def render(study: Study, include_images: bool) -> str:
     )
     faces = face_strips(study) if include_images else None
     recommendations = [_recommendation(study, r) if (r := recommend(study, loss)) else None for loss in LOSSES]
+    answers = importances(study) if len(study.complete) else []
     data = {
-        "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study).items()},
+        "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study, answers).items()},
         "trials": {str(row.trial): _trial(study, row) for _, row in study.trials.iterrows()},
         "recommendations": recommendations,
         "defaultLoss": LOSSES.index(DEFAULT_LOSS),
@@ -81,6 +83,7 @@ def render(study: Study, include_images: bool) -> str:
         rows=[_trial(study, row) for _, row in study.trials.iterrows()],
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
+        answers=[_told(answer) for answer in answers],
         has_faces=faces is not None,
         images_known=bool(study.config.get("images_allowed")) or include_images,
         curves=len(study.front),
@@ -92,7 +95,7 @@ def render(study: Study, include_images: bool) -> str:
     )
 
 
-def _figures(study: Study) -> dict[str, go.Figure]:
+def _figures(study: Study, answers: list[Importance | Unanswered]) -> dict[str, go.Figure]:
     if not len(study.complete):
         return {}
     return {
@@ -101,6 +104,25 @@ def _figures(study: Study) -> dict[str, go.Figure]:
         "training": figures.plot_training(figures.training_info(study)),
         "parameters": figures.plot_parameters(figures.parameters_info(study)),
         "maps": figures.plot_maps(figures.maps_info(study)),
+        **{_figure_of(a): figures.plot_importance(a) for a in answers if isinstance(a, Importance)},
+    }
+
+
+def _figure_of(answer: Importance | Unanswered) -> str:
+    return f"importance-{answer.question}"
+
+
+def _told(answer: Importance | Unanswered) -> dict[str, str | None]:
+    """What the page says of a question; `why` where it has no answer."""
+    title = TITLES[answer.question]
+    if isinstance(answer, Unanswered):
+        return {"title": title, "why": answer.why}
+    return {
+        "title": title,
+        "why": None,
+        "figure": _figure_of(answer),
+        "asked": asked(answer),
+        "words": in_words(answer),
     }
 
 

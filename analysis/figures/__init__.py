@@ -4,6 +4,7 @@ from analysis.figures.attacks import attacks_info, plot_attacks
 from analysis.figures.contrasts import plot_contrasts
 from analysis.figures.feature_view import feature_view_info, measures_info, plot_feature_view, plot_measures
 from analysis.figures.front import front_info, plot_front
+from analysis.figures.importance import plot_importance
 from analysis.figures.ladder import ladder_info, plot_ladder
 from analysis.figures.maps import maps_info, plot_maps
 from analysis.figures.parameters import parameters_info, plot_parameters
@@ -24,6 +25,7 @@ __all__ = [
     "plot_contrasts",
     "plot_feature_view",
     "plot_front",
+    "plot_importance",
     "plot_ladder",
     "plot_maps",
     "plot_measures",
