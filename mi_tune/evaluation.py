@@ -5,11 +5,13 @@ A state machine in small steps, so that whoever drives it can report, checkpoint
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,7 @@ class LawEvaluation:
     Args:
         law: the erasing law, or a whole treatment; a `mean` fill is resolved with the training images' mean.
         seed: the study's seed. repeat: how often the law was run before, each time with replicates of other numbers.
+        looks: epochs after which a block ends, so that the half-trained targets can be attacked; see `look`.
     """
 
     def __init__(
@@ -91,8 +94,11 @@ class LawEvaluation:
         seed: int,
         device: torch.device,
         repeat: int = 0,
+        looks: Sequence[int] = (),
     ) -> None:
         self.setup, self.data, self.seed, self.device = setup, data, seed, device
+        self.looks = tuple(looks)
+        self.seen: list[tuple[float, float]] = []
         self.first_replicate = repeat * setup.target.replicates
         self.runs = [
             target_training(setup, data, law, seed, self.first_replicate + k, device)
@@ -126,12 +132,17 @@ class LawEvaluation:
         return float(np.mean(self.per_class_natural)) if self.per_class_natural else math.nan
 
     def train_block(self) -> None:
-        """Train every replicate for `report_every` epochs and measure natural accuracy. Raises DivergedError."""
+        """Train every replicate for `report_every` epochs, or to the next look, and measure natural accuracy.
+
+        Raises DivergedError.
+        """
         begun = time.perf_counter()
         self.per_class_natural = []
+        ends = [look for look in self.looks if look > self.epoch]
+        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *ends])
         for number, run in enumerate(self.runs):
             loss = math.nan
-            for _ in range(min(self.setup.target.report_every, run.recipe.epochs - run.epoch)):
+            while run.epoch < end:
                 loss = run.train_epoch()
             labels = self.data.private.labels[self.data.split.val]
             logits = predict(run.model, self.images, self.device, self.val_indices)
@@ -141,6 +152,30 @@ class LawEvaluation:
             self.history["train_loss"][number].append(loss)
         self.history["epochs"].append(self.epoch)
         self.seconds["train"] += time.perf_counter() - begun
+
+    # ----------------------------------------------------------------------------------------------------- look
+
+    @property
+    def look_due(self) -> bool:
+        """Whether the targets wait to be attacked half-trained."""
+        return not self.trained and sum(look <= self.epoch for look in self.looks) > len(self.seen)
+
+    def look(self, cheap: Attacker, judge: Judge) -> None:
+        """Attack the targets as they are now and note natural and attack accuracy; the training goes on untouched.
+
+        Raises DivergedError, InputError.
+        """
+        begun = time.perf_counter()
+        classes = torch.arange(self.data.private.identities)
+        accuracies = []
+        for number, run in enumerate(self.runs):
+            # an oracle freezes what it is given
+            model = copy.deepcopy(run.model)
+            oracle = open_oracle(cheap.attack.access, model, self.device, len(classes))
+            result = cheap.attack.run(oracle, cheap.ground.knowing(self.law), classes, self._attack_seed(number))
+            accuracies.append(judge_images(judge, result.images, classes, self.device).accuracy.mean())
+        self.seen.append((self.natural_accuracy, float(np.mean(accuracies))))
+        self.seconds["attack"] += time.perf_counter() - begun
 
     # --------------------------------------------------------------------------------------------------- attack
 
@@ -273,6 +308,7 @@ class LawEvaluation:
             "attacked": self.attacked,
             "first": first,
             "seconds": dict(self.seconds),
+            "seen": [list(pair) for pair in self.seen],
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -280,6 +316,7 @@ class LawEvaluation:
             run.load_state_dict(saved)
         self.history, self.per_class_natural = state["history"], state["per_class_natural"]
         self.attacked, self.seconds = state["attacked"], Counter(state["seconds"])
+        self.seen = [tuple(pair) for pair in state["seen"]]
         if state["first"] is not None:
             saved = dict(state["first"])
             verdicts = {f.name: saved.pop(f"verdict_{f.name}").numpy() for f in dataclasses.fields(Verdicts)}

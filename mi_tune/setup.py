@@ -179,6 +179,16 @@ class Space(_Section):
         return self
 
 
+class StoppingSetup(_Section):
+    """Whether trials that fall behind are ended early, and where they are compared; see `study.moasha.Ladder`."""
+
+    scheduler: Literal["none", "moasha"] = "none"
+    unit: str = Field("epoch", description="what trials report their progress in")
+    grace: float | None = Field(None, gt=0, description="units that every trial gets; a ninth of a training if missing")
+    reduction: float = Field(3.0, gt=1, description="one trial in so many goes on at each rung")
+    brackets: int = Field(1, ge=1, description="ladders that trials take in turn; ladder k lacks the k lowest rungs")
+
+
 class SearchSetup(_Section):
     """How the laws are searched."""
 
@@ -190,6 +200,7 @@ class SearchSetup(_Section):
     min_accuracy_kept: float | None = Field(
         0.8, ge=0, le=1, description="the same, as a share of the natural accuracy without defence"
     )
+    stopping: StoppingSetup = StoppingSetup()
     space: Space = Space()
 
 

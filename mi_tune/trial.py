@@ -13,7 +13,7 @@ import torch
 from ray import tune
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
-from mi_tune.assets import StudyData
+from mi_tune.assets import Attacker, StudyData, cheap_attacker
 from mi_tune.cache import save_atomically
 from mi_tune.device import pick_device, use_one_thread
 from mi_tune.erasing import ErasingLaw
@@ -23,6 +23,8 @@ from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 
 CHECKPOINT = "state.pt"
+UNITS = ("epoch",)
+"""What trials report their progress in."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Shared:
     """What every trial of a study is given once, through Ray's object store.
 
     `judge` and `attacker` are references in lists, so that training can start while they are being made.
+    `looks`: epochs after which half-trained targets are attacked, for a scheduler that compares trials there.
     """
 
     setup: Setup
@@ -38,6 +41,7 @@ class Shared:
     study: Path
     judge: list[ray.ObjectRef]
     attacker: list[ray.ObjectRef]
+    looks: tuple[int, ...] = ()
     checkpoint_seconds: float = 30.0
     _loaded: dict[str, Any] = field(default_factory=dict)
 
@@ -47,15 +51,21 @@ class Shared:
             self._loaded[name] = ray.get(getattr(self, name)[0])
         return self._loaded[name]
 
+    def cheap(self) -> Attacker:
+        """The attacker that looks at half-trained targets."""
+        return cheap_attacker(self.load("attacker"), self.setup)
+
 
 class ErasingTrial(tune.Trainable):
     """Train one law's targets, attack them, judge the attack.
 
-    Config: `trial` (number), `law` (dict), `floor` (natural accuracy below which the attack is skipped, or None),
-    `repeat` (how often the law was run before), `resume_from` (checkpoint folder of an earlier run, or None).
+    Config: `trial` (number), `law` (dict), `reference` (its name or ""), `floor` (natural accuracy below which the
+    attack is skipped, or None), `repeat` (how often the law was run before), `resume_from` (checkpoint folder of an
+    earlier run, or None).
 
-    Every result has `state`: `running` with `phase`, `epoch` and `natural_accuracy`; at the end `complete`,
-    `infeasible` or `failed`, with the trial's `record` (columns of the table).
+    Every result has `state`: `running` with `phase`, `epoch` and `natural_accuracy`, after a look also
+    `cheap_attack_accuracy`, and with what a scheduler would leave behind: `seconds` and `rungs`; at the end
+    `complete`, `infeasible` or `failed`, with the trial's `record` (columns of the table).
 
     What goes wrong inside a step is the law's own result (`failed`, with its reason) and is not tried again; the
     loss of a worker or node raises, and Ray restarts the trial from its last checkpoint.
@@ -89,6 +99,8 @@ class ErasingTrial(tune.Trainable):
             self.shared.seed,
             self.device,
             config.get("repeat", 0),
+            # what runs to its end whatever is seen of it on the way is not looked at
+            () if config.get("reference") or config.get("repeat") else self.shared.looks,
         )
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])
@@ -111,6 +123,9 @@ class ErasingTrial(tune.Trainable):
         evaluation = self.evaluation
         if not evaluation.trained:
             evaluation.train_block()
+            if evaluation.look_due:
+                # in the same step: a scheduler compares trials as soon as they report a rung's epoch
+                evaluation.look(self.shared.cheap(), self.shared.load("judge"))
         elif self.floor is not None and evaluation.natural_accuracy < self.floor:
             return self._final("infeasible", f"natural accuracy below the floor {self.floor:.3f}: attack skipped")
         elif not evaluation.finished:
@@ -119,13 +134,17 @@ class ErasingTrial(tune.Trainable):
                 return self._final("complete")
         trained = evaluation.trained
         due = (datetime.now(UTC) - self.checkpointed).total_seconds() >= self.shared.checkpoint_seconds
-        return {
+        result = {
             "state": "running",
             "phase": "attack" if trained else "train",
             "epoch": evaluation.epoch,
             "natural_accuracy": evaluation.natural_accuracy,
             SHOULD_CHECKPOINT: due,
         }
+        if evaluation.seen:
+            result |= {"cheap_attack_accuracy": evaluation.seen[-1][1], "rungs": evaluation.seen}
+            result["seconds"] = sum(evaluation.seconds.values())
+        return result
 
     def _final(self, state: str, reason: str = "") -> dict:
         """The last result: the record, with artefacts written before it is reported."""
@@ -135,6 +154,8 @@ class ErasingTrial(tune.Trainable):
         if state != "failed":
             evaluation.write_artefacts(self.shared.study / folder)
             record |= evaluation.training_record() | {"artefacts": folder.as_posix()}
+        if evaluation.seen:
+            record["rungs"] = evaluation.seen
         if state == "complete":
             attacker, judge = self.shared.load("attacker"), self.shared.load("judge")
             record |= evaluation.attack_record() | {

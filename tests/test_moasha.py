@@ -184,14 +184,12 @@ def scheduler(tmp_path, **changes):
     from mi_tune.study.stopping import ParetoHalving
 
     objectives = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
-    rungs = Rungs(tuple(objectives.values()), path=tmp_path / "rungs.json")
-    return ParetoHalving(
-        **{"unit": "epoch", "objectives": objectives, "ladder": Ladder(10, 90), "rungs": rungs} | changes
-    )
+    halving = Halving(Ladder(10, 90), Rungs(tuple(objectives.values()), path=tmp_path / "rungs.json"))
+    return ParetoHalving(**{"unit": "epoch", "objectives": objectives, "halving": halving} | changes)
 
 
-def report(scheduler, number, natural, cheap, epoch=10, reference="", **more):
-    trial = SimpleNamespace(config={"trial": number, "reference": reference})
+def report(scheduler, number, natural, cheap, epoch=10, reference="", repeat=0, **more):
+    trial = SimpleNamespace(config={"trial": number, "reference": reference, "repeat": repeat})
     result = {"state": "running", "epoch": epoch, "natural_accuracy": natural, "cheap_attack_accuracy": cheap}
     return scheduler.on_trial_result(None, trial, result | more)
 
@@ -205,12 +203,13 @@ def test_the_scheduler_stops_what_falls_behind_and_says_why(tmp_path):
     assert report(scheduler(tmp_path), 4, 0.2, 0.9) == "STOP"
 
 
-def test_reference_points_and_finished_trials_are_never_stopped(tmp_path):
+def test_reference_points_repeats_and_finished_trials_are_never_stopped(tmp_path):
     halving = scheduler(tmp_path)
     for k in range(5):
         report(halving, k, 0.9, 0.1)
     assert report(halving, 5, 0.0, 1.0, reference="no defence") == "CONTINUE"
-    assert report(halving, 6, 0.0, 1.0, state="complete") == "CONTINUE"
+    assert report(halving, 6, 0.0, 1.0, repeat=1) == "CONTINUE"
+    assert report(halving, 7, 0.0, 1.0, state="complete") == "CONTINUE"
 
 
 def test_a_unit_or_objective_that_is_not_reported_is_one_clear_line(tmp_path):

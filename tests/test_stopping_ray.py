@@ -13,7 +13,7 @@ from ray import cloudpickle, tune
 
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.moasha import Ladder, Rungs
+from mi_tune.study.moasha import Halving, Ladder, Rungs
 from mi_tune.study.search import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 
@@ -57,10 +57,10 @@ class Toy(tune.Trainable):
 
 def run(folder: Path, trials: int) -> StudyJournal:
     space = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=0.0, aspect_max=1.0)
-    setup = SearchSetup(sampler="random", trials=trials, startup=2, min_accuracy_kept=None, space=space)
+    setup = SearchSetup(sampler="random", trials=trials, startup=2, repeats=0, min_accuracy_kept=None, space=space)
     journal = StudyJournal(folder / "journal.log", "study", setup, 0, 30)
     rungs = Rungs(tuple(OBJECTIVES.values()), path=folder / "rungs.json")
-    halving = ParetoHalving("epoch", OBJECTIVES, Ladder(1, 9), rungs)
+    halving = ParetoHalving("epoch", OBJECTIVES, Halving(Ladder(1, 9), rungs))
     with connect(None, None, 2):
         tune.Tuner(
             Toy,

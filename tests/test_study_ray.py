@@ -19,7 +19,7 @@ from conftest import make_bank, write_image_folder
 from rich.console import Console
 
 from mi_tune.errors import InputError
-from mi_tune.setup import make_setup
+from mi_tune.setup import StoppingSetup, make_setup
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.run import RunOptions, run_study
 
@@ -265,3 +265,40 @@ def test_a_time_budget_ends_the_study_in_order_and_it_can_go_on(folders, tmp_pat
     table = pd.read_parquet(out / "tiny" / "trials.parquet")
     assert (table.state == "complete").sum() < 5
     assert not (table.state == "failed").any()
+
+
+def test_a_study_can_stop_trials_by_what_a_cheap_attack_finds_half_way(folders, tmp_path):
+    stopping = {"scheduler": "moasha", "grace": 1, "reduction": 2}
+    setup = setup_with(folders, target__replicates=1, target__report_every=4, search__trials=14, search__repeats=0)
+    setup = setup.model_copy(update={"search": setup.search.model_copy(update={"stopping": StoppingSetup(**stopping)})})
+    folder = run_study(setup, 0, tmp_path / "tiny", RunOptions(workers=2), QUIET).folder
+    table = pd.read_parquet(folder / "trials.parquet")
+    assert set(table.state) == {"complete", "stopped"}
+    stopped = table[table.state == "stopped"]
+    assert (stopped.reference == "").all()
+    assert stopped.reason.str.match(r"stopped at epoch [12]: natural_accuracy .*, cheap_attack_accuracy").all()
+    assert stopped.natural_accuracy.isna().all() and (stopped.seconds > 0).all()
+    rungs = json.loads((folder / "rungs.json").read_text())["losses"]
+    # all but the reference points came to the first rung, and fewer to the second
+    assert len(rungs["0/1"]) == (table.reference == "").sum() > len(rungs["0/2"]) > 0
+    journal = StudyJournal(folder / "journal.log", "tiny", setup.search, 0, 5)
+    ended = [t for t in journal.main.trials if t.user_attrs["state"] == "complete" and "reference" not in t.user_attrs]
+    # what was seen on the way of those that finished tells a model what it means
+    assert all(len(t.user_attrs["rungs"]) == 2 for t in ended)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "hint"),
+    [
+        ({"unit": "steps"}, "trials report epoch"),
+        ({"grace": 4}, "leaves no rung"),
+        ({"grace": 1, "brackets": 5}, "ask for at most"),
+    ],
+)
+def test_stopping_that_cannot_work_is_refused_before_anything_runs(folders, tmp_path, stopping, hint):
+    setup = setup_with(folders)
+    stopping = StoppingSetup(scheduler="moasha", **stopping)
+    setup = setup.model_copy(update={"search": setup.search.model_copy(update={"stopping": stopping})})
+    with pytest.raises(InputError, match=hint):
+        run_study(setup, 0, tmp_path / "tiny", RunOptions(workers=2), QUIET)
+    assert not (tmp_path / "tiny").exists()

@@ -14,7 +14,7 @@ import torch
 from conftest import folder_setup
 
 from mi_tune import tables
-from mi_tune.assets import load_data, prepare_attacker, prepare_judge
+from mi_tune.assets import cheap_attacker, load_data, prepare_attacker, prepare_judge
 from mi_tune.confirmation.points import CONFIRMED_LAWS
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import DivergedError, InputError
@@ -115,6 +115,46 @@ def test_a_trial_is_the_training_and_the_attack_of_a_study_seen_at_three_rungs(b
     assert ["attack" in rung for rung in found["rungs"]] == [False, False, True]
     spent = [rung["seconds"]["train"] for rung in found["rungs"]]
     assert spent == sorted(spent)
+
+
+def test_a_look_at_half_trained_targets_sees_what_the_table_has_and_leaves_the_training_untouched(bench: TrialBench):
+    attacker = prepare_attacker(bench.setup, bench.data, bench.seed, CPU)
+    judge = prepare_judge(bench.setup, bench.data, bench.seed, CPU)
+    looked = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, looks=(1, 2))
+    plain = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU)
+    while not looked.trained:
+        looked.train_block()
+        if looked.look_due:
+            looked.look(cheap_attacker(attacker, bench.setup), judge)
+            assert not looked.look_due
+    while not plain.trained:
+        plain.train_block()
+    for one, other in zip(looked.runs, plain.runs, strict=True):
+        for name, value in one.model.state_dict().items():
+            assert torch.equal(value, other.model.state_dict()[name])
+    trials = trials_per_class(bench)
+    rungs_of = [bench.trial(LAW, k)["rungs"] for k in range(len(looked.runs))]
+    for number, (natural, cheap) in enumerate(looked.seen):
+        counts = [rungs[number] for rungs in rungs_of]
+        assert cheap == pytest.approx(np.mean([np.array(c["cheap"]["hits"]) / trials["cheap"] for c in counts]))
+        assert natural == pytest.approx(np.mean([np.array(c["natural_hits"]) / trials["natural"] for c in counts]))
+    assert len(looked.seen) == 2
+    again = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, looks=(1, 2))
+    again.load_state_dict(looked.state_dict())
+    assert again.seen == looked.seen
+
+
+def test_a_repeat_trains_and_attacks_targets_that_earlier_runs_did_not(bench: TrialBench):
+    first, repeat = (LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, repeat=k) for k in range(2))
+    for run in (first, repeat):
+        run.train_block()
+    weights = [next(iter(run.model.parameters())) for run in (*first.runs, *repeat.runs)]
+    assert not any(torch.equal(a, b) for k, a in enumerate(weights) for b in weights[k + 1 :])
+    # numbered on from those before it, so that no other study's targets are meant
+    third = target_training(bench.setup, bench.data, LAW, bench.seed, len(first.runs), CPU)
+    while third.epoch < repeat.epoch:
+        third.train_epoch()
+    assert torch.equal(next(iter(third.model.parameters())), weights[len(first.runs)])
 
 
 def test_a_finished_trial_is_found_again_without_training(bench: TrialBench, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,14 +31,18 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.study.estimate import Estimate, estimate
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
+from mi_tune.study.moasha import Halving, Ladder, Rungs
 from mi_tune.study.progress import StudyProgress
 from mi_tune.study.samplers import check_sampler
 from mi_tune.study.search import ParetoSearch
+from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.wording import duration
-from mi_tune.trial import ErasingTrial, Shared
+from mi_tune.trial import UNITS, ErasingTrial, Shared
 
 # what may differ when a study is resumed: it changes how long a study goes on, not what it is about
 RESUMABLE = ("search.trials",)
+LOOKED_AT = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
+"""What is compared of half-trained targets."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     """
     check_names(setup)
     check_sampler(setup.search.sampler)
+    ladder_of(setup)
     study = StudyFolder(folder)
     _check_folder(study, setup, seed, options)
     data = load_data(setup, seed)
@@ -158,7 +164,10 @@ def _search(
     # the Gaussian process shares the cores with the trials: a second thread makes it twice as slow
     use_one_thread()
     judge, attacker = _prepare(setup, seed, data, resources)
-    shared = Shared(setup, data, seed, study.path, [judge], [attacker])
+    ladder = ladder_of(setup)
+    looks = tuple(math.ceil(level) for level in ladder.rungs(0)) if ladder else ()
+    shared = Shared(setup, data, seed, study.path, [judge], [attacker], looks)
+    halving = _halving(setup, ladder, study) if ladder else None
     progress = StudyProgress(journal, console, resources.workers, expected.trial_seconds)
 
     def told(number: int, state: str) -> None:
@@ -173,7 +182,10 @@ def _search(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ParetoSearch(journal, study.latest_checkpoint, told),
+            search_alg=ParetoSearch(
+                journal, study.latest_checkpoint, told, halving.stopped if halving is not None else None
+            ),
+            scheduler=halving,
             num_samples=journal.remaining(),
             max_concurrent_trials=resources.workers,
             time_budget_s=options.time_budget,
@@ -191,6 +203,26 @@ def _search(
     )
     with progress:
         tuner.fit()
+
+
+def ladder_of(setup: Setup) -> Ladder | None:
+    """Where trials are compared while they train; None where they all run to their end.
+
+    Raises:
+        InputError: trials do not report the unit, or the ladder has no rung.
+    """
+    stopping, epochs = setup.search.stopping, setup.target.epochs
+    if stopping.scheduler == "none":
+        return None
+    if stopping.unit not in UNITS:
+        raise InputError(f"search.stopping.unit '{stopping.unit}': trials report {', '.join(UNITS)}; use one of them")
+    return Ladder(stopping.grace or epochs / 9, epochs, stopping.reduction, stopping.brackets)
+
+
+def _halving(setup: Setup, ladder: Ladder, study: StudyFolder) -> ParetoHalving:
+    """The scheduler, which remembers in the study's folder what earlier runs had reached."""
+    rungs = Rungs(tuple(LOOKED_AT.values()), ladder.reduction, path=study.path / "rungs.json")
+    return ParetoHalving(setup.search.stopping.unit, LOOKED_AT, Halving(ladder, rungs))
 
 
 def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> tuple[ray.ObjectRef, ray.ObjectRef]:

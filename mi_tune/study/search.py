@@ -68,7 +68,8 @@ class ParetoSearch(Searcher):
             record = {k.removeprefix("record/"): v for k, v in result.items() if k.startswith("record/")}
             self.on_told(number, self.journal.tell(number, state, record))
         elif number in self.stopped:
-            self.on_told(number, self.journal.tell(number, "stopped", {"reason": self.stopped[number]}))
+            reached = {name: result[name] for name in ("rungs", "seconds") if result and name in result}
+            self.on_told(number, self.journal.tell(number, "stopped", {"reason": self.stopped[number], **reached}))
         # else: stopped by the time budget or the user; it stays open in the journal, for --resume
 
     # Ray pickles and saves a searcher to restore it; the journal already remembers everything, and a resumed study

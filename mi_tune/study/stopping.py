@@ -8,20 +8,20 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from mi_tune.errors import InputError
-from mi_tune.study.moasha import Halving, Ladder, Rungs
+from mi_tune.study.moasha import Halving
 
 
 class ParetoHalving(FIFOScheduler):
-    """Stops trials that fall behind at a rung; see `Halving`. Reference points always run to their end.
+    """Stops trials that fall behind at a rung; see `Halving`. Reference points and repeats always run to their end.
 
-    Ray keeps no state of a scheduler. What was reached is in the file of `rungs`, so a resumed study goes on with all
+    Ray keeps no state of a scheduler. What was reached is in the file of the rungs, so a resumed study goes on with all
     of it; `stopped` says why a trial was ended, for the searcher, whom Ray tells only that it ended.
 
     Args:
         unit: name under which trials report how far they are, such as `epoch`.
         objectives: names under which they report values, each `max` or `min`. Both are looked up in reports whose
             `state` is `running`.
-        ladder: in that unit. rungs: with the modes of `objectives`.
+        halving: its ladder in that unit, its rungs with the modes of `objectives`.
 
     Raises:
         InputError: from `on_trial_result`, when a trial does not report the unit or an objective.
@@ -29,10 +29,10 @@ class ParetoHalving(FIFOScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, unit: str, objectives: Mapping[str, str], ladder: Ladder, rungs: Rungs) -> None:
+    def __init__(self, unit: str, objectives: Mapping[str, str], halving: Halving) -> None:
         super().__init__()
         self.unit, self.objectives = unit, dict(objectives)
-        self.halving = Halving(ladder, rungs)
+        self.halving = halving
         self.stopped: dict[int, str] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
@@ -40,7 +40,7 @@ class ParetoHalving(FIFOScheduler):
         return metric is None and mode is None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
-        if result.get("state") != "running" or trial.config.get("reference"):
+        if result.get("state") != "running" or trial.config.get("reference") or trial.config.get("repeat"):
             return TrialScheduler.CONTINUE
         number, at = trial.config["trial"], float(self._reported(result, self.unit))
         values = lambda: [float(self._reported(result, name)) for name in self.objectives]  # noqa: E731

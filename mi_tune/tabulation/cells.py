@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from mi_tune.assets import StudyData, prepare_attacker, prepare_judge, target_recipe
-from mi_tune.attacks import code_of, make_attack
+from mi_tune.assets import StudyData, cheap_attacker, prepare_attacker, prepare_judge, target_recipe
+from mi_tune.attacks import code_of
 from mi_tune.cache import cached, content_key, find
 from mi_tune.comparison import TARGET_CODE
 from mi_tune.erasing import ErasingLaw
@@ -18,9 +18,6 @@ from mi_tune.judging import verdicts
 from mi_tune.setup import Setup
 from mi_tune.tabulation import trial
 from mi_tune.tabulation.trial import Tools, run_trial, rungs
-
-CHEAP = ("ppa_fast", "reduced")
-"""The attack of every rung: a fraction of the study's."""
 
 
 class TrialBench:
@@ -37,8 +34,7 @@ class TrialBench:
     def tools(self) -> Tools:
         """Attacks, prior and judge, made or found in the user's cache. Raises InputError if they do not fit."""
         attacker = prepare_attacker(self.setup, self.data, self.seed, self.device)
-        cheap = make_attack(*CHEAP)
-        cheap.check(attacker.ground.prior, self.setup.prior.samples)
+        cheap = cheap_attacker(attacker, self.setup).attack
         judge = prepare_judge(self.setup, self.data, self.seed, self.device)
         return Tools(cheap, attacker.attack, attacker.ground, judge)
 
