@@ -47,6 +47,10 @@ SMOKE = {
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc or random.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")
+@click.option("--repeats", type=float, help="Share of the trials that run a law of the front again.")
+@click.option(
+    "--stopping", type=click.Choice(["none", "moasha"]), help="End trials early that fall behind half-trained."
+)
 @click.option("--min-accuracy", type=float, help="Natural accuracy below which a law is infeasible.")
 @click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--seed", type=int, help="Every random draw derives from it.  [default: 0]")
@@ -76,6 +80,8 @@ def pareto(
     budget: str | None,
     sampler: str | None,
     trials: int | None,
+    repeats: float | None,
+    stopping: str | None,
     min_accuracy: float | None,
     time_budget: float | None,
     seed: int | None,
@@ -111,6 +117,8 @@ def pareto(
         "attack.budget": budget,
         "search.sampler": sampler,
         "search.trials": trials,
+        "search.repeats": repeats,
+        "search.stopping.scheduler": stopping,
         "search.min_accuracy": min_accuracy,
     }
     file = _setup_file(setup_file or ("folder" if own else "orl"))
