@@ -26,10 +26,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mi_tune.study.cluster import Resources  # before anything that imports Ray  # isort: skip
-
-from ray.tune.search import Searcher
-
 from mi_tune.device import use_one_thread
 from mi_tune.erasing import ErasingLaw
 from mi_tune.setup import SearchSetup, Space
@@ -43,6 +39,7 @@ from mi_tune.study.samplers import SAMPLERS, sobol_points
 from mi_tune.study.search import ParetoSearch
 from mi_tune.study.space import distributions, law_from, params_of
 from mi_tune.study.table import COLUMNS, law_of
+from mi_tune.study.table_keeper import TableKeeper
 
 CHECKPOINTS = (200, 1_000, 3_000, 10_000, 30_000, 100_000)
 NOISE = 0.03
@@ -73,8 +70,9 @@ def best_hypervolume(space: Space) -> float:
 
 @dataclass
 class _Spent:
-    """Real seconds of the driver for one trial, and how many laws were out then."""
+    """Real seconds of the driver for one trial; of `processor`, those that it computed."""
 
+    processor: float = 0.0
     suggest: float = 0.0
     tell: float = 0.0
     told: float = 0.0
@@ -92,18 +90,19 @@ class Driver:
     """
 
     def __init__(self, folder: Path, setup: SearchSetup, workers: int, seconds: float, lines: Console) -> None:
+        self.now = 0.0
         self.study = StudyFolder(folder)
         self.study.claim()
         self.journal = StudyJournal(self.study.journal, "scale", setup, 0)
-        self.progress = StudyProgress(self.journal, lines, workers, seconds)
-        self.search = ParetoSearch(self.journal, self.study.latest_checkpoint, self._told)
-        self.now = 0.0
+        self.progress = StudyProgress(self.journal, lines, lambda: workers, seconds)
+        self.keeper = TableKeeper(self.study, self.journal, lambda: self.now)
+        self.search = ParetoSearch(self.journal, self.study.latest_checkpoint, self._told, room=lambda: workers)
         self._telling = 0.0
 
     def _told(self, number: int, state: str) -> None:
         begun = time.perf_counter()
-        self.study.write_table(self.journal.table())
         self.progress.told(number, state)
+        self.keeper.told()
         self._telling += time.perf_counter() - begun
 
     def suggest(self, trial_id: str) -> tuple[dict | str | None, float]:
@@ -118,7 +117,7 @@ class Driver:
         return time.perf_counter() - begun - self._telling, self._telling
 
     def finish(self) -> None:
-        self.study.write_table(self.journal.table())
+        self.keeper.write()
         self.study.release()
 
 
@@ -126,7 +125,9 @@ def result_of(config: dict, seconds: float, rng: np.random.Generator) -> dict[st
     """What a worker reports of a trial, flattened as Ray flattens it, with every column that a study's table has."""
     law = ErasingLaw.from_dict(config["law"])
     natural, attack = np.clip(true_accuracies(law) + NOISE * rng.standard_normal(2), 0, 1)
-    record: dict[str, Any] = dict.fromkeys(COLUMNS[COLUMNS.index("start_attack_accuracy") : COLUMNS.index("floor")], 0.5)
+    record: dict[str, Any] = dict.fromkeys(
+        COLUMNS[COLUMNS.index("start_attack_accuracy") : COLUMNS.index("floor")], 0.5
+    )
     for name, value in (("natural_accuracy", natural), ("attack_accuracy", attack)):
         record |= {name: float(value), f"{name}_low": float(value) - 0.05, f"{name}_high": float(value) + 0.05}
     record |= {"attack_accuracy_top5": 0.9, "realised_area": 0.3, "attack": "ppa", "budget": "reduced"}
@@ -174,7 +175,7 @@ def run(driver: Driver, trials: int, workers: int, seconds: float, most_seconds:
             count += 1
             took = seconds * float(np.exp(0.2 * rng.standard_normal()))
             heapq.heappush(due, (driver.now + took, name, config, took))
-        elif config != Searcher.FINISHED:
+        elif config != ParetoSearch.FINISHED:
             raise RuntimeError("a worker is free and gets no trial")
 
     for _ in range(min(workers, trials)):
@@ -183,10 +184,11 @@ def run(driver: Driver, trials: int, workers: int, seconds: float, most_seconds:
         at, name, config, took = heapq.heappop(due)
         driver.now = max(driver.now, at)
         worked += took
-        cost = _Spent()
+        cost, computed = _Spent(), time.process_time()
         cost.tell, cost.told = driver.tell(name, result_of(config, took, rng))
         driver.now += cost.tell + cost.told
         begin(driver.now, cost)
+        cost.processor = time.process_time() - computed
         spent.append(cost)
         over = time.perf_counter() - begun > most_seconds
         if len(spent) in CHECKPOINTS or not due or over:
@@ -233,6 +235,20 @@ def recommended(journal: StudyJournal) -> tuple[float, float]:
     return hypervolume(*truth[measured].T), hypervolume(*truth[expected].T)
 
 
+def _cells(row: Reached) -> list[str]:
+    suggest = 1e3 * np.array([cost.suggest for cost in row.spent])
+
+    def mean(name: str) -> str:
+        return f"{1e3 * np.mean([getattr(cost, name) for cost in row.spent]):.1f}"
+
+    return [
+        *(f"{row.trials:,}", mean("all"), mean("processor"), mean("suggest")),
+        *(f"{np.quantile(suggest, 0.95):.1f}", f"{suggest.max():.0f}", mean("tell"), mean("told")),
+        *(f"{row.busy:.0%}", f"{row.memory_mb:.0f}", f"{row.journal_mb:.1f}", f"{row.table_mb:.1f}"),
+        *(f"{row.measured:.2%}", f"{row.expected:.2%}"),
+    ]
+
+
 def _memory_mb() -> float:
     """Memory of this process that is resident now, in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
@@ -253,25 +269,31 @@ def benchmark(
     best = best_hypervolume(Space())
     shown = Table(title=f"{workers} workers, {seconds:g} s a trial", box=box.SIMPLE, padding=(0, 1))
     shown.add_column("sampler", no_wrap=True)
-    columns = ("trials", "ms a trial", "suggest", "95 %", "most", "tell", "table", "busy", "MB", "journal", "table MB")
+    columns = (
+        "trials",
+        "ms",
+        "processor",
+        "suggest",
+        "95 %",
+        "most",
+        "tell",
+        "table",
+        "busy",
+        "MB",
+        "journal",
+        "table MB",
+    )
     for name in (*columns, "measured", "expected"):
         shown.add_column(name, justify="right", no_wrap=True)
     for sampler in samplers.split(","):
         setup = SearchSetup(sampler=sampler, trials=trials)
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
-            lines = Console(file=stack.enter_context(open(place / "lines", "w")), width=200)
+            lines = Console(file=stack.enter_context((place / "lines").open("w")), width=200)
             driver = Driver(place / "study", setup, workers, seconds, lines)
             for row in run(driver, trials, workers, seconds, most_seconds, best):
-                suggest = 1e3 * np.array([cost.suggest for cost in row.spent])
-                mean = lambda name: f"{1e3 * np.mean([getattr(cost, name) for cost in row.spent]):.1f}"  # noqa: E731
-                shown.add_row(
-                    *(sampler, f"{row.trials:,}", mean("all"), mean("suggest")),
-                    *(f"{np.quantile(suggest, 0.95):.1f}", f"{suggest.max():.0f}", mean("tell"), mean("told")),
-                    *(f"{row.busy:.0%}", f"{row.memory_mb:.0f}", f"{row.journal_mb:.1f}", f"{row.table_mb:.1f}"),
-                    *(f"{row.measured:.2%}", f"{row.expected:.2%}"),
-                )
-    Console(width=150).print(shown)
+                shown.add_row(sampler, *_cells(row))
+    Console(width=160).print(shown)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_tune.study.cluster import Resources, connect  # before anything that imports Ray  # isort: skip
+from mi_tune.study.cluster import MANY, Resources, connect  # before anything that imports Ray  # isort: skip
 
 import ray
 import torch
@@ -33,6 +33,7 @@ from mi_tune.study.journal import StudyJournal
 from mi_tune.study.progress import StudyProgress
 from mi_tune.study.samplers import check_sampler
 from mi_tune.study.search import ParetoSearch
+from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.wording import duration
 from mi_tune.trial import ErasingTrial, Shared
 
@@ -159,12 +160,15 @@ def _search(
     use_one_thread()
     judge, attacker = _prepare(setup, seed, data, resources)
     shared = Shared(setup, data, seed, study.path, [judge], [attacker])
-    progress = StudyProgress(journal, console, resources.workers, expected.trial_seconds)
+    progress = StudyProgress(journal, console, resources.room, expected.trial_seconds)
+    keeper = TableKeeper(study, journal)
+    described = False
 
     def told(number: int, state: str) -> None:
-        study.write_table(journal.table())
-        _complete_description(study, judge, attacker)
+        nonlocal described
+        described = described or _complete_description(study, judge, attacker)
         progress.told(number, state)
+        keeper.told()
 
     trainable = tune.with_resources(
         tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
@@ -173,9 +177,9 @@ def _search(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ParetoSearch(journal, study.latest_checkpoint, told),
+            search_alg=ParetoSearch(journal, study.latest_checkpoint, told, room=resources.room),
             num_samples=journal.remaining(),
-            max_concurrent_trials=resources.workers,
+            max_concurrent_trials=MANY,
             time_budget_s=options.time_budget,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
@@ -183,14 +187,17 @@ def _search(
         run_config=tune.RunConfig(
             name=run_name,
             storage_path=str(study.ray),
-            callbacks=[progress],
+            callbacks=[progress, keeper],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
         ),
     )
-    with progress:
-        tuner.fit()
+    try:
+        with progress:
+            tuner.fit()
+    finally:
+        keeper.write()
 
 
 def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> tuple[ray.ObjectRef, ray.ObjectRef]:
@@ -316,14 +323,14 @@ def _description(setup: Setup, seed: int, data: StudyData, options: RunOptions) 
     }
 
 
-def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> None:
-    """Add the judge and the prior to study.yaml once they exist."""
-    config = study.read_config()
-    if config["judge"] is not None:
-        return
+def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> bool:
+    """Add the judge and the prior to study.yaml once they exist; returns whether they are there."""
     ready, _ = ray.wait([judge, attacker], num_returns=2, timeout=0)
     if len(ready) < 2:
-        return
+        return False
+    config = study.read_config()
+    if config["judge"] is not None:
+        return True
     made, enemy = ray.get(judge), ray.get(attacker)
     config["judge"] = {
         "name": made.name,
@@ -338,6 +345,7 @@ def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ra
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
+    return True
 
 
 def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:
