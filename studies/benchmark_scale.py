@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
+from optuna.samplers import RandomSampler
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -116,6 +117,17 @@ class Driver:
         self.search.on_trial_complete(trial_id, result)
         return time.perf_counter() - begun - self._telling, self._telling
 
+    def fill(self, trials: int, rng: np.random.Generator) -> None:
+        """Let the study have so many random trials already; nobody's time is taken."""
+        model, self.journal.main.sampler = self.journal.main.sampler, RandomSampler(0)
+        with self.journal.together():
+            for _ in range(trials):
+                asked = self.journal.ask()
+                result = result_of({"trial": asked.number, "law": asked.law.to_dict(), "floor": asked.floor}, 30.0, rng)
+                record = {k.removeprefix("record/"): v for k, v in result.items() if k.startswith("record/")}
+                self.journal.tell(asked.number, result["state"], record)
+        self.journal.main.sampler = model
+
     def finish(self) -> None:
         self.keeper.write()
         self.study.release()
@@ -157,9 +169,13 @@ class Reached:
     expected: float
 
 
-def run(driver: Driver, trials: int, workers: int, seconds: float, most_seconds: float, best: float) -> list[Reached]:
-    """Let simulated workers do `trials` trials, or as many as the driver handles in `most_seconds` of real time."""
+def run(
+    driver: Driver, trials: int, already: int, workers: int, seconds: float, most_seconds: float, best: float
+) -> list[Reached]:
+    """Let simulated workers do what `already` random ones leave of `trials`, or as much as the driver handles in
+    `most_seconds` of real time."""
     rng = np.random.default_rng(0)
+    driver.fill(already, rng)
     due: list[tuple[float, str, dict, float]] = []
     reached: list[Reached] = []
     spent: list[_Spent] = []
@@ -178,7 +194,7 @@ def run(driver: Driver, trials: int, workers: int, seconds: float, most_seconds:
         elif config != ParetoSearch.FINISHED:
             raise RuntimeError("a worker is free and gets no trial")
 
-    for _ in range(min(workers, trials)):
+    for _ in range(min(workers, trials - already)):
         begin(0.0, _Spent())
     while due:
         at, name, config, took = heapq.heappop(due)
@@ -191,12 +207,12 @@ def run(driver: Driver, trials: int, workers: int, seconds: float, most_seconds:
         cost.processor = time.process_time() - computed
         spent.append(cost)
         over = time.perf_counter() - begun > most_seconds
-        if len(spent) in CHECKPOINTS or not due or over:
+        if already + len(spent) in CHECKPOINTS or not due or over:
             under_way = sum(driver.now - (end - length) for end, _, _, length in due)
             reached.append(
                 Reached(
-                    len(spent),
-                    spent[-max(len(spent) // 10, 20) :],
+                    already + len(spent),
+                    spent[-max((already + len(spent)) // 10, 20) :],
                     (worked + under_way) / (workers * driver.now),
                     _memory_mb() - before,
                     driver.study.journal.stat().st_size / 1e6,
@@ -258,11 +274,12 @@ def _memory_mb() -> float:
 @click.option("--samplers", default="nehvi,random", help=f"Several after commas: {', '.join(SAMPLERS)}.")
 @click.option("--workers", default=1000, type=click.IntRange(min=1), help="Trials at a time.")
 @click.option("--trials", default=10_000, type=click.IntRange(min=10), help="In all.")
+@click.option("--already", default=0, type=click.IntRange(min=0), help="Of these, random ones that are there before.")
 @click.option("--seconds", default=30.0, type=click.FloatRange(min=0, min_open=True), help="That a trial takes.")
 @click.option("--most-seconds", default=1e9, help="Real time after which a study is broken off and reported.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Of the study's files.  [default: a temporary one]")
 def benchmark(
-    samplers: str, workers: int, trials: int, seconds: float, most_seconds: float, folder: Path | None
+    samplers: str, workers: int, trials: int, already: int, seconds: float, most_seconds: float, folder: Path | None
 ) -> None:
     """Measure what the driver of a study costs."""
     use_one_thread()
@@ -291,7 +308,7 @@ def benchmark(
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
             lines = Console(file=stack.enter_context((place / "lines").open("w")), width=200)
             driver = Driver(place / "study", setup, workers, seconds, lines)
-            for row in run(driver, trials, workers, seconds, most_seconds, best):
+            for row in run(driver, trials, already, workers, seconds, most_seconds, best):
                 shown.add_row(sampler, *_cells(row))
     Console(width=160).print(shown)
 

@@ -26,7 +26,9 @@ def centres(columns: np.ndarray, losses: np.ndarray, count: int) -> np.ndarray:
         better = np.sort(better[: max(1, int(BETTER * len(columns)))])
         chosen = _spread(columns[better], np.full(len(better), np.inf), min(count // 2, len(better)))
         chosen = [int(better[k]) for k in chosen]
+    if chosen:
         distance = _nearest(columns, columns[chosen])[1]
+        distance[chosen] = -np.inf  # others may lie at the same place
     return np.array(chosen + _spread(columns, distance, count - len(chosen)), dtype=int)
 
 

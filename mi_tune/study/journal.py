@@ -91,7 +91,7 @@ class StudyJournal:
         self._orphans.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
         present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
         self._references = [name for name in REFERENCE_LAWS if references and name not in present]
-        with self._together():
+        with self.together():
             self._settle()
 
     def _all(self) -> list[tuple[optuna.Study, FrozenTrial]]:
@@ -107,8 +107,8 @@ class StudyJournal:
         if attributes.get(REFERENCE) == NO_DEFENCE and self._undefended_at is None:
             self._undefended_at = study, trial_id
 
-    def _together(self) -> AbstractContextManager[None]:
-        """Within it, everything is written to the file at once."""
+    def together(self) -> AbstractContextManager[None]:
+        """Within it, everything is written to the file at once, when it ends."""
         return nullcontext() if self._file is None else self._file.together()
 
     # --------------------------------------------------------------------------------------------------- asking
@@ -120,7 +120,7 @@ class StudyJournal:
 
     def ask(self) -> Asked | None:
         """The next trial, or None when the study has all it was asked for."""
-        with self._together():
+        with self.together():
             return self._ask()
 
     def _ask(self) -> Asked | None:
@@ -146,7 +146,7 @@ class StudyJournal:
         attributes: dict[str, Any] = {"repeat_of": first_of, "repeat": 1 + len(self._runs[first_of])}
         if first.user_attrs.get(REFERENCE):
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
-        with self._together():
+        with self.together():
             study.enqueue_trial(first.params, user_attrs=attributes)
             return self._hand_out(study, study.ask(self.space if study is self.main else None))
 
@@ -192,7 +192,7 @@ class StudyJournal:
 
         `state` is `complete`, `infeasible`, `stopped` or `failed`. A trial that is never told stays open.
         """
-        with self._together():
+        with self.together():
             return self._tell(number, state, record)
 
     def _tell(self, number: int, state: str, record: dict[str, Any]) -> str:
