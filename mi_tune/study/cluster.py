@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # Ray reads these while it is imported. Users' own settings win.
@@ -27,13 +28,43 @@ import ray  # noqa: E402
 
 from mi_tune.errors import InputError  # noqa: E402
 
+MANY = 10**6
+"""For Ray's own limit of trials at a time, where the searcher keeps a closer one. Without any, Ray starts workers one
+after the other."""
+FRESH_SECONDS = 5.0
+"""Time for which what was read of the cluster is believed."""
+
+
+@dataclass
+class Room:
+    """How many trials fit on the cluster now: the number follows nodes as they join and leave.
+
+    Args:
+        read: says how many fit; asked at most every FRESH_SECONDS. most: trials that are wanted at most, or None.
+        clock: seconds that go on.
+    """
+
+    read: Callable[[], int]
+    most: int | None
+    clock: Callable[[], float] = time.monotonic
+    _known: tuple[float, int] | None = None
+
+    def __call__(self) -> int:
+        """At least 1: what does not fit waits for a node."""
+        now = self.clock()
+        if self._known is None or now - self._known[0] >= FRESH_SECONDS:
+            self._known = now, self.read()
+        fit = self._known[1]
+        return max(1, fit if self.most is None else min(fit, self.most))
+
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes, and how many fit at once."""
+    """What one trial takes, how many fit at once as the study begins, and how many do at any time."""
 
     gpus_per_trial: float
     workers: int
+    room: Room = field(compare=False)
 
 
 @contextmanager
@@ -42,7 +73,7 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
 
     Args:
         gpus_per_trial: None gives every trial one GPU where there are any.
-        workers: trials at a time; None fills what is there (one CPU each).
+        workers: trials at a time at most; None fills what is there (one CPU each), also of nodes that join later.
 
     Raises:
         InputError: no cluster at the address, or a trial asks for more than there is.
@@ -62,17 +93,33 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
             f"no Ray cluster at address '{address}' ({str(error).splitlines()[0]}); start one with 'ray start --head'"
         ) from error
     try:
-        found = ray.cluster_resources()
-        yield _share(found.get("CPU", 1), found.get("GPU", 0), gpus_per_trial, workers)
+        wanted = _gpus_wanted(ray.cluster_resources().get("GPU", 0), gpus_per_trial)
+        room = Room(lambda: fitting(_nodes(), wanted), workers)
+        yield Resources(wanted, room(), room)
     finally:
         ray.shutdown()
 
 
-def _share(cpus: float, gpus: float, gpus_per_trial: float | None, workers: int | None) -> Resources:
+def _gpus_wanted(gpus: float, gpus_per_trial: float | None) -> float:
     wanted = (1.0 if gpus else 0.0) if gpus_per_trial is None else gpus_per_trial
     if wanted > gpus:
         raise InputError(f"--gpus-per-trial {wanted:g}: there are {gpus:g} GPUs; ask for fewer")
-    fit = int(cpus)
-    if wanted:
-        fit = min(fit, int(gpus / wanted + 1e-9) if wanted >= 1 else int(gpus) * int(1 / wanted + 1e-9))
-    return Resources(wanted, max(1, min(fit, workers or fit)))
+    return wanted
+
+
+def _nodes() -> list[Mapping[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def fitting(nodes: Iterable[Mapping[str, float]], gpus_per_trial: float) -> int:
+    """How many trials of one CPU each fit on nodes, by their resources `CPU` and `GPU`; a trial is on one of them."""
+    count = 0
+    for node in nodes:
+        fit, gpus = int(node.get("CPU", 0)), node.get("GPU", 0)
+        if gpus_per_trial >= 1:
+            fit = min(fit, int(gpus / gpus_per_trial + 1e-9))
+        elif gpus_per_trial:
+            # no trial has parts of two GPUs
+            fit = min(fit, int(gpus) * int(1 / gpus_per_trial + 1e-9))
+        count += fit
+    return count

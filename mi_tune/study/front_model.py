@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from mi_tune.study.condense import centres, gathered, means
 from mi_tune.study.gaussian import GaussianProcess
 from mi_tune.study.geometry import Geometry
 
 MOST_POINTS = 400
-"""Trials that the model is conditioned on at most; beyond, the latest and the nearest to the front."""
+"""Points that the model is conditioned on at most; beyond, near trials are one point with the mean of what they say."""
+MOST_FITTED = 200
+"""Points that lengths are fitted to at most."""
 GROWTH = 1.15
 """Lengths are fitted again once there are this many times as many trials as at the last fit."""
 
@@ -52,6 +55,16 @@ class Observations:
     def __len__(self) -> int:
         return len(self.units)
 
+    def take(self, some: np.ndarray) -> Observations:
+        """Those of some trials, by their indices or a mask."""
+        return Observations(*(getattr(self, field.name)[some] for field in fields(self)))
+
+    def joined(self, others: Observations) -> Observations:
+        """Those of these trials and of others after them."""
+        return Observations(
+            *(np.concatenate([getattr(self, field.name), getattr(others, field.name)]) for field in fields(self))
+        )
+
 
 def spread_out(accuracy: np.ndarray) -> np.ndarray:
     """arcsin(sqrt(p)), of which hits of the same number of tries have the same variance wherever p is."""
@@ -61,6 +74,20 @@ def spread_out(accuracy: np.ndarray) -> np.ndarray:
 def drawn_in(value: np.ndarray) -> np.ndarray:
     """The accuracy whose `spread_out` is `value`; values beyond the ends are at the ends."""
     return np.sin(np.clip(value, 0, np.pi / 2)) ** 2
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Means at n points, NaN where there are none; the variance of each as a multiple of one value's; and the number
+    of trials that were measured."""
+
+    mean: np.ndarray
+    noise: np.ndarray
+    trials: int
+
+    @property
+    def known(self) -> np.ndarray:
+        return np.isfinite(self.mean)
 
 
 class _Objective:
@@ -74,16 +101,16 @@ class _Objective:
         self.process, self.early = GaussianProcess(groups), GaussianProcess(groups)
         self.slope, self.fitted, self.early_fitted = 0.0, 0, 0
 
-    def update(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray, early: np.ndarray) -> None:
-        known, seen = np.isfinite(y), np.isfinite(early)
+    def update(self, x: np.ndarray, y: _Values, early: _Values) -> None:
+        """Learn from values at points x, (n, columns)."""
+        known, seen = y.known, early.known
         self.slope = 0.0
         if seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
-            self.early_fitted = _learn(self.early, x[seen], early[seen], None, self.early_fitted)
+            self.early_fitted = _learn(self.early, x, early.mean, early, self.early_fitted)
             expected = self.early.predict(x[known])
             around = expected - expected.mean()
-            self.slope = float(around @ y[known] / (around @ around + 0.1 * known.sum() * around.var() + 1e-9))
-        rest = y[known] - self._expected(x[known])
-        self.fitted = _learn(self.process, x[known], rest, noise[known], self.fitted)
+            self.slope = float(around @ y.mean[known] / (around @ around + 0.1 * known.sum() * around.var() + 1e-9))
+        self.fitted = _learn(self.process, x, y.mean - self._expected(x), y, self.fitted)
 
     def _expected(self, x: np.ndarray) -> np.ndarray:
         return self.slope * self.early.predict(x) if self.slope else np.zeros(len(x))
@@ -96,12 +123,15 @@ class _Objective:
         return np.hypot(self.process.deviation(x), extra)
 
 
-def _learn(process: GaussianProcess, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None, fitted: int) -> int:
-    """Condition the process on the data; returns how many points its lengths were last fitted to."""
-    if len(x) >= GROWTH * fitted:
-        process.fit(x, y, noise)
-        return len(x)
-    process.condition(x, y, noise)
+def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _Values, fitted: int) -> int:
+    """Condition the process on what is to be explained of values; returns how many trials it was last fitted to."""
+    known = values.known
+    x, rest, noise = x[known], rest[known], values.noise[known]
+    if values.trials >= GROWTH * fitted:
+        step = -(-len(x) // MOST_FITTED)
+        process.fit(x[::step], rest[::step], noise[::step])
+        fitted = values.trials
+    process.condition(x, rest, noise)
     return fitted
 
 
@@ -117,24 +147,28 @@ class FrontModel:
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self.natural, self.attack = _Objective(geometry.groups), _Objective(geometry.groups)
+        self.held = np.empty(0, dtype=int)
 
     @classmethod
     def enough(cls, observed: Observations) -> bool:
         return min(np.isfinite(observed.natural).sum(), np.isfinite(observed.attack).sum()) >= cls.LEAST
 
     def update(self, observed: Observations) -> FrontModel:
-        """Learn from these trials, which replace those of the last time."""
-        some = _most_telling(observed)
-        x = self.geometry.columns(observed.units[some])
-        self.natural.update(
-            x, spread_out(observed.natural[some]), np.ones(len(some)), spread_out(observed.early_natural[some])
-        )
-        self.attack.update(
-            x,
-            spread_out(observed.attack[some]),
-            1 / observed.attacked[some],
-            spread_out(observed.early_attack[some]),
-        )
+        """Learn from these trials, which replace those of the last time. `held` are those that stand for all."""
+        x = self.geometry.columns(observed.units)
+        self.held = np.arange(len(observed))
+        belongs = None
+        if len(observed) > MOST_POINTS:
+            self.held = centres(x, np.column_stack([-observed.natural, observed.attack]), MOST_POINTS)
+            belongs = gathered(x, self.held)
+            one = np.ones(len(x))
+            x = np.column_stack([means(column, one, belongs, MOST_POINTS)[0] for column in x.T])
+        one = np.ones(len(observed))
+        for objective, now, weight, early in (
+            (self.natural, observed.natural, one, observed.early_natural),
+            (self.attack, observed.attack, observed.attacked, observed.early_attack),
+        ):
+            objective.update(x, _values(now, weight, belongs), _values(early, one, belongs))
         return self
 
     def expected(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,13 +202,11 @@ class Worlds:
         return drawn_in(natural), drawn_in(attack)
 
 
-def _most_telling(observed: Observations) -> np.ndarray:
-    """Indices of at most MOST_POINTS trials: half of them the latest, the others nearest to the best corner."""
-    n = len(observed)
-    if n <= MOST_POINTS:
-        return np.arange(n)
-    latest = np.arange(n - MOST_POINTS // 2, n)
-    earlier = np.arange(n - MOST_POINTS // 2)
-    gain = np.nan_to_num(observed.natural[earlier]) * (1 - np.nan_to_num(observed.attack[earlier], nan=1.0))
-    best = earlier[np.argsort(-gain, kind="stable")[: MOST_POINTS - len(latest)]]
-    return np.sort(np.concatenate([best, latest]))
+def _values(accuracy: np.ndarray, weight: np.ndarray, belongs: np.ndarray | None) -> _Values:
+    """Accuracies of trials, or the means of those that belong together, on the scale of equal noise."""
+    value, trials = spread_out(accuracy), int(np.isfinite(accuracy).sum())
+    if belongs is None:
+        return _Values(value, 1 / weight, trials)
+    mean, together = means(value, weight, belongs, MOST_POINTS)
+    with np.errstate(divide="ignore"):
+        return _Values(mean, 1 / together, trials)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 
@@ -18,44 +20,52 @@ class Staircases:
         self.floor = floor
         self.worlds = len(natural)
         right, up = self._sides(natural, attack)
-        fronts = [_front(right[world], up[world]) for world in range(self.worlds)]
-        self._stack(fronts)
+        self._keep(right, up)
 
     def _sides(self, natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Sides of the rectangle that a point dominates; none below the floor."""
         up = 1 - attack
         return natural, up if self.floor is None else np.where(natural >= self.floor, up, 0.0)
 
-    def _stack(self, fronts: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        longest = max(len(right) for right, _ in fronts)
-        self.right, self.up = np.zeros((self.worlds, longest)), np.zeros((self.worlds, longest))
-        for world, (right, up) in enumerate(fronts):
-            self.right[world, : len(right)], self.up[world, : len(up)] = right, up
-            # what is left over are steps of no width
-            self.right[world, len(right) :] = right[-1] if len(right) else 0.0
+    def _keep(self, right: np.ndarray, up: np.ndarray) -> None:
+        """Hold the non-dominated of points whose both sides are better long, by rising `right`; none of no area."""
+        order = np.lexsort((-up, -right), axis=-1)
+        right, up = np.take_along_axis(right, order, 1), np.take_along_axis(up, order, 1)
+        before = np.maximum.accumulate(np.concatenate([np.zeros((self.worlds, 1)), up], axis=1), axis=1)[:, :-1]
+        world, point = np.nonzero(up > before)
+        count = np.bincount(world, minlength=self.worlds)
+        # they come by falling `right`, so the last of a world is the first of its front
+        step = (np.cumsum(count)[world] - 1) - np.arange(len(world))
+        self.right, self.up = np.zeros((2, self.worlds, count.max(initial=0)))
+        self.right[world, step], self.up[world, step] = right[world, point], up[world, point]
+        # what is left over are steps of no width
+        self.right = np.maximum.accumulate(self.right, axis=1)
 
     def gain(self, natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
-        """Mean over worlds of the hypervolume that each of n points, (worlds, n), would add alone: (n,)."""
+        """Mean over worlds of the hypervolume that each of n points, (worlds, n), would add alone: (n,).
+
+        A point adds what its rectangle has beyond the end of those steps that are as high as itself, less what lies
+        under the staircase there.
+        """
         right, up = self._sides(natural, attack)
         left = np.concatenate([np.zeros((self.worlds, 1)), self.right], axis=1)
-        gained = np.zeros_like(right)
-        for step in range(self.right.shape[1]):
-            width = np.minimum(right, self.right[:, step, None]) - left[:, step, None]
-            gained += np.maximum(width, 0) * np.maximum(up - self.up[:, step, None], 0)
-        gained += np.maximum(right - left[:, -1:], 0) * np.maximum(up, 0)
-        return gained.mean(0)
+        height = np.concatenate([self.up, np.zeros((self.worlds, 1))], axis=1)
+        below = np.concatenate([np.zeros((self.worlds, 1)), np.cumsum(np.diff(left) * self.up, axis=1)], axis=1)
+        high = self._count(-self.up, -up, "right")
+        within = self._count(self.right, right, "left")
+        at = lambda values, index: np.take_along_axis(values, index, axis=1)  # noqa: E731
+        beyond = right - at(left, high)
+        under = at(below, within) + (right - at(left, within)) * at(height, within) - at(below, high)
+        return np.where(beyond > 0, np.maximum(up * beyond - under, 0), 0).mean(0)
+
+    def _count(self, steps: np.ndarray, values: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+        """How many rising steps of a world come before each of its values, (worlds, n); all lie in [-1, 1]."""
+        world = np.arange(self.worlds)[:, None]
+        # one sorted row of all worlds, three apart
+        found = np.searchsorted((steps + 3 * world).ravel(), (values + 3 * world).ravel(), side).reshape(values.shape)
+        return found - steps.shape[1] * world
 
     def add(self, natural: np.ndarray, attack: np.ndarray) -> None:
-        """Let one point, (worlds,), join every front."""
-        right, up = self._sides(natural[:, None], attack[:, None])
-        rights, ups = np.concatenate([self.right, right], 1), np.concatenate([self.up, up], 1)
-        self._stack([_front(rights[world], ups[world]) for world in range(self.worlds)])
-
-
-def _front(right: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The non-dominated of points whose both sides are better long, by rising `right`; those of no area left out."""
-    order = np.lexsort((-up, -right))
-    right, up = right[order], up[order]
-    best = np.maximum.accumulate(up)
-    kept = np.concatenate([up[:1] > 0, up[1:] > best[:-1]]) if len(up) else np.zeros(0, bool)
-    return right[kept][::-1], up[kept][::-1]
+        """Let points, (worlds, n), or one, (worlds,), join every front."""
+        right, up = self._sides(natural.reshape(self.worlds, -1), attack.reshape(self.worlds, -1))
+        self._keep(np.concatenate([self.right, right], 1), np.concatenate([self.up, up], 1))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,17 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.setup import SearchSetup
+from mi_tune.study.journal_file import JournalFile
+from mi_tune.study.journal_storage import OpenTrialsStorage
 from mi_tune.study.repeats import Repeats
 from mi_tune.study.samplers import REFERENCE, make_sampler
 from mi_tune.study.space import distributions, law_from, params_of
-from mi_tune.study.table import table_of
+from mi_tune.study.table import frame_of, law_columns
 
 NO_DEFENCE = "no defence"
 OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
@@ -67,7 +70,8 @@ class StudyJournal:
         self, path: Path | None, name: str, search: SearchSetup, seed: int, people: int, references: bool = True
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage = InMemoryStorage() if path is None else JournalStorage(JournalFileBackend(str(path)))
+        self._file = None if path is None else JournalFile(path)
+        storage = InMemoryStorage() if self._file is None else OpenTrialsStorage(self._file)
         self.search, self.seed = search, seed
         self.space = distributions(search.space)
         self.main = _open(storage, name)
@@ -77,7 +81,15 @@ class StudyJournal:
         self._live: dict[int, tuple[optuna.Study, Trial]] = {}
         self._held: list[tuple[optuna.Study, Trial]] = []
         self._orphans: list[tuple[optuna.Study, Trial]] = []
+        # what would otherwise be counted in all trials, each time
+        self._handed_out: dict[int, tuple[optuna.Study, int]] = {}
+        self._runs: defaultdict[int, set[int]] = defaultdict(set)
+        self._next = self._finished = 0
+        self._undefended_at: tuple[optuna.Study, int] | None = None
+        self._law_columns: dict[int, dict[str, Any]] = {}
         for study, frozen in self._all():
+            self._note(study, frozen._trial_id, frozen.user_attrs)
+            self._finished += frozen.state.is_finished()
             if frozen.state == TrialState.RUNNING:
                 over = frozen.user_attrs.get("state", "running") != "running"
                 (self._held if over else self._orphans).append((study, Trial(study, frozen._trial_id)))
@@ -88,7 +100,8 @@ class StudyJournal:
             self.repeats.handed_out(record["trial"], record.get("repeat_of", record["trial"]))
             if record["state"] != "running":
                 self.repeats.over(record["trial"], _measured(record))
-        self._settle()
+        with self.together():
+            self._settle()
 
     def _all(self) -> list[tuple[optuna.Study, FrozenTrial]]:
         return [(study, t) for study in (self.main, self.aside) for t in study.get_trials(deepcopy=False)]
@@ -99,15 +112,33 @@ class StudyJournal:
         found = [t.user_attrs for _, t in self._all() if "state" in t.user_attrs]
         return sorted(found, key=lambda record: record["trial"])
 
+    def _note(self, study: optuna.Study, trial_id: int, attributes: dict[str, Any]) -> None:
+        """Remember where a trial is, under the numbers that it is asked for by."""
+        if "trial" in attributes:
+            self._handed_out[attributes["trial"]] = study, trial_id
+            self._next = max(self._next, attributes["trial"] + 1)
+        if "repeat_of" in attributes:
+            self._runs[attributes["repeat_of"]].add(trial_id)
+        if attributes.get(REFERENCE) == NO_DEFENCE and self._undefended_at is None:
+            self._undefended_at = study, trial_id
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within it, everything is written to the file at once, when it ends."""
+        return nullcontext() if self._file is None else self._file.together()
+
     # --------------------------------------------------------------------------------------------------- asking
 
     def remaining(self) -> int:
         """Trials still to be handed out, those left open by an earlier run among them."""
-        finished = sum(t.state.is_finished() for _, t in self._all()) + len(self._held)
+        finished = self._finished + len(self._held)
         return max(self.search.trials - finished - len(self._live), len(self._orphans))
 
     def ask(self) -> Asked | None:
         """The next trial, or None when the study has all it was asked for."""
+        with self.together():
+            return self._ask()
+
+    def _ask(self) -> Asked | None:
         if self._orphans:
             return self._hand_out(*self._orphans.pop(0), again=True)
         if self.remaining() == 0:
@@ -126,32 +157,29 @@ class StudyJournal:
 
     def _ask_again(self, number: int) -> Asked:
         """The law that trial `number` was the first to run, once more, as a trial of its own with other seeds."""
-        study, first = next((s, t) for s, t in self._all() if t.user_attrs.get("trial") == number)
-        attributes: dict[str, Any] = {
-            "repeat_of": number,
-            "repeat": 1 + sum(t.user_attrs.get("repeat_of") == number for _, t in self._all()),
-        }
+        study, trial_id = self._handed_out[number]
+        first = study._storage.get_trial(trial_id)
+        attributes: dict[str, Any] = {"repeat_of": number, "repeat": 1 + len(self._runs[number])}
         if first.user_attrs.get(REFERENCE):
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
-        study.enqueue_trial(first.params, user_attrs=attributes)
-        return self._hand_out(study, study.ask(self.space if study is self.main else None))
+        with self.together():
+            study.enqueue_trial(first.params, user_attrs=attributes)
+            return self._hand_out(study, study.ask(self.space if study is self.main else None))
 
     def _hand_out(self, study: optuna.Study, trial: Trial, again: bool = False) -> Asked:
         attributes = trial.user_attrs
         reference = attributes.get(REFERENCE, "")
         # also for a trial whose asking was cut short before its attributes were written
         law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
-        number = attributes.get("trial", self._next_number())
+        number = attributes.get("trial", self._next)
         # a law is run again because its means count, which a missing attack would spoil
         floor = None if reference or "repeat_of" in attributes else self.floor()
         for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
             trial.set_user_attr(key, value)
+        self._note(study, trial._trial_id, trial.user_attrs)
         self._live[number] = (study, trial)
         self.repeats.handed_out(number, attributes.get("repeat_of", number))
         return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
-
-    def _next_number(self) -> int:
-        return max((t.user_attrs.get("trial", -1) for _, t in self._all()), default=-1) + 1
 
     def floor(self) -> float | None:
         """Natural accuracy below which a trial is infeasible, as far as it is known now."""
@@ -170,7 +198,10 @@ class StudyJournal:
 
     def _undefended(self) -> dict[str, Any] | None:
         """Attributes of the trial without defence, if it was handed out."""
-        return next((t.user_attrs for _, t in self._all() if t.user_attrs.get(REFERENCE) == NO_DEFENCE), None)
+        if self._undefended_at is None:
+            return None
+        study, trial_id = self._undefended_at
+        return study._storage.get_trial(trial_id).user_attrs
 
     # -------------------------------------------------------------------------------------------------- telling
 
@@ -179,6 +210,10 @@ class StudyJournal:
 
         `state` is `complete`, `infeasible`, `stopped` or `failed`. A trial that is never told stays open.
         """
+        with self.together():
+            return self._tell(number, state, record)
+
+    def _tell(self, number: int, state: str, record: dict[str, Any]) -> str:
         study, trial = self._live.pop(number)
         for name in OBJECTIVES:
             measured = record.get(name)
@@ -199,6 +234,7 @@ class StudyJournal:
         floor = self.floor()
         while self._held:
             study, trial = self._held.pop(0)
+            self._finished += 1
             attributes = trial.user_attrs
             self.repeats.over(attributes["trial"], _measured(attributes))
             if attributes["state"] in ("failed", "stopped"):
@@ -227,9 +263,23 @@ class StudyJournal:
 
     def table(self) -> pd.DataFrame:
         """One row a trial, in the order of their numbers; see `mi_tune.study.table`."""
-        return table_of(
-            {**record, "reference": record.get(REFERENCE, ""), "seed": self.seed} for record in self._records()
+        return frame_of(
+            self._row(t)
+            for _, t in self._all()
+            if "state" in t.user_attrs  # written last when a trial is handed out
         )
+
+    def row(self, number: int) -> dict[str, Any]:
+        """The row of one trial, as far as it has columns."""
+        study, trial_id = self._handed_out[number]
+        return self._row(study._storage.get_trial(trial_id))
+
+    def _row(self, trial: FrozenTrial) -> dict[str, Any]:
+        attributes = trial.user_attrs
+        if trial._trial_id not in self._law_columns:
+            self._law_columns[trial._trial_id] = law_columns(ErasingLaw.from_dict(attributes["law"]))
+        own = {"reference": attributes.get(REFERENCE, ""), "seed": self.seed}
+        return {**attributes, **own, **self._law_columns[trial._trial_id]}
 
 
 def _measured(record: dict[str, Any]) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from mi_tune.study.improvement import Staircases
 WORLDS = 32
 SPREAD, NEAR, REFINED = 384, 128, 64
 """Laws that are looked at: anywhere, near the expected front, and near the best of those."""
+PATIENCE = 200
+"""Worlds are drawn anew once one in so many of the trials has finished since: of fewer trials, after each."""
 LARGEST = 1 - 1e-9
 
 
@@ -31,6 +34,10 @@ class NoisyImprovementSampler(BaseSampler):
     most, averaged over the worlds. Trials below the floor add nothing; stopped ones inform the model as far as they
     came. No state but caches: another process goes on from the study alone.
 
+    What is out is followed at once; what came back, only when it is enough to change the picture, see PATIENCE. So a
+    suggestion costs about the same whether one trial runs or a thousand, and whether a hundred are finished or many
+    thousands.
+
     Args:
         space: the searched parameters. seed: every draw derives from it and the trial's number.
     """
@@ -39,7 +46,9 @@ class NoisyImprovementSampler(BaseSampler):
         self.geometry, self.seed = Geometry(space), seed
         self.model = FrontModel(self.geometry)
         self._rest = RandomSampler(seed=seed % 2**32)
-        self._known: tuple[int, ...] = ()
+        # what was seen of the study: places of open trials in the unit cube, as far as they have any; finished ones
+        self._looked, self._open = 0, dict[int, np.ndarray | None]()
+        self._numbers, self._observed = list[int](), Observations.of(self.geometry, [])
         self._now: _Worlds | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -49,19 +58,32 @@ class NoisyImprovementSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         trials = study.get_trials(deepcopy=False)
-        finished = [t for t in trials if t.state.is_finished() and self._placed(t)]
-        running = [t for t in trials if t.state == TrialState.RUNNING and t.number != trial.number and self._placed(t)]
-        known = tuple(t.number for t in finished)
         rng = np.random.default_rng(derive_seed(self.seed, "nehvi", trial.number))
-        if self._now is None or known != self._known:
-            observed = observations(self.geometry, finished)
-            if not FrontModel.enough(observed):
+        self._look(trials)
+        running = {number: unit for number, unit in self._open.items() if unit is not None and number != trial.number}
+        finished = len(self._observed)
+        if self._now is None or finished >= self._now.finished + max(1, (finished + len(running)) // PATIENCE):
+            if not FrontModel.enough(self._observed):
                 return {}
-            self.model.update(observed)
-            self._known, self._now = known, _Worlds(self.model, observed, floor_of(finished), rng)
-        for other in running:
-            self._now.expect(other.number, self.geometry.units([other.params])[0])
+            observed = self._observed.take(np.argsort(np.array(self._numbers)))
+            self._now = _Worlds(self.model.update(observed), observed, floor_of(trials), rng)
+        self._now.expect(running)
         return self.geometry.params(self._now.best(rng))
+
+    def _look(self, trials: list[FrozenTrial]) -> None:
+        """Take note of what has begun and what has finished since the last time."""
+        open_then = self._open | dict.fromkeys(range(self._looked, len(trials)))
+        self._looked = len(trials)
+        finished = [t for t in map(trials.__getitem__, open_then) if t.state.is_finished()]
+        placed = [t for t in finished if self._placed(t)]
+        self._numbers += [t.number for t in placed]
+        self._observed = self._observed.joined(observations(self.geometry, placed))
+        for trial in finished:
+            del open_then[trial.number]
+        for number, unit in open_then.items():
+            if unit is None and trials[number].state == TrialState.RUNNING and self._placed(trials[number]):
+                open_then[number] = self.geometry.units([trials[number].params])[0]
+        self._open = open_then
 
     def _placed(self, trial: FrozenTrial) -> bool:
         return all(name in trial.params for name in self.geometry.names)
@@ -82,8 +104,10 @@ class _Worlds:
         self, model: FrontModel, observed: Observations, floor: float | None, rng: np.random.Generator
     ) -> None:
         self.geometry = model.geometry
+        self.finished = len(observed)
         self.worlds: Worlds = model.paths(WORLDS, rng)
-        measured = observed.units[np.isfinite(observed.attack) & (observed.attacked == 1)]
+        held = observed.take(model.held)
+        measured = held.units[np.isfinite(held.attack) & (held.attacked == 1)]
         self.fronts = Staircases(*self.worlds(measured), floor)
         self.expected: set[int] = set()
         natural, attack = model.expected(measured)
@@ -96,12 +120,12 @@ class _Worlds:
         self.candidates = candidates
         self.values = self.worlds(candidates)
 
-    def expect(self, number: int, unit: np.ndarray) -> None:
-        """Take note of a running trial: what it will add cannot be added again."""
-        if number not in self.expected:
-            self.expected.add(number)
-            natural, attack = self.worlds(unit[None])
-            self.fronts.add(natural[:, 0], attack[:, 0])
+    def expect(self, running: Mapping[int, np.ndarray]) -> None:
+        """Take note of running trials, by their numbers: what they will add cannot be added again."""
+        new = [number for number in running if number not in self.expected]
+        if new:
+            self.expected.update(new)
+            self.fronts.add(*self.worlds(np.array([running[number] for number in new])))
 
     def best(self, rng: np.random.Generator) -> np.ndarray:
         gain = self.fronts.gain(*self.values)

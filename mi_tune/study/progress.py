@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
 from ray import tune
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,7 +17,7 @@ from rich.text import Text
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.study.front import front_mask, hypervolume
-from mi_tune.study.journal import StudyJournal
+from mi_tune.study.journal import OBJECTIVES, StudyJournal
 from mi_tune.study.table import law_of
 from mi_tune.study.wording import describe, duration
 
@@ -23,12 +26,12 @@ class StudyProgress(tune.Callback):
     """Live display on a terminal; one line per finished trial elsewhere.
 
     Args:
-        journal: told before this is called; the table of trials is read from it.
-        workers: trials at a time. trial_seconds: estimate until trials have finished.
+        journal: told before this is called; rows of trials are read from it.
+        room: trials at a time, as many as there are now. trial_seconds: estimate until trials have finished.
     """
 
-    def __init__(self, journal: StudyJournal, console: Console, workers: int, trial_seconds: float) -> None:
-        self.journal, self.console, self.workers = journal, console, workers
+    def __init__(self, journal: StudyJournal, console: Console, room: Callable[[], int], trial_seconds: float) -> None:
+        self.journal, self.console, self.room = journal, console, room
         self.trial_seconds = trial_seconds
         self.begun = time.monotonic()
         self.running: dict[int, dict[str, Any]] = {}
@@ -45,6 +48,7 @@ class StudyProgress(tune.Callback):
             redirect_stderr=False,
         )
         self.summary = ""
+        self._count_all()
 
     def __getstate__(self) -> dict:
         return {}  # Ray pickles its callbacks; this one is never restored
@@ -72,36 +76,48 @@ class StudyProgress(tune.Callback):
     def told(self, number: int, state: str) -> None:
         """A trial has ended and the journal knows."""
         self.running.pop(number, None)
-        table = self.journal.table()
-        row = table[table.trial == number].iloc[0]
-        law = row.reference or describe(law_of(row))
+        row = self.journal.row(number)
+        value = {name: _number(row.get(name)) for name in (*OBJECTIVES, "judge_accuracy", "seconds")}
+        natural, attack, judge, seconds = value.values()
+        law = row["reference"] or describe(law_of(row))
         text = f"trial {number:3d}  {state:10s}  "
         if state == "complete":
-            text += (
-                f"natural {row.natural_accuracy:.3f}  attack {row.attack_accuracy:.3f} (judge {row.judge_accuracy:.2f})"
-            )
-            text += f"  {row.seconds:5.1f} s  {law}"
+            text += f"natural {natural:.3f}  attack {attack:.3f} (judge {judge:.2f})  {seconds:5.1f} s  {law}"
         elif state == "infeasible":
-            text += f"natural {row.natural_accuracy:.3f}  below the floor             {row.seconds:5.1f} s  {law}"
+            text += f"natural {natural:.3f}  below the floor             {seconds:5.1f} s  {law}"
         else:
-            text += f"{row.reason}  {law}"
-        done = table[table.seconds.notna()]
-        if len(done):
-            self.trial_seconds = float(done.seconds.mean())
-        self._summarise(table)
+            text += f"{row.get('reason', '')}  {law}"
+        if self.journal.floor() != self.floor:
+            # trials that ended before it was known may have become infeasible
+            self._count_all()
+        else:
+            self.finished += 1
+            self._count([[natural, attack]] if state == "complete" else [], [seconds])
+        self._summarise()
         if not self.console.is_terminal:
             text += f"  [{self.summary}]"
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _summarise(self, table: Any = None) -> None:
-        table = self.journal.table() if table is None else table
-        complete = table[table.state == "complete"]
-        finished = int((table.state != "running").sum())
-        natural, attack = complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float)
-        size = int(front_mask(natural, attack).sum()) if len(complete) else 0
-        volume = hypervolume(natural, attack) if len(complete) else 0.0
+    def _count_all(self) -> None:
+        table = self.journal.table()
+        self.floor = self.journal.floor()
+        self.finished = int((table.state != "running").sum())
+        self.front, self.seconds, self.timed = np.empty((0, 2)), 0.0, 0
+        self._count(table.loc[table.state == "complete", OBJECTIVES], table.seconds)
+
+    def _count(self, complete: ArrayLike, seconds: ArrayLike) -> None:
+        """Take up accuracies, (n, 2), of complete trials, of which the front is all that matters later; and times."""
+        front = np.concatenate([self.front, np.asarray(complete, float).reshape(-1, 2)])
+        self.front = front[front_mask(*front.T)]
+        known = np.asarray(seconds, float)[np.isfinite(np.asarray(seconds, float))]
+        self.seconds, self.timed = self.seconds + known.sum(), self.timed + len(known)
+        if self.timed:
+            self.trial_seconds = self.seconds / self.timed
+
+    def _summarise(self) -> None:
+        finished, size, volume = self.finished, len(self.front), hypervolume(*self.front.T)
         left = max(self.journal.search.trials - finished, 0)
-        seconds = -(-left // self.workers) * (self.trial_seconds + 1)
+        seconds = -(-left // self.room()) * (self.trial_seconds + 1)
         self.summary = f"{finished}/{self.journal.search.trials} done, front {size}, hypervolume {volume:.3f}"
         if left:
             self.summary += f", about {duration(seconds)} left"
@@ -124,3 +140,7 @@ class StudyProgress(tune.Callback):
         if not self.running:
             return Group(self.bar, Text("starting workers", style="dim"))
         return Group(self.bar, table)
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

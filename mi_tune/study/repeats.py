@@ -29,6 +29,7 @@ class Repeats:
         self.first: dict[int, int] = {}
         self.count = 0
         self._runs: dict[int, dict[int, tuple[float, float]]] = {}
+        self._sums: dict[int, tuple[float, float, int]] = {}
         self._out: set[int] = set()
 
     def handed_out(self, number: int, first: int) -> None:
@@ -45,18 +46,23 @@ class Repeats:
         runs.pop(number, None)
         if measured is not None:
             runs[number] = measured
-        if not runs:
-            del self._runs[self.first[number]]
+        first = self.first[number]
+        if runs:
+            natural, attack = zip(*runs.values(), strict=True)
+            self._sums[first] = sum(natural), sum(attack), len(runs)
+        else:
+            del self._runs[first]
+            self._sums.pop(first, None)
 
     @property
     def laws(self) -> list[int]:
         """The measured laws, by the trial that was first to run them."""
-        return list(self._runs)
+        return list(self._sums)
 
     def means(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean natural and attack accuracy of the measured laws and the number of their runs, (laws,) each."""
-        means = np.array([np.mean(list(runs.values()), axis=0) for runs in self._runs.values()]).reshape(-1, 2)
-        return means[:, 0], means[:, 1], np.array([len(runs) for runs in self._runs.values()], dtype=int)
+        natural, attack, runs = np.array(list(self._sums.values()), dtype=float).reshape(-1, 3).T
+        return natural / runs, attack / runs, runs.astype(int)
 
     def half_width(self, accuracy: np.ndarray, runs: np.ndarray) -> np.ndarray:
         """Of a one-sided 95 % interval over people, for means of so many runs."""
@@ -65,11 +71,11 @@ class Repeats:
 
     def next(self) -> int | None:
         """The law to run again, by the trial that was first to run it; None where a new law is due."""
-        if len(self._runs) < ENOUGH or self.count + 1 > self.share * (len(self.first) + 1 - ENOUGH):
+        if len(self._sums) < ENOUGH or self.count + 1 > self.share * (len(self.first) + 1 - ENOUGH):
             return None
         natural, attack, runs = self.means()
         running = Counter(self.first[number] for number in self._out)
-        runs = runs + np.array([running[law] for law in self._runs])
+        runs = runs + np.array([running[law] for law in self._sums])
         wide, high = self.half_width(natural, runs), self.half_width(attack, runs)
         mask = front_mask(natural, attack)
         beaten = (natural[mask] >= (natural + wide)[:, None]) & (attack[mask] <= (attack - high)[:, None])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_tune.study.cluster import Resources, connect  # before anything that imports Ray  # isort: skip
+from mi_tune.study.cluster import MANY, Resources, connect  # before anything that imports Ray  # isort: skip
 
 import ray
 import torch
@@ -36,6 +36,7 @@ from mi_tune.study.progress import StudyProgress
 from mi_tune.study.samplers import check_sampler
 from mi_tune.study.search import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
+from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.wording import duration
 from mi_tune.trial import UNITS, ErasingTrial, Shared
 
@@ -168,12 +169,15 @@ def _search(
     looks = tuple(math.ceil(level) for level in ladder.rungs(0)) if ladder else ()
     shared = Shared(setup, data, seed, study.path, [judge], [attacker], looks)
     halving = _halving(setup, ladder, study) if ladder else None
-    progress = StudyProgress(journal, console, resources.workers, expected.trial_seconds)
+    progress = StudyProgress(journal, console, resources.room, expected.trial_seconds)
+    keeper = TableKeeper(study, journal)
+    described = False
 
     def told(number: int, state: str) -> None:
-        study.write_table(journal.table())
-        _complete_description(study, judge, attacker)
+        nonlocal described
+        described = described or _complete_description(study, judge, attacker)
         progress.told(number, state)
+        keeper.told()
 
     trainable = tune.with_resources(
         tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
@@ -183,11 +187,11 @@ def _search(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=ParetoSearch(
-                journal, study.latest_checkpoint, told, halving.stopped if halving is not None else None
+                journal, study.latest_checkpoint, told, halving.stopped if halving is not None else None, resources.room
             ),
             scheduler=halving,
             num_samples=journal.remaining(),
-            max_concurrent_trials=resources.workers,
+            max_concurrent_trials=MANY,
             time_budget_s=options.time_budget,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
@@ -195,14 +199,17 @@ def _search(
         run_config=tune.RunConfig(
             name=run_name,
             storage_path=str(study.ray),
-            callbacks=[progress],
+            callbacks=[progress, keeper],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
         ),
     )
-    with progress:
-        tuner.fit()
+    try:
+        with progress:
+            tuner.fit()
+    finally:
+        keeper.write()
 
 
 def ladder_of(setup: Setup) -> Ladder | None:
@@ -348,14 +355,14 @@ def _description(setup: Setup, seed: int, data: StudyData, options: RunOptions) 
     }
 
 
-def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> None:
-    """Add the judge and the prior to study.yaml once they exist."""
-    config = study.read_config()
-    if config["judge"] is not None:
-        return
+def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> bool:
+    """Add the judge and the prior to study.yaml once they exist; returns whether they are there."""
     ready, _ = ray.wait([judge, attacker], num_returns=2, timeout=0)
     if len(ready) < 2:
-        return
+        return False
+    config = study.read_config()
+    if config["judge"] is not None:
+        return True
     made, enemy = ray.get(judge), ray.get(attacker)
     config["judge"] = {
         "name": made.name,
@@ -370,6 +377,7 @@ def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ra
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
+    return True
 
 
 def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:

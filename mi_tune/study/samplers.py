@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -53,10 +55,8 @@ class SobolStart(BaseSampler):
         return at_least_probable(self.space, self._propose(study, trial, search_space))
 
     def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-        index = sum(not t.user_attrs.get(REFERENCE) for t in earlier)
-        if self.model is None or (self.startup is not None and index < self.startup):
-            return self._point(index)
+        if self.model is None or self._starting(study, trial):
+            return self._point(self._index(study, trial))
         if isinstance(self.model, TPESampler):
             # jointly, TPE was measured to search two objectives worse than one parameter at a time
             return {
@@ -64,7 +64,14 @@ class SobolStart(BaseSampler):
                 for name, distribution in self.space.items()
             }
         # a model without enough finished trials proposes nothing
-        return self.model.sample_relative(study, trial, search_space) or self._point(index)
+        return self.model.sample_relative(study, trial, search_space) or self._point(self._index(study, trial))
+
+    def _starting(self, study: Study, trial: FrozenTrial) -> bool:
+        return self.startup is not None and len(list(islice(_searched(study, trial), self.startup))) < self.startup
+
+    def _index(self, study: Study, trial: FrozenTrial) -> int:
+        """The trial's place in the sequence."""
+        return sum(1 for _ in _searched(study, trial))
 
     def _point(self, index: int) -> dict[str, Any]:
         (point,) = sobol_points(self.space, self.seed, index, 1)
@@ -89,6 +96,12 @@ class SobolStart(BaseSampler):
     def reseed_rng(self) -> None:
         if self.model is not None:
             self.model.reseed_rng()
+
+
+def _searched(study: Study, trial: FrozenTrial) -> Iterator[FrozenTrial]:
+    """The trials before this one that are no reference points."""
+    earlier = (t for t in study.get_trials(deepcopy=False) if t.number < trial.number)
+    return (t for t in earlier if not t.user_attrs.get(REFERENCE))
 
 
 def sobol_points(space: dict[str, BaseDistribution], seed: int, first: int, count: int) -> list[dict[str, Any]]:

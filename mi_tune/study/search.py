@@ -21,6 +21,8 @@ class ParetoSearch(Searcher):
         checkpoint_of: latest checkpoint folder of a trial that an earlier run left open, or None.
         on_told: called with (number, state) after a trial was told.
         stopped: why a scheduler ended trials, by number; others that end while they run are left open.
+        room: trials that there is room for now. None is suggested beyond it: it would know nothing of those that end
+            while it waits.
     """
 
     def __init__(
@@ -29,8 +31,10 @@ class ParetoSearch(Searcher):
         checkpoint_of: Callable[[int], Path | None] = lambda number: None,
         on_told: Callable[[int, str], None] = lambda number, state: None,
         stopped: Mapping[int, str] | None = None,
+        room: Callable[[], int] | None = None,
     ) -> None:
         super().__init__()
+        self.room = room
         self.journal, self.checkpoint_of, self.on_told = journal, checkpoint_of, on_told
         self.stopped = {} if stopped is None else stopped
         self.numbers: dict[str, int] = {}
@@ -39,6 +43,8 @@ class ParetoSearch(Searcher):
         return metric is None and mode is None and not config
 
     def suggest(self, trial_id: str) -> dict | str | None:
+        if self.room is not None and len(self.numbers) >= self.room():
+            return None
         asked = self.journal.ask()
         if asked is None:
             return Searcher.FINISHED

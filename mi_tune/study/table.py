@@ -38,7 +38,11 @@ _WHOLE = {"trial", "count", "clean_epochs"}
 
 def table_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """The table of records, each with `trial`, `law` (as `ErasingLaw.to_dict`) and any of the other columns."""
-    rows = [{**record, **_law_columns(ErasingLaw.from_dict(record["law"]))} for record in records]
+    return frame_of({**record, **law_columns(ErasingLaw.from_dict(record["law"]))} for record in records)
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of records that have the columns of their laws already."""
     frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
     for column in COLUMNS:
         if column in _TEXT:
@@ -50,7 +54,8 @@ def table_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def _law_columns(law: ErasingLaw) -> dict[str, Any]:
+def law_columns(law: ErasingLaw) -> dict[str, Any]:
+    """The columns that say what the law is; `law_of` is the way back."""
     return {
         "probability": law.probability,
         "area_low": law.area[0],
