@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
+import warnings
 from dataclasses import dataclass
+from types import ModuleType
 
 from mi_tune.errors import InputError
 from mi_tune.replay.simulator import Search
@@ -58,5 +61,16 @@ def make_outsider(name: str, surface: Surface, seed: int, min_accuracy_kept: flo
         InputError: its framework is not installed.
     """
     check_installed(name)
-    module = importlib.import_module(f"{__name__}.{OUTSIDERS[name].module}")
-    return module.make(name, surface, seed, min_accuracy_kept)
+    return _quietly(OUTSIDERS[name].module).make(name, surface, seed, min_accuracy_kept)
+
+
+def _quietly(module: str) -> ModuleType:
+    """A module of this package, without what its framework says on being imported."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(f"{__name__}.{module}")
+    finally:
+        logging.disable(before)

@@ -104,7 +104,7 @@ class OwnDraws:
     """The global random numbers of NumPy and torch, which frameworks draw from, apart for one search."""
 
     def __init__(self, seed: int) -> None:
-        self._numpy = np.random.RandomState(derive_seed(seed, "outside", "numpy") % 2**32).get_state()  # noqa: NPY002
+        self._numpy = np.random.RandomState(derive_seed(seed, "outside", "numpy") % 2**32).get_state()
         self._torch = torch.Generator().manual_seed(derive_seed(seed, "outside", "torch")).get_state()
 
     @contextmanager

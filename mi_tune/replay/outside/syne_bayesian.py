@@ -6,6 +6,7 @@ Source: Syne Tune 0.16, `optimizer/schedulers/multiobjective/expected_hyper_volu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from linear_operator.utils.warnings import NumericalWarning
 from syne_tune.backend.trial_status import Trial
 from syne_tune.optimizer.schedulers.multiobjective.expected_hyper_volume_improvement import (
     ExpectedHyperVolumeImprovement,
@@ -75,7 +77,8 @@ class BayesianFramework:
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
-            with self.draws():
+            with self.draws(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NumericalWarning)  # that it takes measurements for exact
                 yield
         finally:
             torch.set_default_dtype(before)
