@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from synthetic_table import SPACE, make_table
 
-from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS
 from mi_tune.errors import InputError
 from mi_tune.replay.methods import make_search, method_name
 from mi_tune.replay.outside import OUTSIDERS
@@ -19,6 +19,7 @@ from mi_tune.replay.outside.framework import FrameworkSampler, OutsideContest, O
 from mi_tune.replay.rivals import Contest
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
+from mi_tune.study.journal import Asked
 from mi_tune.study.moasha import ranks
 from mi_tune.study.samplers import sobol_points
 from mi_tune.study.space import distributions, params_of
@@ -191,21 +192,19 @@ def test_halving_has_its_rungs_where_the_table_has_looks_and_stops_no_reference(
     assert not set(contest.running) & contest.ended
 
 
-def test_the_right_order_stops_more_of_the_dominated(surface):
+def test_with_the_right_order_those_that_go_on_are_the_better_ones(surface):
     pytest.importorskip("syne_tune")
     share = {}
     for name in ("syne-moasha", "syne-moasha-ordered"):
-        right = 0
-        for seed in range(4):
-            contest = make_search(name, surface, seed)
-            simulate(surface, contest, 1, 30 * surface.mean_seconds(), seed)
-            first = contest.scheduler.brackets[0].rungs[-1][1]
-            place = ranks(np.array([list(values.values()) for values in first.values()]))
-            went_on = [n in contest.scheduler.brackets[0].rungs[-2][1] for n in first]
-            right += np.mean(place[went_on]) / np.mean(place)
-        share[name] = right / 4
-    # places of those that went on, against those of all: 1 is chance
-    assert share["syne-moasha-ordered"] < 0.75 < share["syne-moasha"]
+        contest = make_search(name, surface, 0)
+        rng = np.random.default_rng(0)
+        losses = rng.random((120, 2))
+        contest.asked = {n: Asked(n, NO_DEFENCE, "", None, False) for n in range(120)}
+        went_on = [contest.goes_on(n, 0, -a, b) for n, (a, b) in enumerate(losses)]
+        share[name] = ranks(losses)[went_on].mean() / ranks(losses).mean()
+    # places of those that went on against those of all: 1 is chance
+    assert share["syne-moasha-ordered"] < 0.5
+    assert share["syne-moasha"] > 0.8
 
 
 def test_as_shipped_values_that_come_out_of_turn_are_paired_with_other_laws(surface):
@@ -245,7 +244,7 @@ def test_ax_knows_what_runs_and_what_is_asked_for(surface):
     experiment = framework.client._experiment
     states = [trial.status.name for trial in experiment.trials.values()]
     assert states == ["RUNNING", "COMPLETED", "RUNNING"]
-    assert experiment.lookup_data().df.metric_name.to_list() == ["natural", "kept"]
+    assert experiment.lookup_data().df.metric_name.isin(["natural", "kept"]).tolist() == [True, True]
     aim = experiment.optimization_config
     assert "kept >= 0.7" in str(aim.outcome_constraints)
     assert {str(t.expression) for t in aim.objective_thresholds} == {"natural >= 0.0", "attack <= 1.0"}
@@ -263,10 +262,10 @@ def test_a_short_study_of_every_framework_runs_to_its_end(surface, monkeypatch, 
         if name.startswith(module.split("_")[0]) and "moasha" not in name:
             monkeypatch.setattr(f"mi_tune.replay.outside.{module}.STARTUP", 3)
     contest = make_search(name, surface, 0)
-    trace = simulate(surface, contest, 3, 14 * surface.mean_seconds(), 0)
+    trace = simulate(surface, contest, 3, 10 * surface.mean_seconds(), 0)
     asked = list(contest.asked.values())
     assert [a.reference for a in asked[:4]] == list(REFERENCE_LAWS)
-    assert len(asked) > 12
+    assert len(asked) > 9
     # also what was pending when another was asked for
     assert len({a.law for a in asked}) == len(asked)
     laws, claimed = contest.recommend()
