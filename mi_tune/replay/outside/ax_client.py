@@ -53,6 +53,7 @@ class AxFramework:
             allow_exceeding_initialization_budget=True,
         )
         self.indices: dict[int, int] = {}
+        self.attacked = 0
 
     def _aim(self) -> None:
         constraints = [] if self.floor is None else [f"kept >= {self.floor}"]
@@ -76,13 +77,17 @@ class AxFramework:
         data = {"natural": natural, "kept": natural}
         if attack is not None:
             data["attack"] = attack
+            self.attacked += 1
         self.client.complete_trial(self.indices[number], data)
 
     def drop(self, number: int) -> None:
         self.client.mark_trial_failed(self.indices[number])
 
     def front(self) -> dict[int, tuple[float, float]]:
-        """Trials of the front as the model predicts it, with natural and attack accuracy."""
+        """Trials of the front as the model predicts it, with natural and attack accuracy; none without data."""
+        # results are held back from it until the floor is known
+        if self.attacked < 2:
+            return {}
         with self.draws():
             found = self.client.get_pareto_frontier()
         numbers = {index: number for number, index in self.indices.items()}
@@ -112,13 +117,11 @@ class AxContest(OutsideContest):
 
     def recommend(self) -> tuple[list[ErasingLaw], float]:
         measured = [n for n, law in self.laws.items() if self._above_floor(law)]
-        if len(measured) < 2:
-            return super().recommend()
         trials = self.journal.main.get_trials(deepcopy=False)
         predicted = {trials[n].user_attrs["trial"]: values for n, values in self.framework.front().items()}
         values = {n: predicted[n] for n in measured if n in predicted}
         values |= {n: self.laws[n].means for n in measured if self.laws[n].params is None}
-        if not values:
+        if not predicted or not values:
             return super().recommend()
         natural, attack = np.array(list(values.values())).T
         mask = front_mask(natural, attack)
