@@ -6,6 +6,9 @@ laws that a method recommends have on average 95 % of the hypervolume that is po
 search with a 95 % bootstrap interval over repetitions, what they have in the end, by how much the method's own claim
 is too high, and the milliseconds of one suggestion. What counts is the true value of what is recommended, never what
 was measured of it. `--page` draws all of it.
+
+`--methods` takes searches of Ax and Syne Tune as well, once `pip install 'mi_tune[outside]'` has brought them. Theirs
+that fit models take seconds for a suggestion, ours milliseconds.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from rich.table import Table
 from analysis import figures
 from analysis.searches import Curves, comparison, curves
 from mi_tune.errors import InputError
-from mi_tune.replay.rivals import PARTS, Contest, make_rival
+from mi_tune.replay.methods import make_search, method_name
+from mi_tune.replay.outside import OUTSIDERS
+from mi_tune.replay.rivals import PARTS
 from mi_tune.replay.simulator import Trace, simulate
 from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.study.samplers import SAMPLERS
@@ -63,15 +68,18 @@ def _load(table: Path, way: str | None) -> None:
 
 def _run(task: Task) -> Trace:
     surface = _here["surface"]
-    contest = Contest(make_rival(task.method), surface, task.repetition, task.kept)
+    search = make_search(task.method, surface, task.repetition, task.kept)
     seconds = task.cost * surface.mean_seconds()
-    return simulate(surface, contest, task.workers, seconds, task.repetition, task.driver_waits)
+    return simulate(surface, search, task.workers, seconds, task.repetition, task.driver_waits)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--table", default="orl", help="A name in mi_tune/tables, or the path of a .parquet.")
 @click.option(
-    "--methods", default=",".join(METHODS), help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}."
+    "--methods",
+    default=",".join(METHODS),
+    help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}. Or a search of another framework "
+    f"(pip install 'mi_tune[outside]'): {', '.join(OUTSIDERS)}.",
 )
 @click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
 @click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
@@ -96,7 +104,7 @@ def benchmark(
     page: Path,
 ) -> None:
     """Replay searches from a table of real trials and compare what they cost."""
-    names = list(dict.fromkeys([BASE, *(make_rival(text).name for text in methods.split(","))]))
+    names = list(dict.fromkeys([BASE, *(method_name(text) for text in methods.split(","))]))
     try:
         numbers = [int(text) for text in workers.split(",")]
     except ValueError:
