@@ -42,6 +42,8 @@ from mi_tune.study.space import distributions, law_from, params_of
 from mi_tune.study.table import COLUMNS, law_of
 from mi_tune.study.table_keeper import TableKeeper
 
+PEOPLE = 30
+"""Whose accuracies a trial averages."""
 CHECKPOINTS = (200, 1_000, 3_000, 10_000, 30_000, 100_000)
 NOISE = 0.03
 """Standard deviation of both accuracies of one trial."""
@@ -67,9 +69,6 @@ def best_hypervolume(space: Space) -> float:
         for k, point in enumerate(sobol_points(known, 0, 0, 2**16))
     ]
     return hypervolume(*np.array([true_accuracies(law_from(space, point)) for point in points]).T)
-
-
-PEOPLE = 30
 
 
 @dataclass

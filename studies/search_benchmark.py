@@ -34,17 +34,19 @@ from analysis.searches import Curves, comparison, curves
 from mi_tune.errors import InputError
 from mi_tune.replay.methods import make_search, method_name
 from mi_tune.replay.outside import OUTSIDERS
-from mi_tune.replay.rivals import PARTS
+from mi_tune.replay.rivals import PARTS, make_rival
 from mi_tune.replay.simulator import Trace, simulate
 from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.study.samplers import SAMPLERS
 
 TABLES = Path(__file__).parents[1] / "mi_tune/tables"
 BASE = "random"
+WINNER = "nehvi+repeat+model"
 METHODS = (
-    *("random", "qmc", "tpe", "nsga2", "random+model", "nehvi", "nehvi+model"),
-    *("nehvi+moasha+model", "nehvi+scout+model", "nehvi+race+model", "nehvi+repeat+model"),
+    *("random", "qmc", "tpe", "nsga2", "random+model", "nehvi", "nehvi+model", WINNER),
+    *(make_rival(f"{WINNER}+{part}").name for part in ("floor", "moasha", "scout", "race", "twice")),
 )
+"""Rivals, then what the winner's parts and ways to stop early are worth."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _run(task: Task) -> Trace:
 )
 @click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
 @click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
-@click.option("--cost", default=50.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
+@click.option("--cost", default=80.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
 @click.option("--share", default=0.95, type=click.FloatRange(0, 1), help="Of the best hypervolume, to be reached.")
 @click.option("--kept", default=0.8, type=click.FloatRange(0, 1), help="The floor, as a share of no defence.")
 @click.option("--surface", "way", help="Interpolator of the accuracies.  [default: the one that reads best]")

@@ -25,6 +25,7 @@ PARTS = {
     "floor": "training stops where the natural accuracy cannot come up to the floor any more",
     "moasha": "training stops by multi-objective asynchronous successive halving at every rung",
     "scout": "three times as many first laws, of which one in three is trained beyond the first rung",
+    "long": "ten laws of the Sobol sequence come before the model suggests any, not four",
     "twice": "every trial trains and attacks two targets and costs twice as much",
     "race": "an attack is broken off once its trial is dominated beyond doubt",
     "repeat": "one trial in four runs a law again that may be on the front, with other seeds",
@@ -36,7 +37,7 @@ DOUBT = 0.01
 """Chance with which a race may break off an attack that would have ended on the front, if all tests were one."""
 ENOUGH = 8
 """Trials that have ended before any is stopped for the floor."""
-STARTUP = 10
+STARTUP, LONG_STARTUP = 4, 10
 """Laws of the Sobol sequence before a model suggests any."""
 
 
@@ -76,7 +77,8 @@ class Contest:
 
     def __init__(self, rival: Rival, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8) -> None:
         self.rival = rival
-        self.startup = 3 * STARTUP if "scout" in rival.parts else STARTUP
+        startup = LONG_STARTUP if "long" in rival.parts else STARTUP
+        self.startup = 3 * startup if "scout" in rival.parts else startup
         setup = SearchSetup(
             sampler=rival.sampler,
             trials=10**6,
