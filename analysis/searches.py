@@ -69,13 +69,13 @@ def cost_ratio(ours: Curves, theirs: Curves, share: float, level: float = 0.95, 
     Repetitions are paired: number k of both had the same seed. Where one does not come there its cost is what was
     spent, and so the ratio too high where it is ours, too low where it is theirs. NaN where neither does.
     """
-    most = float(ours.cost[-1])
 
     def ratio(chosen: np.ndarray) -> float:
         costs = [cost_to(c.cost, c.hypervolume[chosen].mean(0), share) for c in (ours, theirs)]
         if np.isnan(costs).all():
             return float("nan")
-        mine, other = np.nan_to_num(costs, nan=most)
+        spent = [float(c.cost[-1]) for c in (ours, theirs)]
+        mine, other = (s if np.isnan(c) else c for c, s in zip(costs, spent, strict=True))
         return mine / other
 
     count = len(ours.hypervolume)
@@ -91,11 +91,15 @@ def comparison(
     all_curves: Mapping[str, Curves], base: str, share: float, more: Mapping[str, Mapping[str, float]]
 ) -> pd.DataFrame:
     """One row a method: `method`, `cost` to `share` in whole trials (NaN: not reached), `ratio` to `base` with
-    `ratio_low` and `ratio_high`, `final`, its mean share of the best hypervolume at the end with a 95 % interval, and
-    the columns of `more`."""
+    `ratio_low` and `ratio_high`, `final`, its mean share of the best hypervolume with a 95 % interval when as much was
+    spent as by the method that spent least, and the columns of `more`.
+
+    Where the base does not come there within all that it spent, `ratio` is at most that: `base_reached` is False."""
     rows = []
+    end = min(found.cost[-1] for found in all_curves.values())
+    base_reached = not np.isnan(cost_to(all_curves[base].cost, all_curves[base].mean, share))
     for name, found in all_curves.items():
-        final = found.hypervolume[:, -1]
+        final = found.hypervolume[:, np.searchsorted(found.cost, end * (1 - 1e-9))]
         error = 1.96 * final.std(ddof=1) / np.sqrt(len(final)) if len(final) > 1 else float("nan")
         ratio = cost_ratio(found, all_curves[base], share)
         rows.append(
@@ -105,6 +109,7 @@ def comparison(
                 "ratio": ratio.value,
                 "ratio_low": ratio.low,
                 "ratio_high": ratio.high,
+                "base_reached": base_reached,
                 "final": final.mean(),
                 "final_low": final.mean() - error,
                 "final_high": final.mean() + error,

@@ -67,7 +67,7 @@ class TargetSetup(_Section):
     weight_decay: float = Field(0.05, ge=0)
     shift: int = Field(2, ge=0)
     flip: bool = True
-    replicates: int = Field(2, ge=1, description="targets trained and attacked per trial; accuracies are their mean")
+    replicates: int = Field(1, ge=1, description="targets trained and attacked per trial; accuracies are their mean")
     report_every: int = Field(10, ge=1, description="epochs between reports and checkpoints")
 
 
@@ -192,9 +192,9 @@ class StoppingSetup(_Section):
 class SearchSetup(_Section):
     """How the laws are searched."""
 
-    sampler: str = "gp"
-    trials: int = Field(24, ge=1, description="trials in all, the reference points among them")
-    startup: int = Field(10, ge=1, description="trials drawn from the scrambled Sobol sequence before the model starts")
+    sampler: str = "nehvi"
+    trials: int = Field(36, ge=1, description="trials in all, reference points and repeats among them")
+    startup: int = Field(4, ge=1, description="trials drawn from the scrambled Sobol sequence before the model starts")
     repeats: float = Field(0.25, ge=0, le=0.9, description="share of the trials that run a law of the front again")
     min_accuracy: float | None = Field(None, ge=0, le=1, description="natural accuracy below which a law is infeasible")
     min_accuracy_kept: float | None = Field(

@@ -72,7 +72,8 @@ def _run(task: Task) -> Trace:
     surface = _here["surface"]
     search = make_search(task.method, surface, task.repetition, task.kept)
     seconds = task.cost * surface.mean_seconds()
-    return simulate(surface, search, task.workers, seconds, task.repetition, task.driver_waits)
+    floor = surface.floor(task.kept)
+    return simulate(surface, search, task.workers, seconds, task.repetition, task.driver_waits, floor)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -86,6 +87,7 @@ def _run(task: Task) -> Trace:
 @click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
 @click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
 @click.option("--cost", default=80.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
+@click.option("--longer", default=5.0, type=click.FloatRange(min=1), help="Random search spends so many times that.")
 @click.option("--share", default=0.95, type=click.FloatRange(0, 1), help="Of the best hypervolume, to be reached.")
 @click.option("--kept", default=0.8, type=click.FloatRange(0, 1), help="The floor, as a share of no defence.")
 @click.option("--surface", "way", help="Interpolator of the accuracies.  [default: the one that reads best]")
@@ -98,6 +100,7 @@ def benchmark(
     repetitions: int,
     workers: str,
     cost: float,
+    longer: float,
     share: float,
     kept: float,
     way: str | None,
@@ -118,7 +121,7 @@ def benchmark(
     console = Console(width=150)
     _describe(surface, kept, console)
     tasks = [
-        Task(name, count, repetition, cost, kept, driver_waits)
+        Task(name, count, repetition, cost * (longer if name == BASE else 1), kept, driver_waits)
         for count in numbers
         for repetition in range(repetitions)
         for name in names
@@ -140,7 +143,10 @@ def benchmark(
     for count in numbers:
         mine = {name: [trace for task, trace in traces.items() if (task.method, task.workers) == (name, count)]
                 for name in names}  # fmt: skip
-        found = {name: curves([t.events for t in some], seconds, best, cost) for name, some in mine.items()}
+        found = {
+            name: curves([t.events for t in some], seconds, best, cost * (longer if name == BASE else 1))
+            for name, some in mine.items()
+        }
         rows = comparison(found, BASE, share, {name: _more(some) for name, some in mine.items()})
         title = f"{count} worker{'s' if count > 1 else ''}, {repetitions} repetitions"
         console.print(_table(rows, title, share))
@@ -184,14 +190,15 @@ def _describe(surface: Surface, kept: float, console: Console) -> None:
 def _table(rows: pd.DataFrame, title: str, share: float) -> Table:
     shown = Table(title=title, box=box.SIMPLE, padding=(0, 1))
     shown.add_column("method", no_wrap=True)
-    for name in (f"cost to {share:.0%}", "ratio to random", "in the end", "optimism", "ms", "complete", "other"):
+    for name in (f"cost to {share:.0%}", "ratio to random", "at equal cost", "optimism", "ms", "complete", "other"):
         shown.add_column(name, justify="right", no_wrap=True)
     for row in rows.itertuples():
         reached = not np.isnan(row.cost)
+        bound = "" if row.base_reached else "< "
         shown.add_row(
             row.method,
             f"{row.cost:.1f}" if reached else "not reached",
-            rf"{row.ratio:.2f} \[{row.ratio_low:.2f}, {row.ratio_high:.2f}]" if not np.isnan(row.ratio) else "",
+            rf"{bound}{row.ratio:.2f} \[{row.ratio_low:.2f}, {row.ratio_high:.2f}]" if not np.isnan(row.ratio) else "",
             rf"{row.final:.1%} \[{row.final_low:.1%}, {row.final_high:.1%}]",
             f"{row.optimism:+.3f}",
             f"{row.milliseconds:.1f}",

@@ -131,6 +131,18 @@ def test_the_best_front_holds_the_table_and_respects_the_floor(surface):
     assert surface.best_hypervolume(floor) > hypervolume(natural[fit], attack[fit])
     assert surface.best_front(floor)[0].min() >= floor
     assert surface.best_hypervolume(0.0) >= surface.best_hypervolume(floor)
+    # a search that goes on for long finds hardly more
+    assert surface.worth(some_laws(4000, 2), floor) < surface.best_hypervolume(floor)
+
+
+def test_a_recommended_law_that_is_truly_below_the_floor_is_worth_nothing(surface):
+    laws = some_laws()
+    natural, _ = surface.truth(laws)
+    floor = float(np.median(natural))
+    good = [law for law, n in zip(laws, natural, strict=True) if n >= floor]
+    assert surface.worth(laws, floor) == surface.worth(good, 0.0) < surface.worth(laws, 0.0)
+    assert surface.worth([], 0.0) == 0
+    assert surface.worth([laws[int(natural.argmin())]], floor) == 0
 
 
 def test_a_table_that_lacks_something_is_refused_in_one_line(tmp_path):
@@ -284,7 +296,7 @@ def test_halving_finishes_fewer_trials_and_begins_more(surface):
 
 
 def test_scouts_are_the_first_laws_and_later_ones_are_not_looked_at_early(surface):
-    search = contest(surface, "nehvi+scout")
+    search = contest(surface, "nehvi+scout+long")
     events = simulate(surface, search, 1, 40 * surface.mean_seconds(), 0).events
     table = search.journal.table().set_index("trial")
     stopped = table.index[table.state == "stopped"]

@@ -74,7 +74,7 @@ def test_a_file_that_is_no_setup_is_named(tmp_path, content, hint):
 def test_overrides_win_and_missing_ones_are_ignored():
     values = {"target": {"epochs": 3}}
     setup = make_setup(values, "x", {"target.epochs": 5, "search.trials": None, "prior.kind": "dcgan"})
-    assert (setup.target.epochs, setup.search.trials, setup.prior.kind) == (5, 24, "dcgan")
+    assert (setup.target.epochs, setup.search.trials, setup.prior.kind) == (5, 36, "dcgan")
     assert values == {"target": {"epochs": 3}}
 
 

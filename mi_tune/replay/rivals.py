@@ -164,15 +164,19 @@ class Contest:
 
     # ------------------------------------------------------------------------------------------------ recommending
 
-    def recommend(self) -> tuple[list[ErasingLaw], float]:
+    def measured(self) -> dict[int, tuple[float, float]]:
+        """Mean accuracies of the laws that were measured above the floor, by the trial that was first to run each."""
         runs, floor = self.journal.repeats, self.journal.floor()
-        numbers = np.array(runs.laws, dtype=int)
         natural, attack, _ = runs.means()
-        fit = natural >= (0.0 if floor is None else floor)
-        numbers, natural, attack = numbers[fit], natural[fit], attack[fit]
-        if not len(numbers):
+        found = zip(runs.laws, natural.tolist(), attack.tolist(), strict=True)
+        return {number: (n, a) for number, n, a in found if floor is None or n >= floor}
+
+    def recommend(self) -> tuple[list[ErasingLaw], float]:
+        measured = self.measured()
+        if not measured:
             return [], 0.0
-        laws = [self.asked[number].law for number in numbers]
+        laws = [self.asked[number].law for number in measured]
+        natural, attack = np.array(list(measured.values())).T
         if "model" in self.rival.parts:
             natural, attack = self._expected(laws, natural, attack)
         mask = front_mask(natural, attack)

@@ -14,7 +14,6 @@ import pandas as pd
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.replay.surface import Surface
-from mi_tune.study.front import hypervolume
 from mi_tune.study.journal import Asked
 
 CHUNKS = 5
@@ -72,7 +71,13 @@ class _Due:
 
 
 def simulate(
-    surface: Surface, search: Search, workers: int, cost: float, seed: int, driver_waits: bool = False
+    surface: Surface,
+    search: Search,
+    workers: int,
+    cost: float,
+    seed: int,
+    driver_waits: bool = False,
+    floor: float = 0.0,
 ) -> Trace:
     """Let `search` run until its workers have spent `cost` seconds together.
 
@@ -81,6 +86,7 @@ def simulate(
             under the same seed see the same outcome.
         driver_waits: whether the real seconds of a suggestion pass on the simulated clock too, for the one driver that
             all workers wait for.
+        floor: natural accuracy below which a recommended law is truly worth nothing, whatever was measured of it.
     """
     order = itertools.count()
     due: list[_Due] = []
@@ -117,7 +123,7 @@ def simulate(
                     "seconds": step.at,
                     "cost": step.at * workers,
                     "state": state,
-                    "hypervolume": hypervolume(*surface.truth(laws)) if laws else 0.0,
+                    "hypervolume": surface.worth(laws, floor),
                     "claimed": claimed,
                     "recommended": len(laws),
                 }

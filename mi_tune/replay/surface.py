@@ -28,8 +28,9 @@ from mi_tune.study.space import coordinates, distributions, law_from
 ACCURACIES = ("natural_accuracy", "cheap_attack_accuracy", "attack_accuracy")
 SECONDS = ("train_seconds", "evaluate_seconds", "cheap_attack_seconds", "attack_seconds")
 NEEDED = ("law", "reference", "seed", "rung", "state", *ACCURACIES, *SECONDS, "attack_hits")
-DENSE = 2**13
-"""Laws of the Sobol sequence that the reference front is taken from."""
+DENSE, MOVED, ROUNDS = 2**13, 2**11, 12
+"""Laws of the Sobol sequence that the reference front begins with, those that are tried near it in each round, and the
+rounds, of ever shorter steps."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,14 @@ class Surface:
         """Natural and attack accuracy without noise, (n,) each."""
         return self._final(self._columns(laws))
 
+    def worth(self, laws: Sequence[ErasingLaw], floor: float) -> float:
+        """True hypervolume of those laws whose true natural accuracy is not below the floor."""
+        if not laws:
+            return 0.0
+        natural, attack = self.truth(laws)
+        fit = natural >= floor
+        return hypervolume(natural[fit], attack[fit])
+
     def _final(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         last = self.rungs - 1
         read = lambda name: drawn_in(self._ways[f"{name}@{last}"].predict(columns))  # noqa: E731
@@ -226,8 +235,23 @@ class Surface:
         return 0.0 if kept is None else kept * float(self.truth([NO_DEFENCE])[0][0])
 
     def best_front(self, floor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Both accuracies of the best of a dense Sobol sequence and of the table's laws, above the floor, (n,) each."""
-        natural, attack = self._dense
+        """Both accuracies of the best laws above the floor, (n,) each: of the table, of a dense Sobol sequence, and of
+        what is found by moving those about for as long as ROUNDS."""
+        searched = Geometry(distributions(self.space))
+        rng = np.random.default_rng(derive_seed(0, "best front"))
+        units, natural, attack = self._dense
+        for number in range(ROUNDS):
+            fit = np.flatnonzero(natural >= floor)
+            front = fit[front_mask(natural[fit], attack[fit])]
+            units, natural, attack = units[front], natural[front], attack[front]
+            start = units[rng.integers(len(units), size=MOVED)]
+            step = 0.2 * 0.75**number * rng.standard_normal(start.shape) * (rng.random(start.shape) < 0.5)
+            moved = np.clip(start + step, 0, 1 - 1e-9)
+            units = np.concatenate([units, moved])
+            more = self._final(self._columns([law_from(self.space, searched.params(unit)) for unit in moved]))
+            natural, attack = np.concatenate([natural, more[0]]), np.concatenate([attack, more[1]])
+        known = self._final(self._x)
+        natural, attack = np.concatenate([natural, known[0]]), np.concatenate([attack, known[1]])
         fit = natural >= floor
         natural, attack = natural[fit], attack[fit]
         mask = front_mask(natural, attack)
@@ -239,12 +263,12 @@ class Surface:
         return hypervolume(*self.best_front(floor))
 
     @cached_property
-    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
+    def _dense(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points of a dense Sobol sequence in the unit cube of the searched space, and both their accuracies."""
         searched = Geometry(distributions(self.space))
         units = qmc.Sobol(len(searched.names), scramble=True, rng=0).random(DENSE)
         laws = [law_from(self.space, searched.params(unit)) for unit in units]
-        parts = [self._final(self._columns(laws)), self._final(self._x)]
-        return tuple(np.concatenate(both) for both in zip(*parts, strict=True))  # type: ignore[return-value]
+        return units, *self._final(self._columns(laws))
 
     def mean_seconds(self) -> float:
         """Of a whole trial of a law drawn from the table."""

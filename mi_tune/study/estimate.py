@@ -22,19 +22,22 @@ from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.setup import Setup
 from mi_tune.training import Recipe, Training
 
-SUGGESTION_SECONDS = 1.5  # of the Gaussian process, measured at 20 to 100 trials
+SUGGESTION_SECONDS = {"gp": 1.5}  # of Optuna's Gaussian process, measured at 20 to 100 trials; others are quick
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected seconds of one trial and of preparing the judge, and MiB that a trial leaves on disk."""
+    """Expected seconds of one trial, of preparing the judge and of one suggestion, and MiB that a trial leaves."""
 
     trial_seconds: float
     prepare_seconds: float
     trial_megabytes: float
+    suggestion_seconds: float = 0.0
 
     def study_seconds(self, trials: int, workers: int) -> float:
-        return self.prepare_seconds / workers + math.ceil(trials / workers) * (self.trial_seconds + SUGGESTION_SECONDS)
+        return self.prepare_seconds / workers + math.ceil(trials / workers) * (
+            self.trial_seconds + self.suggestion_seconds
+        )
 
 
 @dataclass(frozen=True)

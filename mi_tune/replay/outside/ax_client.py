@@ -21,7 +21,7 @@ from mi_tune.replay.rivals import STARTUP
 from mi_tune.replay.surface import Surface
 from mi_tune.seeds import derive_seed
 from mi_tune.study.front import REFERENCE_POINT, front_mask, hypervolume
-from mi_tune.study.space import distributions
+from mi_tune.study.space import distributions, params_of
 
 THRESHOLDS = [f"natural >= {REFERENCE_POINT[0]}", f"attack <= {REFERENCE_POINT[1]}"]
 """Objective thresholds: the corner of the hypervolume that searches are compared by."""
@@ -116,16 +116,17 @@ class AxContest(OutsideContest):
     framework: AxFramework
 
     def recommend(self) -> tuple[list[ErasingLaw], float]:
-        measured = [n for n, law in self.laws.items() if self._above_floor(law)]
+        measured = self.measured()
         trials = self.journal.main.get_trials(deepcopy=False)
         predicted = {trials[n].user_attrs["trial"]: values for n, values in self.framework.front().items()}
         values = {n: predicted[n] for n in measured if n in predicted}
-        values |= {n: self.laws[n].means for n in measured if self.laws[n].params is None}
+        space = self.journal.search.space
+        values |= {n: means for n, means in measured.items() if params_of(space, self.asked[n].law) is None}
         if not predicted or not values:
             return super().recommend()
         natural, attack = np.array(list(values.values())).T
         mask = front_mask(natural, attack)
-        return [self.laws[n].law for n, stays in zip(values, mask, strict=True) if stays], hypervolume(natural, attack)
+        return [self.asked[n].law for n, stays in zip(values, mask, strict=True) if stays], hypervolume(natural, attack)
 
 
 def make(name: str, surface: Surface, seed: int, min_accuracy_kept: float | None) -> OutsideContest:
