@@ -62,12 +62,11 @@ def true_accuracies(law: ErasingLaw) -> tuple[float, float]:
 
 
 def best_hypervolume(space: Space) -> float:
-    """That of the best of many laws, half of them of the best kinds."""
+    """That of the laws that are best in all but how much they erase, and of many others for the ends of the front."""
     known = distributions(space)
-    points = [
-        {**point, **({"location": "overflow", "fill": "noise"} if k % 2 else {})}
-        for k, point in enumerate(sobol_points(known, 0, 0, 2**16))
-    ]
+    best = {"probability": 1.0, "area_span": 0.25, "aspect_max": float(np.exp(0.4)), "location": "overflow"}
+    points = [best | {"fill": "noise", "area_low": low} for low in np.linspace(*space.area_low, 2000)]
+    points += sobol_points(known, 0, 0, 2**15)
     return hypervolume(*np.array([true_accuracies(law_from(space, point)) for point in points]).T)
 
 
@@ -92,11 +91,13 @@ class Driver:
         folder: of the study, empty. lines: where the lines for a person go.
     """
 
-    def __init__(self, folder: Path, setup: SearchSetup, workers: int, seconds: float, lines: Console) -> None:
+    def __init__(
+        self, folder: Path, setup: SearchSetup, seed: int, workers: int, seconds: float, lines: Console
+    ) -> None:
         self.now = 0.0
         self.study = StudyFolder(folder)
         self.study.claim()
-        self.journal = StudyJournal(self.study.journal, "scale", setup, 0, PEOPLE)
+        self.journal = StudyJournal(self.study.journal, "scale", setup, seed, PEOPLE)
         self.progress = StudyProgress(self.journal, lines, lambda: workers, seconds)
         self.keeper = TableKeeper(self.study, self.journal, lambda: self.now)
         self.search = ParetoSearch(self.journal, self.study.latest_checkpoint, self._told, room=lambda: workers)
@@ -176,7 +177,7 @@ def run(
 ) -> list[Reached]:
     """Let simulated workers do what `already` random ones leave of `trials`, or as much as the driver handles in
     `most_seconds` of real time."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(driver.journal.seed)
     driver.fill(already, rng)
     due: list[tuple[float, str, dict, float]] = []
     reached: list[Reached] = []
@@ -196,7 +197,7 @@ def run(
         elif config != ParetoSearch.FINISHED:
             raise RuntimeError("a worker is free and gets no trial")
 
-    for _ in range(min(workers, trials - already)):
+    for _ in range(workers):
         begin(0.0, _Spent())
     while due:
         at, name, config, took = heapq.heappop(due)
@@ -208,8 +209,8 @@ def run(
         begin(driver.now, cost)
         cost.processor = time.process_time() - computed
         spent.append(cost)
-        over = time.perf_counter() - begun > most_seconds
-        if already + len(spent) in CHECKPOINTS or not due or over:
+        over = already + len(spent) >= trials or time.perf_counter() - begun > most_seconds
+        if already + len(spent) in CHECKPOINTS or over:
             under_way = sum(driver.now - (end - length) for end, _, _, length in due)
             reached.append(
                 Reached(
@@ -274,14 +275,24 @@ def _memory_mb() -> float:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--samplers", default="nehvi,random", help=f"Several after commas: {', '.join(SAMPLERS)}.")
+@click.option("--seed", default=0, help="Of the study and of the trials' noise.")
 @click.option("--workers", default=1000, type=click.IntRange(min=1), help="Trials at a time.")
-@click.option("--trials", default=10_000, type=click.IntRange(min=10), help="In all.")
+@click.option(
+    "--trials", default=10_000, type=click.IntRange(min=10), help="That end; as many more as there are workers begin."
+)
 @click.option("--already", default=0, type=click.IntRange(min=0), help="Of these, random ones that are there before.")
 @click.option("--seconds", default=30.0, type=click.FloatRange(min=0, min_open=True), help="That a trial takes.")
 @click.option("--most-seconds", default=1e9, help="Real time after which a study is broken off and reported.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Of the study's files.  [default: a temporary one]")
 def benchmark(
-    samplers: str, workers: int, trials: int, already: int, seconds: float, most_seconds: float, folder: Path | None
+    samplers: str,
+    seed: int,
+    workers: int,
+    trials: int,
+    already: int,
+    seconds: float,
+    most_seconds: float,
+    folder: Path | None,
 ) -> None:
     """Measure what the driver of a study costs."""
     use_one_thread()
@@ -305,11 +316,11 @@ def benchmark(
     for name in (*columns, "measured", "expected"):
         shown.add_column(name, justify="right", no_wrap=True)
     for sampler in samplers.split(","):
-        setup = SearchSetup(sampler=sampler, trials=trials)
+        setup = SearchSetup(sampler=sampler, trials=trials + workers)
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
             lines = Console(file=stack.enter_context((place / "lines").open("w")), width=200)
-            driver = Driver(place / "study", setup, workers, seconds, lines)
+            driver = Driver(place / "study", setup, seed, workers, seconds, lines)
             for row in run(driver, trials, already, workers, seconds, most_seconds, best):
                 shown.add_row(sampler, *_cells(row))
     Console(width=160).print(shown)
