@@ -83,7 +83,8 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
     if address is None:
         # a private cluster of this process on the loopback interface; its token would be written to the home folder
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        options |= {"num_cpus": workers, "include_dashboard": False} if workers else {"include_dashboard": False}
+        # "local": without it Ray joins whatever other study or test has a cluster on this machine, and dies with it
+        options |= {"address": "local", "include_dashboard": False} | ({"num_cpus": workers} if workers else {})
     else:
         options["address"] = address
     try:
