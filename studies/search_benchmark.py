@@ -37,6 +37,7 @@ from mi_tune.replay.outside import OUTSIDERS
 from mi_tune.replay.rivals import PARTS, make_rival
 from mi_tune.replay.simulator import Trace, simulate
 from mi_tune.replay.surface import Surface, load_surface
+from mi_tune.study.command import run_command
 from mi_tune.study.samplers import SAMPLERS
 
 TABLES = Path(__file__).parents[1] / "mi_tune/tables"
@@ -231,17 +232,8 @@ def _write_page(page: Path, sections: list[tuple[str, dict[str, Curves]]], share
 
 
 def main() -> int:
-    """Run the command; every foreseen problem is one line and exit status 2."""
-    try:
-        benchmark.main(standalone_mode=False)
-        return 0
-    except click.ClickException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except (KeyboardInterrupt, click.Abort):
-        return 130
-    return 2
+    """Run the command."""
+    return run_command(benchmark, "nothing of the comparison is kept")
 
 
 if __name__ == "__main__":
