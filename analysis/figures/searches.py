@@ -35,7 +35,8 @@ def plot_searches(info: SearchesInfo) -> go.Figure:
         low, high = found.band()
         rgb = ",".join(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5))
         begun = found.mean > 0
-        lowest = min(lowest, float(found.mean[len(found.mean) // 10]))
+        if begun.any():
+            lowest = min(lowest, float(found.mean[begun][0]))
         figure.add_trace(
             go.Scatter(
                 x=np.concatenate([found.cost[begun], found.cost[begun][::-1]]),
@@ -66,7 +67,9 @@ def plot_searches(info: SearchesInfo) -> go.Figure:
         annotation_position="bottom right",
     )
     layout(figure, 520, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"})
-    figure.update_xaxes(title_text="cost (worker time of whole trials)", rangemode="tozero")
+    # what one of them spent alone, such as random search, is a click on "autoscale" away
+    end = min(found.cost[-1] for found in info.curves.values())
+    figure.update_xaxes(title_text="cost (worker time of whole trials)", range=[0, float(end)])
     figure.update_yaxes(
         title_text="true hypervolume of the recommended laws", tickformat=".0%", range=[max(0.0, lowest - 0.1), 1.01]
     )
