@@ -201,7 +201,13 @@ class SearchSetup(_Section):
         0.8, ge=0, le=1, description="the same, as a share of the natural accuracy without defence"
     )
     stopping: StoppingSetup = StoppingSetup()
+    warm_start: Path | None = Field(None, description="folder of an earlier study, whose front and trials this uses")
     space: Space = Space()
+
+    @field_validator("warm_start")
+    @classmethod
+    def _from_anywhere(cls, warm_start: Path | None) -> Path | None:
+        return warm_start and warm_start.absolute()
 
 
 class Setup(_Section):

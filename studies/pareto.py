@@ -51,6 +51,9 @@ SMOKE = {
 @click.option(
     "--stopping", type=click.Choice(["none", "moasha"]), help="End trials early that fall behind half-trained."
 )
+@click.option(
+    "--warm-start", type=click.Path(path_type=Path), help="Folder of an earlier study to start from, of any data."
+)
 @click.option("--min-accuracy", type=float, help="Natural accuracy below which a law is infeasible.")
 @click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--seed", type=int, help="Every random draw derives from it.  [default: 0]")
@@ -82,6 +85,7 @@ def pareto(
     trials: int | None,
     repeats: float | None,
     stopping: str | None,
+    warm_start: Path | None,
     min_accuracy: float | None,
     time_budget: float | None,
     seed: int | None,
@@ -119,6 +123,7 @@ def pareto(
         "search.trials": trials,
         "search.repeats": repeats,
         "search.stopping.scheduler": stopping,
+        "search.warm_start": str(warm_start.absolute()) if warm_start else None,
         "search.min_accuracy": min_accuracy,
     }
     file = _setup_file(setup_file or ("folder" if own else "orl"))

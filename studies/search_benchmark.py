@@ -19,6 +19,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import click
@@ -32,13 +33,15 @@ from rich.table import Table
 from analysis import figures
 from analysis.searches import Curves, comparison, curves
 from mi_tune.errors import InputError
-from mi_tune.replay.methods import make_search, method_name
+from mi_tune.replay.earlier import earlier_study
+from mi_tune.replay.methods import make_search, method_name, starts_warm
 from mi_tune.replay.outside import OUTSIDERS
 from mi_tune.replay.rivals import PARTS, make_rival
 from mi_tune.replay.simulator import Trace, simulate
 from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.study.command import run_command
 from mi_tune.study.samplers import SAMPLERS
+from mi_tune.study.warm import Earlier
 
 TABLES = Path(__file__).parents[1] / "mi_tune/tables"
 BASE = "random"
@@ -65,13 +68,22 @@ class Task:
 _here: dict[str, Surface] = {}
 
 
-def _load(table: Path, way: str | None) -> None:
+def _load(table: Path, earlier: Path | None, way: str | None) -> None:
     _here["surface"] = load_surface(table, way)
+    if earlier is not None:
+        _here["earlier"] = load_surface(earlier, way)
+
+
+@lru_cache
+def _earlier(repetition: int, kept: float) -> Earlier | None:
+    """The study that was run before, on the other table, if there is one."""
+    return earlier_study(_here["earlier"], "earlier", repetition, kept) if "earlier" in _here else None
 
 
 def _run(task: Task) -> Trace:
     surface = _here["surface"]
-    search = make_search(task.method, surface, task.repetition, task.kept)
+    earlier = _earlier(task.repetition, task.kept) if starts_warm(task.method) else None
+    search = make_search(task.method, surface, task.repetition, task.kept, earlier)
     seconds = task.cost * surface.mean_seconds()
     floor = surface.floor(task.kept)
     return simulate(surface, search, task.workers, seconds, task.repetition, task.driver_waits, floor)
@@ -85,6 +97,7 @@ def _run(task: Task) -> Trace:
     help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}. Or a search of another framework "
     f"(pip install 'mi_tune[outside]'): {', '.join(OUTSIDERS)}.",
 )
+@click.option("--earlier", help="Table of the study that `seeded` and `warm` start from.")
 @click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
 @click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
 @click.option("--cost", default=80.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
@@ -98,6 +111,7 @@ def _run(task: Task) -> Trace:
 def benchmark(
     table: str,
     methods: str,
+    earlier: str | None,
     repetitions: int,
     workers: str,
     cost: float,
@@ -117,8 +131,11 @@ def benchmark(
         raise InputError(f"--workers {workers}: give whole numbers, such as 1,16") from None
     if min(numbers) < 1:
         raise InputError(f"--workers {workers}: there is at least one worker")
-    path = Path(table) if table.endswith(".parquet") else TABLES / f"{table}.parquet"
-    surface = load_surface(path, way)
+    path, before = _table_path(table), _table_path(earlier) if earlier else None
+    if before is None and any(starts_warm(name) for name in names):
+        raise InputError("seeded and warm start from a study on other data; name its table by --earlier")
+    _load(path, before, way)
+    surface = _here["surface"]
     console = Console(width=150)
     _describe(surface, kept, console)
     tasks = [
@@ -130,11 +147,12 @@ def benchmark(
     # one thread a process: the matrices are small, and the other core has a process of its own
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    _here["surface"] = surface
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         pool = (
-            stack.enter_context(ProcessPoolExecutor(processes, context, _load, (path, way))) if processes > 1 else None
+            stack.enter_context(ProcessPoolExecutor(processes, context, _load, (path, before, way)))
+            if processes > 1
+            else None
         )
         done = pool.map(_run, tasks) if pool else map(_run, tasks)
         shown = track(done, "studies", len(tasks), console=Console(stderr=True), transient=True)
@@ -154,6 +172,10 @@ def benchmark(
         sections.append((title, found))
     _write_page(page, sections, share)
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
+
+
+def _table_path(name: str) -> Path:
+    return Path(name) if name.endswith(".parquet") else TABLES / f"{name}.parquet"
 
 
 def _more(traces: list[Trace]) -> dict[str, float]:

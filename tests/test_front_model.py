@@ -194,9 +194,9 @@ def test_early_looks_at_other_laws_teach_the_model():
 
 def test_a_model_needs_a_few_measured_trials():
     geometry, rows = rows_of(10, 3)
-    assert not FrontModel.enough(Observations.of(geometry, rows))
+    assert not FrontModel(geometry).enough(Observations.of(geometry, rows))
     geometry, rows = rows_of(10, 4)
-    assert FrontModel.enough(Observations.of(geometry, rows))
+    assert FrontModel(geometry).enough(Observations.of(geometry, rows))
 
 
 def journal_with(sampler: str, seed: int = 0) -> StudyJournal:

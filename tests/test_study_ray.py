@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from mi_tune.errors import InputError
 from mi_tune.setup import StoppingSetup, make_setup
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.run import RunOptions, run_study
+from mi_tune.study.table import law_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -302,3 +304,23 @@ def test_stopping_that_cannot_work_is_refused_before_anything_runs(folders, tmp_
     with pytest.raises(InputError, match=hint):
         run_study(setup, 0, tmp_path / "tiny", RunOptions(workers=2), QUIET)
     assert not (tmp_path / "tiny").exists()
+
+
+def test_a_study_that_started_from_an_earlier_one_goes_on_without_it(finished, folders, tmp_path):
+    earlier = tmp_path / "earlier"
+    shutil.copytree(finished[0], earlier)
+    warm = {"search__warm_start": str(earlier), "search__sampler": "nehvi", "target__replicates": 1}
+    folder = tmp_path / "tiny"
+    assert run_study(setup_with(folders, search__trials=5, **warm), 0, folder, RunOptions(workers=2), QUIET).finished
+    shutil.rmtree(earlier)
+    outcome = run_study(setup_with(folders, **warm), 0, folder, RunOptions(workers=2, resume=True), QUIET)
+    assert outcome.trials == 6
+    notes = yaml.safe_load((folder / "study.yaml").read_text())["warm_start"]
+    assert notes[0].endswith("of its front come first")
+    first = law_of(pd.read_parquet(folder / "trials.parquet").query("reference == ''").iloc[0])
+    there = [law_of(row) for _, row in finished[1].query("reference == ''").iterrows()]
+    assert any(
+        (first.location, first.fill) == (law.location, law.fill)
+        and [first.probability, *first.area] == pytest.approx([law.probability, *law.area])
+        for law in there
+    )

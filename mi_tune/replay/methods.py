@@ -6,10 +6,11 @@ import difflib
 
 from mi_tune.errors import InputError
 from mi_tune.replay.outside import OUTSIDERS, check_installed, make_outsider
-from mi_tune.replay.rivals import Contest, make_rival
+from mi_tune.replay.rivals import NEED_EARLIER, Contest, make_rival
 from mi_tune.replay.simulator import Search
 from mi_tune.replay.surface import Surface
 from mi_tune.study.samplers import SAMPLERS
+from mi_tune.study.warm import Earlier
 
 
 def method_name(text: str) -> str:
@@ -31,12 +32,19 @@ def method_name(text: str) -> str:
     return word
 
 
-def make_search(name: str, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8) -> Search:
+def starts_warm(name: str) -> bool:
+    """Whether the search `name`, of `method_name`, needs an earlier study."""
+    return name not in OUTSIDERS and bool(make_rival(name).parts & NEED_EARLIER)
+
+
+def make_search(
+    name: str, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8, earlier: Earlier | None = None
+) -> Search:
     """The search `name`, of `method_name`, at work in one study.
 
     Args:
-        surface: see `Contest`. min_accuracy_kept: as in a study's setup.
+        surface, earlier: see `Contest`. min_accuracy_kept: as in a study's setup.
     """
     if name in OUTSIDERS:
         return make_outsider(name, surface, seed, min_accuracy_kept)
-    return Contest(make_rival(name), surface, seed, min_accuracy_kept)
+    return Contest(make_rival(name), surface, seed, min_accuracy_kept, earlier=earlier)

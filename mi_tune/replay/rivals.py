@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,21 @@ from mi_tune.study.journal import Asked, StudyJournal
 from mi_tune.study.moasha import Rungs
 from mi_tune.study.samplers import SAMPLERS
 from mi_tune.study.space import distributions, params_of
+from mi_tune.study.warm import Earlier, WarmStart, warm_start
 
 PARTS = {
     "floor": "training stops where the natural accuracy cannot come up to the floor any more",
     "moasha": "training stops by multi-objective asynchronous successive halving at every rung",
     "scout": "three times as many first laws, of which one in three is trained beyond the first rung",
     "long": "ten laws of the Sobol sequence come before the model suggests any, not four",
+    "seeded": "the front of an earlier study, on the other data of --earlier, is tried first",
+    "warm": "so it is, and what the earlier study measured is the model's prior",
     "twice": "every trial trains and attacks two targets and costs twice as much",
     "race": "an attack is broken off once its trial is dominated beyond doubt",
     "repeat": "one trial in four runs a law again that may be on the front, with other seeds",
     "model": "laws are recommended by what a model expects of them, not by what was measured",
 }
+NEED_EARLIER = frozenset({"seeded", "warm"})
 REPEATED = 0.25
 """Share of the trials that are repeats."""
 DOUBT = 0.01
@@ -72,23 +76,35 @@ class Contest:
 
     Args:
         surface: of which only the space, the number of people and how many looks a trial has are used.
-        min_accuracy_kept: as in a study's setup.
+        min_accuracy_kept, trials: as in a study's setup.
+        earlier: the study on other data that `seeded` and `warm` start from.
+
+    Raises:
+        InputError: one of these, and there is no earlier study, or none that has anything to do with this surface.
     """
 
-    def __init__(self, rival: Rival, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8) -> None:
+    def __init__(
+        self,
+        rival: Rival,
+        surface: Surface,
+        seed: int,
+        min_accuracy_kept: float | None = 0.8,
+        trials: int = 10**6,
+        earlier: Earlier | None = None,
+    ) -> None:
         self.rival = rival
         startup = LONG_STARTUP if "long" in rival.parts else STARTUP
         self.startup = 3 * startup if "scout" in rival.parts else startup
         setup = SearchSetup(
             sampler=rival.sampler,
-            trials=10**6,
+            trials=trials,
             startup=self.startup,
             repeats=REPEATED if "repeat" in rival.parts else 0.0,
             min_accuracy_kept=min_accuracy_kept,
             space=surface.space,
         )
         self.people = len(surface.people.odds)
-        self.journal = StudyJournal(None, "contest", setup, seed, self.people)
+        self.journal = StudyJournal(None, "contest", setup, seed, self.people, warm=_taken_over(rival, earlier, setup))
         self.races = "race" in rival.parts
         self.targets = 2 if "twice" in rival.parts else 1
         self.rungs = Rungs(("max", "min"))
@@ -187,7 +203,7 @@ class Contest:
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the model expects of the laws; what was measured where the space does not hold them."""
         observed = Observations.of(self.geometry, self.rows)
-        if not len(observed) or not FrontModel.enough(observed):
+        if not len(observed) or not self.model.enough(observed):
             return natural, attack
         self.model.update(observed)
         points = [params_of(self.journal.search.space, law) for law in laws]
@@ -195,6 +211,15 @@ class Contest:
         natural, attack = natural.copy(), attack.copy()
         natural[inside], attack[inside] = self.model.expected(self.geometry.units([p for p in points if p is not None]))
         return natural, attack
+
+
+def _taken_over(rival: Rival, earlier: Earlier | None, setup: SearchSetup) -> WarmStart | None:
+    if not rival.parts & NEED_EARLIER:
+        return None
+    if earlier is None:
+        raise InputError(f"method '{rival.name}' starts from a study on other data; name its table by --earlier")
+    found = warm_start(earlier, setup.space, setup.startup)
+    return found if "warm" in rival.parts else replace(found, observed=found.observed.take(np.empty(0, dtype=int)))
 
 
 def least_accuracy(hits: np.ndarray, people: int, doubt: float) -> float:

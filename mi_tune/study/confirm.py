@@ -34,7 +34,6 @@ from mi_tune.study.expectation import expected
 from mi_tune.study.folder import StudyFolder, only_writer
 from mi_tune.study.laws import laws_of
 from mi_tune.study.run import check_same_data
-from mi_tune.study.table import with_added
 from mi_tune.study.wording import duration
 
 FEW_CLASSES = 20
@@ -97,11 +96,7 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
 
 
 def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFrame:
-    try:
-        trials = pd.read_parquet(study.path / "trials.parquet")
-    except OSError as error:
-        raise InputError(f"{study.path}: no readable trials.parquet; this study has not begun") from error
-    trials = with_added(trials)
+    trials = study.read_table()
     running = int((trials.state == "running").sum())
     missing = setup.search.trials - len(trials) + running
     if missing > 0 and not smoke:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from mi_tune.cache import save_atomically
 from mi_tune.errors import InputError
+from mi_tune.study.table import with_added
 
 
 @contextmanager
@@ -40,6 +41,7 @@ class StudyFolder:
         self.path = path.absolute()
         self.journal = self.path / "journal.log"
         self.ray = self.path / "ray"
+        self.warm = self.path / "warm_start"
         self._lock = FileLock(self.path / ".lock")
 
     @property
@@ -56,6 +58,13 @@ class StudyFolder:
     def write_config(self, config: dict[str, Any]) -> None:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
+
+    def read_table(self) -> pd.DataFrame:
+        """trials.parquet, with the columns that an older version lacked. Raises InputError if there is none."""
+        try:
+            return with_added(pd.read_parquet(self.path / "trials.parquet"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path}: no readable trials.parquet; this study has not begun") from error
 
     def write_table(self, table: pd.DataFrame) -> None:
         """trials.parquet and trials.csv, each whole at any moment."""

@@ -16,6 +16,10 @@ MOST_POINTS = 400
 """Points that the model is conditioned on at most; beyond, near trials are one point with the mean of what they say."""
 MOST_FITTED = 200
 """Points that lengths are fitted to at most."""
+FAITH = 4.0
+"""Trials here that count as much as the expectation that another study's accuracies hold here too."""
+ELSEWHERE = 0.15
+"""Standard deviation, as arcsin(sqrt(accuracy)), by which another study's accuracies are expected to be wrong here."""
 GROWTH = 1.15
 """Lengths are fitted again once there are this many times as many trials as at the last fit."""
 
@@ -91,21 +95,30 @@ class _Values:
 
 
 class _Objective:
-    """One accuracy: a Gaussian process of what it was early in training, and one of what that leaves to explain.
+    """One accuracy: what it was in another study or early in training, and a Gaussian process of what that leaves.
 
-    The regression on an earlier, cheaper look is that of Kennedy and O'Hagan (2000); its slope is shrunk to what few
-    trials can carry.
+    The regression on something cheaper is that of Kennedy and O'Hagan (2000). The slope on an earlier look is shrunk
+    to what few trials can carry, that on another study towards 1: laws are expected to rank there as here until
+    trials tell otherwise.
+
+    Args:
+        elsewhere: what another study found, already fitted; or None.
     """
 
-    def __init__(self, groups: np.ndarray) -> None:
-        self.process, self.early = GaussianProcess(groups), GaussianProcess(groups)
-        self.slope, self.fitted, self.early_fitted = 0.0, 0, 0
+    def __init__(self, groups: np.ndarray, elsewhere: GaussianProcess | None = None) -> None:
+        self.process = GaussianProcess(groups, None if elsewhere is None else ELSEWHERE)
+        self.early, self.elsewhere = GaussianProcess(groups), elsewhere
+        self.slope, self.faith, self.fitted, self.early_fitted = 0.0, 1.0, 0, 0
 
     def update(self, x: np.ndarray, y: _Values, early: _Values) -> None:
         """Learn from values at points x, (n, columns)."""
         known, seen = y.known, early.known
         self.slope = 0.0
-        if seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
+        if self.elsewhere is not None:
+            there = self.elsewhere.predict(x[known])
+            around, trust = there - there.mean() if len(there) else there, FAITH * self.elsewhere.scale**2
+            self.faith = float((around @ y.mean[known] + trust) / (around @ around + trust))
+        elif seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
             self.early_fitted = _learn(self.early, x, early.mean, early, self.early_fitted)
             expected = self.early.predict(x[known])
             around = expected - expected.mean()
@@ -113,12 +126,15 @@ class _Objective:
         self.fitted = _learn(self.process, x, y.mean - self._expected(x), y, self.fitted)
 
     def _expected(self, x: np.ndarray) -> np.ndarray:
+        if self.elsewhere is not None:
+            return self.faith * self.elsewhere.predict(x)
         return self.slope * self.early.predict(x) if self.slope else np.zeros(len(x))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.process.predict(x) + self._expected(x)
 
     def deviation(self, x: np.ndarray) -> np.ndarray:
+        # how far another study is wrong here is the process's to say
         extra = self.slope * self.early.deviation(x) if self.slope else 0.0
         return np.hypot(self.process.deviation(x), extra)
 
@@ -127,7 +143,7 @@ def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _V
     """Condition the process on what is to be explained of values; returns how many trials it was last fitted to."""
     known = values.known
     x, rest, noise = x[known], rest[known], values.noise[known]
-    if values.trials >= GROWTH * fitted:
+    if len(x) and values.trials >= GROWTH * fitted:
         step = -(-len(x) // MOST_FITTED)
         process.fit(x[::step], rest[::step], noise[::step])
         fitted = values.trials
@@ -140,18 +156,23 @@ class FrontModel:
 
     Both are modelled as arcsin(sqrt(accuracy)) by Gaussian processes. `enough` tells whether there is anything to
     learn from.
+
+    Args:
+        elsewhere: trials of another study, in the same geometry, whose accuracies are a prior of those here.
     """
 
     LEAST = 4
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, elsewhere: Observations | None = None) -> None:
         self.geometry = geometry
-        self.natural, self.attack = _Objective(geometry.groups), _Objective(geometry.groups)
+        self.elsewhere = elsewhere if elsewhere is not None and _enough(elsewhere) else None
+        there = FrontModel(geometry).update(self.elsewhere) if self.elsewhere is not None else None
+        self.natural = _Objective(geometry.groups, there and there.natural.process)
+        self.attack = _Objective(geometry.groups, there and there.attack.process)
         self.held = np.empty(0, dtype=int)
 
-    @classmethod
-    def enough(cls, observed: Observations) -> bool:
-        return min(np.isfinite(observed.natural).sum(), np.isfinite(observed.attack).sum()) >= cls.LEAST
+    def enough(self, observed: Observations) -> bool:
+        return self.elsewhere is not None or _enough(observed)
 
     def update(self, observed: Observations) -> FrontModel:
         """Learn from these trials, which replace those of the last time. `held` are those that stand for all."""
@@ -200,6 +221,10 @@ class Worlds:
         natural = self.natural(x) + self.model.natural._expected(x)
         attack = self.attack(x) + self.model.attack._expected(x)
         return drawn_in(natural), drawn_in(attack)
+
+
+def _enough(observed: Observations) -> bool:
+    return min(np.isfinite(observed.natural).sum(), np.isfinite(observed.attack).sum()) >= FrontModel.LEAST
 
 
 def _values(accuracy: np.ndarray, weight: np.ndarray, belongs: np.ndarray | None) -> _Values:

@@ -41,13 +41,15 @@ class GaussianProcess:
 
     Args:
         groups: int (columns,); columns of a group share a length. The kernel is Matern-5/2 in the scaled distance.
+        usual: standard deviation of the values around 0 that is expected before any is seen; None learns nothing from
+            fewer than two.
 
     A length that the data say little about follows its prior; the fit is its maximum a posteriori, from where the last
     one ended.
     """
 
-    def __init__(self, groups: np.ndarray) -> None:
-        self.groups = np.asarray(groups, dtype=int)
+    def __init__(self, groups: np.ndarray, usual: float | None = None) -> None:
+        self.groups, self.usual = np.asarray(groups, dtype=int), usual
         count = int(self.groups.max()) + 1
         self._prior_mean = np.array([-2 * LENGTH[0]] * count + [SIGNAL[0], NOISE[0]])
         self._prior_sd = np.array([2 * LENGTH[1]] * count + [SIGNAL[1], NOISE[1]])
@@ -84,7 +86,12 @@ class GaussianProcess:
     def _take(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None) -> None:
         self.x = np.asarray(x, dtype=float)
         y = np.asarray(y, dtype=float)
-        self.centre, self.scale = float(y.mean()), float(max(y.std(), 1e-6))
+        if self.usual is None:
+            self.centre, self.scale = float(y.mean()), float(max(y.std(), 1e-6))
+        else:
+            # as if two values, `usual` above and below zero, had been seen before
+            seen = np.concatenate([y, [-self.usual, self.usual]])
+            self.centre, self.scale = float(seen.mean()), float(seen.std())
         self.y = (y - self.centre) / self.scale
         self.relative_noise = np.ones(len(y)) if noise is None else np.asarray(noise, dtype=float)
 

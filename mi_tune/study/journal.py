@@ -28,8 +28,11 @@ from mi_tune.study.repeats import Repeats
 from mi_tune.study.samplers import REFERENCE, make_sampler
 from mi_tune.study.space import distributions, law_from, params_of
 from mi_tune.study.table import frame_of, law_columns
+from mi_tune.study.warm import WarmStart
 
 NO_DEFENCE = "no defence"
+WARM = "warm"
+"""Attribute of the laws that an earlier study had found: their place among them."""
 OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
 
 
@@ -64,10 +67,19 @@ class StudyJournal:
         path: the journal file, made if missing; None keeps everything in memory.
         people: whose accuracies a trial averages, of which depends how far they can be trusted.
         references: whether the reference points are trials of this study.
+        warm: what is taken over from an earlier study: laws that come right after the reference points, and trials
+            that the sampler may learn from.
     """
 
     def __init__(
-        self, path: Path | None, name: str, search: SearchSetup, seed: int, people: int, references: bool = True
+        self,
+        path: Path | None,
+        name: str,
+        search: SearchSetup,
+        seed: int,
+        people: int,
+        references: bool = True,
+        warm: WarmStart | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._file = None if path is None else JournalFile(path)
@@ -76,7 +88,14 @@ class StudyJournal:
         self.space = distributions(search.space)
         self.main = _open(storage, name)
         self.aside = _open(storage, f"{name} references")
-        self.main.sampler = make_sampler(search.sampler, self.space, seed, search.startup, len(self.main.get_trials()))
+        self.main.sampler = make_sampler(
+            search.sampler,
+            self.space,
+            seed,
+            search.startup,
+            len(self.main.get_trials()),
+            None if warm is None else warm.observed,
+        )
         self.repeats = Repeats(search.repeats, people)
         self._live: dict[int, tuple[optuna.Study, Trial]] = {}
         self._held: list[tuple[optuna.Study, Trial]] = []
@@ -96,6 +115,9 @@ class StudyJournal:
         self._orphans.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
         present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
         self._references = [name for name in REFERENCE_LAWS if references and name not in present]
+        known = [t.user_attrs[WARM] for t in self.main.get_trials(deepcopy=False) if WARM in t.user_attrs]
+        self._first = [k for k in range(0 if warm is None else len(warm.first)) if k not in known]
+        self._warm = warm
         for record in self._records():
             self.repeats.handed_out(record["trial"], record.get("repeat_of", record["trial"]))
             if record["state"] != "running":
@@ -151,6 +173,9 @@ class StudyJournal:
                 trial.set_user_attr(REFERENCE, name)
                 return self._hand_out(self.aside, trial)
             self.main.enqueue_trial(params, user_attrs={REFERENCE: name})
+        elif self._warm is not None and self._first:
+            k = self._first.pop(0)
+            self.main.enqueue_trial(self._warm.first[k], user_attrs={WARM: k})
         elif (doubted := self.repeats.next()) is not None:
             return self._ask_again(doubted)
         return self._hand_out(self.main, self.main.ask(self.space))

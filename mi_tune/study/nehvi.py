@@ -40,11 +40,12 @@ class NoisyImprovementSampler(BaseSampler):
 
     Args:
         space: the searched parameters. seed: every draw derives from it and the trial's number.
+        elsewhere: trials of another study that the model starts from, or None.
     """
 
-    def __init__(self, space: dict[str, BaseDistribution], seed: int) -> None:
+    def __init__(self, space: dict[str, BaseDistribution], seed: int, elsewhere: Observations | None = None) -> None:
         self.geometry, self.seed = Geometry(space), seed
-        self.model = FrontModel(self.geometry)
+        self.model = FrontModel(self.geometry, elsewhere)
         self._rest = RandomSampler(seed=seed % 2**32)
         # what was seen of the study: places of open trials in the unit cube, as far as they have any; finished ones
         self._looked, self._open = 0, dict[int, np.ndarray | None]()
@@ -63,7 +64,7 @@ class NoisyImprovementSampler(BaseSampler):
         running = {number: unit for number, unit in self._open.items() if unit is not None and number != trial.number}
         finished = len(self._observed)
         if self._now is None or finished >= self._now.finished + max(1, (finished + len(running)) // PATIENCE):
-            if not FrontModel.enough(self._observed):
+            if not self.model.enough(self._observed):
                 return {}
             observed = self._observed.take(np.argsort(np.array(self._numbers)))
             self._now = _Worlds(self.model.update(observed), observed, floor_of(trials), rng)
@@ -110,9 +111,10 @@ class _Worlds:
         measured = held.units[np.isfinite(held.attack) & (held.attacked == 1)]
         self.fronts = Staircases(*self.worlds(measured), floor)
         self.expected: set[int] = set()
-        natural, attack = model.expected(measured)
+        known = measured if model.elsewhere is None else np.concatenate([measured, model.elsewhere.units])
+        natural, attack = model.expected(known)
         value = natural * (1 - attack)
-        self.centres = measured[_best(natural, attack, value)]
+        self.centres = known[_best(natural, attack, value)]
         spread = qmc.Sobol(len(self.geometry.names), scramble=True, rng=rng).random(SPREAD + NEAR)[:SPREAD]
         self._hold(np.concatenate([spread, self._around(self.centres, NEAR, 0.12, rng)]))
 

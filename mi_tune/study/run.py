@@ -37,6 +37,7 @@ from mi_tune.study.samplers import check_sampler
 from mi_tune.study.search import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
+from mi_tune.study.warm import Earlier, WarmStart, read_earlier, warm_start
 from mi_tune.study.wording import duration
 from mi_tune.trial import UNITS, ErasingTrial, Shared
 
@@ -85,6 +86,8 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     ladder_of(setup)
     study = StudyFolder(folder)
     _check_folder(study, setup, seed, options)
+    earlier = _earlier(study, setup)
+    warm = warm_start(earlier, setup.search.space, setup.search.startup) if earlier else None
     data = load_data(setup, seed)
     console.print(
         f"[bold]{setup.name}[/]: {data.private.identities} private people ({len(data.private)} images: "
@@ -96,6 +99,8 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     )
     if data.copies_dropped:
         console.print(f"{data.copies_dropped} public images dropped: copies of private ones", highlight=False)
+    if earlier and warm:
+        console.print(f"warm start from {earlier.name}: {'; '.join(warm.notes)}", highlight=False, markup=False)
     if options.resume:
         check_same_data(study, data)
     device = pick_device()
@@ -104,7 +109,9 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()
     try:
-        return _run(setup, seed, study, data, expected, options, console)
+        if earlier and earlier.folder != study.warm:
+            earlier.copy_to(study.warm)
+        return _run(setup, seed, study, data, warm, expected, options, console)
     finally:
         study.release()
 
@@ -114,15 +121,16 @@ def _run(
     seed: int,
     study: StudyFolder,
     data: StudyData,
+    warm: WarmStart | None,
     expected: Estimate,
     options: RunOptions,
     console: Console,
 ) -> Outcome:
     if not options.resume:
-        study.write_config(_description(setup, seed, data, options))
+        study.write_config(_description(setup, seed, data, warm, options))
     if options.images_allowed and not (study.path / "examples.npz").exists():
         _write_examples(study, data)
-    journal = StudyJournal(study.journal, setup.name, setup.search, seed, data.private.identities)
+    journal = StudyJournal(study.journal, setup.name, setup.search, seed, data.private.identities, warm=warm)
     study.write_table(journal.table())
     todo = journal.remaining()
     if todo:
@@ -307,7 +315,16 @@ def check_same_data(study: StudyFolder, data: StudyData) -> None:
             )
 
 
-def _description(setup: Setup, seed: int, data: StudyData, options: RunOptions) -> dict[str, Any]:
+def _earlier(study: StudyFolder, setup: Setup) -> Earlier | None:
+    """The study to start from: as it was when this one began, whatever has become of it since."""
+    if setup.search.warm_start is None:
+        return None
+    return read_earlier(study.warm if study.exists and study.warm.exists() else setup.search.warm_start)
+
+
+def _description(
+    setup: Setup, seed: int, data: StudyData, warm: WarmStart | None, options: RunOptions
+) -> dict[str, Any]:
     """study.yaml, but for the judge and prior, which are not made yet."""
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     private, split = data.private, data.split
@@ -343,6 +360,7 @@ def _description(setup: Setup, seed: int, data: StudyData, options: RunOptions) 
         "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},
         "judge": None,
         "prior": None,
+        **({"warm_start": warm.notes} if warm else {}),
         "baselines": {"chance": 1 / private.identities},
         "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
         "floor": {"min_accuracy": setup.search.min_accuracy, "min_accuracy_kept": setup.search.min_accuracy_kept},

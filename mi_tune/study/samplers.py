@@ -17,6 +17,7 @@ from scipy.stats import qmc
 
 from mi_tune.errors import InputError
 from mi_tune.seeds import derive_seed
+from mi_tune.study.front_model import Observations
 from mi_tune.study.geometry import value_at
 from mi_tune.study.nehvi import NoisyImprovementSampler
 
@@ -125,11 +126,20 @@ def at_least_probable(space: dict[str, BaseDistribution], params: dict[str, Any]
     return {**params, "probability": max(params["probability"], least)}
 
 
-def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, startup: int, earlier: int) -> BaseSampler:
+def make_sampler(
+    name: str,
+    space: dict[str, BaseDistribution],
+    seed: int,
+    startup: int,
+    earlier: int,
+    elsewhere: Observations | None = None,
+) -> BaseSampler:
     """The sampler `name` after `startup` Sobol points.
 
     Args:
         seed: the study's. earlier: trials that the study has already; a resumed study goes on with other draws.
+        elsewhere: trials of another study, or None. `nehvi` starts from what they say, without Sobol points; the
+            others do not know what to do with them.
 
     Raises:
         InputError: unknown name; near ones are offered.
@@ -142,7 +152,8 @@ def make_sampler(name: str, space: dict[str, BaseDistribution], seed: int, start
             seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
         )
     elif name == "nehvi":
-        model = NoisyImprovementSampler(space, draws)
+        model = NoisyImprovementSampler(space, draws, elsewhere)
+        startup = startup if model.model.elsewhere is None else 0
     elif name == "tpe":
         model = TPESampler(seed=draws, n_startup_trials=0)
     elif name == "nsga2":

@@ -1,0 +1,20 @@
+"""A study of other data that has been run already, replayed, for a new study to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mi_tune.replay.rivals import Contest, make_rival
+from mi_tune.replay.simulator import simulate
+from mi_tune.replay.surface import Surface
+from mi_tune.study.warm import Earlier
+
+TRIALS = 36
+"""Of an earlier study: as many as the default study has."""
+
+
+def earlier_study(surface: Surface, name: str, seed: int, min_accuracy_kept: float | None = 0.8) -> Earlier:
+    """A default study of TRIALS trials on a surface, by one worker."""
+    contest = Contest(make_rival("nehvi+repeat"), surface, seed, min_accuracy_kept, TRIALS)
+    simulate(surface, contest, 1, float("inf"), seed)
+    return Earlier(name, surface.space, contest.journal.table(), Path(name))

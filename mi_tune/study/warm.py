@@ -1,0 +1,153 @@
+"""An earlier study, on other data perhaps, as the start of a new one: its best laws, and what its trials said."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from mi_tune.cache import save_atomically
+from mi_tune.erasing import ErasingLaw
+from mi_tune.errors import InputError
+from mi_tune.setup import Space, make_setup
+from mi_tune.study.expectation import expected
+from mi_tune.study.folder import StudyFolder
+from mi_tune.study.front import front_mask, hypervolume
+from mi_tune.study.front_model import Observations
+from mi_tune.study.geometry import Geometry
+from mi_tune.study.laws import laws_of
+from mi_tune.study.space import coordinates, distributions, params_of
+from mi_tune.study.table import law_of
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier study: its name, what it searched, its table of trials, and its folder."""
+
+    name: str
+    space: Space
+    runs: pd.DataFrame
+    folder: Path
+
+    def copy_to(self, folder: Path) -> None:
+        """Leave there what a warm start reads: a study goes on from what it began with, wherever that has gone."""
+        folder.mkdir(exist_ok=True)
+        for name in ("trials.parquet", "study.yaml"):
+            save_atomically(folder / name, lambda path, name=name: shutil.copyfile(self.folder / name, path))
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a new study takes over from an earlier one.
+
+    Args:
+        first: points of the new space to be tried before any other, the one that says most first.
+        observed: the earlier trials whose laws the new space holds; none of them is a trial of the new study.
+        notes: what is used and what is not, a sentence each.
+    """
+
+    first: list[dict[str, Any]]
+    observed: Observations
+    notes: list[str]
+
+
+def read_earlier(folder: Path) -> Earlier:
+    """The study in a folder.
+
+    Raises:
+        InputError: there is no study, or it is damaged.
+    """
+    study = StudyFolder(folder)
+    config = study.read_config()
+    try:
+        setup = make_setup(config["config"], f"{folder}/study.yaml")
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder}: study.yaml holds no configuration; this is not a study folder") from error
+    return Earlier(setup.name, setup.search.space, study.read_table(), folder)
+
+
+def warm_start(earlier: Earlier, space: Space, most: int) -> WarmStart:
+    """What a study of `space` takes over from an earlier one: its front, `most` laws of it, and its trials.
+
+    A law that the space does not hold is no trial to learn from, since what it would be without the difference is not
+    known. If it is on the front, its nearest point of the space is tried all the same.
+
+    Raises:
+        InputError: the spaces have no searched parameter in common, or the earlier study has no complete trial.
+    """
+    here, there = distributions(space), distributions(earlier.space)
+    shared = [name for name in here if name in there]
+    if not shared:
+        raise InputError(
+            f"warm start from {earlier.folder}: no parameter is searched in both studies "
+            f"(there: {', '.join(there) or 'none'}; here: {', '.join(here) or 'none'}); leave it out"
+        )
+    laws = laws_of(earlier.runs, earlier.folder)
+    complete = laws[laws.state == "complete"]
+    if not len(complete):
+        raise InputError(f"warm start from {earlier.folder}: none of its trials is complete; leave it out")
+    worth = expected(earlier.runs, complete, earlier.space)
+    own = (complete.reference == "").to_numpy()
+    best = _best(worth.natural_accuracy.to_numpy(float)[own], worth.attack_accuracy.to_numpy(float)[own], most)
+    first = [_placed(space, here, law_of(row)) for _, row in complete[own].iloc[best].iterrows()]
+
+    rows, outside, unused = [], Counter[str](), 0
+    for _, run in earlier.runs[earlier.runs.state.isin(["complete", "infeasible"])].iterrows():
+        params, misfits = _placed(space, here, law_of(run))
+        if misfits:
+            unused += 1
+            outside.update(misfits)
+            continue
+        attack = run.attack_accuracy if run.state == "complete" else np.nan
+        rows.append({"params": params, "natural": run.natural_accuracy, "attack": attack})
+    distinct = list({tuple(params.values()): params for params, _ in first}.values())
+    moved = sum(bool(misfits) for _, misfits in first)
+    notes = [
+        f"{len(distinct)} laws of its front come first" + (f", {moved} of them moved into the space" * (moved > 0))
+    ]
+    notes.append(f"{len(rows)} of its trials are a prior of the model; shared parameters: {', '.join(shared)}")
+    if unused:
+        where = ", ".join(f"{name} ({count})" for name, count in outside.most_common())
+        notes.append(f"{unused} of its trials are not used, their laws lie outside this space by {where}")
+    notes += [f"{name} was not searched there; its laws have {getattr(earlier.space, name)}" for name in here
+              if name not in there]  # fmt: skip
+    notes += [f"{name} is not searched here; its laws count where they have {getattr(space, name)}" for name in there
+              if name not in here]  # fmt: skip
+    return WarmStart(distinct, Observations.of(Geometry(here), rows), notes)
+
+
+def _best(natural: np.ndarray, attack: np.ndarray, most: int) -> list[int]:
+    """Indices of at most `most` points of the front, each the one that adds most hypervolume to those before it."""
+    left = list(np.flatnonzero(front_mask(natural, attack)))
+    chosen: list[int] = []
+    while left and len(chosen) < most:
+        volumes = [hypervolume(natural[[*chosen, k]], attack[[*chosen, k]]) for k in left]
+        chosen.append(left.pop(int(np.argmax(volumes))))
+    return chosen
+
+
+def _placed(space: Space, known: dict[str, BaseDistribution], law: ErasingLaw) -> tuple[dict[str, Any], list[str]]:
+    """The point of a space that is nearest to a law, and the names of the parameters that had to give way."""
+    if (params := params_of(space, law)) is not None:
+        return params, []
+    point, misfits = {}, []
+    for name, value in coordinates(law).items():
+        distribution = known.get(name)
+        if distribution is None:
+            fixed = getattr(space, name)
+            near = fixed[0] if isinstance(fixed, (tuple, list)) else fixed
+        elif isinstance(distribution, CategoricalDistribution):
+            near = value if value in distribution.choices else distribution.choices[0]
+        else:
+            near = min(max(value, distribution.low), distribution.high)  # type: ignore[attr-defined]
+        # but for rounding
+        if near != value and not (isinstance(value, float) and np.isclose(near, value, atol=1e-6)):
+            misfits.append(name)
+        point[name] = near
+    return {name: point[name] for name in known}, misfits
