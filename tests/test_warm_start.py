@@ -101,7 +101,7 @@ def test_two_studies_that_search_nothing_alike_are_refused():
     fixed = {"area_low": 0.1, "area_span": 0.3, "aspect_max": 1.0, "location": ["inside"], "fill": ["mean"]}
     one = SPACE.model_copy(update={**fixed, "probability": (0.2, 1.0)})
     other = SPACE.model_copy(update={**fixed, "probability": 0.5, "area_span": (0.0, 0.4)})
-    with pytest.raises(InputError, match="searched in both studies .there: probability; here: area_span"):
+    with pytest.raises(InputError, match=r"searched in both studies .there: probability; here: area_span"):
         warm_start(earlier_study(one), other, 4)
 
 
