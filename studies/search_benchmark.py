@@ -13,12 +13,13 @@ that fit models take seconds for a suggestion, ours milliseconds.
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from analysis import figures
 from analysis.searches import Curves, comparison, curves
 from mi_tune.errors import InputError
 from mi_tune.replay.earlier import earlier_study
+from mi_tune.replay.kept import kept_trace
 from mi_tune.replay.methods import make_search, method_name, starts_warm
 from mi_tune.replay.outside import OUTSIDERS
 from mi_tune.replay.rivals import PARTS, make_rival
@@ -63,6 +65,8 @@ class Task:
     cost: float
     kept: float
     driver_waits: bool
+    surfaces: str
+    keep: Path | None
 
 
 _here: dict[str, Surface] = {}
@@ -81,12 +85,23 @@ def _earlier(repetition: int, kept: float) -> Earlier | None:
 
 
 def _run(task: Task) -> Trace:
+    what = {key: value for key, value in asdict(task).items() if key != "keep"}
+    return kept_trace(task.keep, what, lambda: _simulate(task))
+
+
+def _simulate(task: Task) -> Trace:
     surface = _here["surface"]
     earlier = _earlier(task.repetition, task.kept) if starts_warm(task.method) else None
     search = make_search(task.method, surface, task.repetition, task.kept, earlier)
     seconds = task.cost * surface.mean_seconds()
     floor = surface.floor(task.kept)
     return simulate(surface, search, task.workers, seconds, task.repetition, task.driver_waits, floor)
+
+
+def _fingerprint(*parts: object) -> str:
+    """Changes with the content of any file among the parts, and with any other part."""
+    read = (part.read_bytes() if isinstance(part, Path) else repr(part).encode() for part in parts)
+    return hashlib.sha256(b"\0".join(read)).hexdigest()
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -107,6 +122,9 @@ def _run(task: Task) -> Trace:
 @click.option("--surface", "way", help="Interpolator of the accuracies.  [default: the one that reads best]")
 @click.option("--driver-waits", is_flag=True, help="Let suggestions take their real time on the simulated clock.")
 @click.option("--processes", default=2, type=click.IntRange(min=1), help="Studies simulated at a time.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Folder to keep finished studies in, and to find them in again."
+)
 @click.option("--page", type=click.Path(path_type=Path), default=Path("search_benchmark.html"), help="Page to write.")
 def benchmark(
     table: str,
@@ -121,6 +139,7 @@ def benchmark(
     way: str | None,
     driver_waits: bool,
     processes: int,
+    keep: Path | None,
     page: Path,
 ) -> None:
     """Replay searches from a table of real trials and compare what they cost."""
@@ -139,7 +158,16 @@ def benchmark(
     console = Console(width=150)
     _describe(surface, kept, console)
     tasks = [
-        Task(name, count, repetition, cost * (longer if name == BASE else 1), kept, driver_waits)
+        Task(
+            name,
+            count,
+            repetition,
+            cost * (longer if name == BASE else 1),
+            kept,
+            driver_waits,
+            _fingerprint(path, before if starts_warm(name) else None, way),
+            keep,
+        )
         for count in numbers
         for repetition in range(repetitions)
         for name in names
@@ -255,7 +283,7 @@ def _write_page(page: Path, sections: list[tuple[str, dict[str, Curves]]], share
 
 def main() -> int:
     """Run the command."""
-    return run_command(benchmark, "nothing of the comparison is kept")
+    return run_command(benchmark, "of the comparison only what --keep names is kept")
 
 
 if __name__ == "__main__":

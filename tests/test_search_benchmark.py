@@ -14,6 +14,7 @@ from analysis.searches import Curves, comparison
 from mi_tune.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+import search_benchmark
 from search_benchmark import benchmark
 
 
@@ -37,6 +38,39 @@ def test_two_methods_are_compared_on_paper_and_on_a_page(table, tmp_path):
         assert text in result.output
     assert page.read_text().count("whole trials") > 2
     assert '"showSendToCloud": false' in page.read_text()
+
+
+def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table, tmp_path, monkeypatch):
+    keep = tmp_path / "kept"
+    plain = ["--table", str(table), "--methods", "qmc", "--workers", "1", "--cost", "12", "--longer", "1"]
+    options = [*plain, "--processes", "1", "--keep", str(keep), "--page", str(tmp_path / "page.html")]
+
+    def run(*more: str) -> str:
+        return CliRunner().invoke(benchmark, [*options, "--repetitions", "2", *more], catch_exceptions=False).output
+
+    first, files = run(), sorted(keep.iterdir())
+    assert len(files) == 4
+    simulated: list[str] = []
+    real = search_benchmark._simulate
+    monkeypatch.setattr(search_benchmark, "_simulate", lambda task: simulated.append(task.method) or real(task))
+    assert run() == first
+    assert simulated == []
+    run("--repetitions", "3")
+    assert sorted(simulated) == ["qmc", "random"]
+    files[0].write_bytes(b"cut off")
+    run()
+    assert len(simulated) == 3
+
+
+def test_a_warm_start_needs_the_table_of_another_study(table, tmp_path):
+    options = ["--table", str(table), "--methods", "nehvi+warm,nehvi+seeded", "--processes", "1"]
+    with pytest.raises(InputError, match="--earlier"):
+        CliRunner().invoke(benchmark, options, catch_exceptions=False)
+    more = ["--earlier", str(table), "--repetitions", "2", "--workers", "1", "--cost", "8", "--longer", "1"]
+    page = ["--page", str(tmp_path / "page.html")]
+    result = CliRunner().invoke(benchmark, [*options, *more, *page], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "nehvi+warm" in result.output
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""Simulated studies that are kept: hours of another framework's suggestions need not be spent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+import mi_tune
+from mi_tune.cache import content_key, save_atomically
+from mi_tune.replay.simulator import Trace
+
+PARTS = ("replay", "study")
+"""Folders of the package whose code decides what comes out."""
+
+
+def kept_trace(folder: Path | None, what: dict[str, Any], make: Callable[[], Trace]) -> Trace:
+    """The trace of a simulated study, from the folder if it is there, else made and left there.
+
+    Args:
+        folder: None keeps nothing. what: plain values that tell the study from every other. With the code of searches
+            and replay they name the file, so that changed code never meets an old trace.
+    """
+    if folder is None:
+        return make()
+    path = folder / f"{content_key(what, _code())}.npz"
+    try:
+        with np.load(path) as held:
+            events = pd.DataFrame({name: held[f"events/{name}"] for name in held["columns"]})
+            return Trace(events, held["suggestion_seconds"])
+    except (OSError, ValueError, KeyError, BadZipFile):  # missing, or damaged
+        trace = make()
+    columns = {f"events/{name}": np.array(values.tolist()) for name, values in trace.events.items()}
+    arrays = {"columns": np.array(trace.events.columns.tolist()), "suggestion_seconds": trace.suggestion_seconds}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_atomically(path, lambda p: _save(p, arrays | columns))
+    return trace
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:  # numpy would add a suffix to a name
+        np.savez_compressed(file, **arrays)
+
+
+@cache
+def _code() -> list[str]:
+    root = Path(mi_tune.__file__).parent
+    return [path.read_text(encoding="utf-8") for part in PARTS for path in sorted((root / part).rglob("*.py"))]
