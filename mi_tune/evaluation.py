@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from mi_tune.assets import Attacker, StudyData, target_recipe
-from mi_tune.attacks import Reconstructions, open_oracle
+from mi_tune.attacks import Attack, Ground, Portfolio, Reconstructions, open_oracle
 from mi_tune.cache import save_atomically
 from mi_tune.device import peak_memory_mb
 from mi_tune.erasing import ErasingLaw
@@ -72,6 +72,20 @@ def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.dev
     labels = data.private.labels[data.split.val]
     logits = predict(model, data.private.tensors()[0], device, torch.from_numpy(data.split.val))
     return per_class_mean(logits.argmax(1).numpy() == labels, labels, data.private.identities)
+
+
+def attack_half_trained(
+    run: Training, attack: Attack | Portfolio, ground: Ground, judge: Judge, seed: int
+) -> tuple[Reconstructions, Verdicts]:
+    """Attack all classes of a target as it is now and judge the result; its training goes on untouched.
+
+    Raises DivergedError, InputError.
+    """
+    classes = torch.arange(judge.held_out_per_class.size)
+    # an oracle freezes what it is given
+    oracle = open_oracle(attack.access, copy.deepcopy(run.model), run.device, len(classes))
+    result = attack.run(oracle, ground.knowing(run.law), classes, seed)
+    return result, judge_images(judge, result.images, classes, run.device)
 
 
 class LawEvaluation:
@@ -166,14 +180,10 @@ class LawEvaluation:
         Raises DivergedError, InputError.
         """
         begun = time.perf_counter()
-        classes = torch.arange(self.data.private.identities)
         accuracies = []
         for number, run in enumerate(self.runs):
-            # an oracle freezes what it is given
-            model = copy.deepcopy(run.model)
-            oracle = open_oracle(cheap.attack.access, model, self.device, len(classes))
-            result = cheap.attack.run(oracle, cheap.ground.knowing(self.law), classes, self._attack_seed(number))
-            accuracies.append(judge_images(judge, result.images, classes, self.device).accuracy.mean())
+            _, verdicts = attack_half_trained(run, cheap.attack, cheap.ground, judge, self._attack_seed(number))
+            accuracies.append(verdicts.accuracy.mean())
         self.seen.append((self.natural_accuracy, float(np.mean(accuracies))))
         self.seconds["attack"] += time.perf_counter() - begun
 

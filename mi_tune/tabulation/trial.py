@@ -6,7 +6,6 @@ model: the one that early stopping would see.
 
 from __future__ import annotations
 
-import copy
 import sys
 import time
 from collections import Counter
@@ -19,11 +18,11 @@ import numpy as np
 import torch
 
 from mi_tune.assets import StudyData
-from mi_tune.attacks import Attack, Ground, Portfolio, open_oracle
+from mi_tune.attacks import Attack, Ground, Portfolio
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import DivergedError
-from mi_tune.evaluation import natural_per_class, target_training
-from mi_tune.judging import Judge, judge_images
+from mi_tune.evaluation import attack_half_trained, natural_per_class, target_training
+from mi_tune.judging import Judge
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.training import Training
@@ -96,14 +95,11 @@ def run_trial(
 
 
 def _attacked(attack: Attack | Portfolio, tools: Tools, run: Training, seed: int, replicate: int) -> dict[str, Any]:
-    # an oracle freezes what it is given, and this target has to go on learning
-    model = copy.deepcopy(run.model)
-    classes = torch.arange(tools.judge.held_out_per_class.size)
-    oracle = open_oracle(attack.access, model, run.device, len(classes))
-    result = attack.run(oracle, tools.ground.knowing(run.law), classes, derive_seed(seed, "attack", replicate))
-    verdicts = judge_images(tools.judge, result.images, classes, run.device)
+    result, verdicts = attack_half_trained(
+        run, attack, tools.ground, tools.judge, derive_seed(seed, "attack", replicate)
+    )
     return {
-        "hits": (verdicts.top1 == classes[:, None].numpy()).sum(1).tolist(),
+        "hits": (verdicts.top1 == np.arange(len(verdicts.top1))[:, None]).sum(1).tolist(),
         "forward_passes": int(result.forward_passes),
         "backward_passes": int(result.backward_passes),
     }
