@@ -32,6 +32,7 @@ from rich.progress import track
 from rich.table import Table
 
 from analysis import figures
+from analysis.plain_page import write_plain_page
 from analysis.searches import Curves, comparison, curves
 from mi_tune.errors import InputError
 from mi_tune.replay.earlier import earlier_study
@@ -260,25 +261,12 @@ def _table(rows: pd.DataFrame, title: str, share: float) -> Table:
 
 
 def _write_page(page: Path, sections: list[tuple[str, dict[str, Curves]]], share: float) -> None:
-    parts = []
-    for number, (title, found) in enumerate(sections):
-        figure = figures.plot_searches(figures.searches_info(found, share))
-        drawn = figure.to_html(
-            full_html=False,
-            include_plotlyjs=number == 0,
-            config={"showSendToCloud": False, "displaylogo": False, "responsive": True},
-        )
-        parts.append(f"<h2>{title}</h2>{drawn}")
     text = (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Searches compared</title>"
-        "<style>body{font:16px system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}</style>"
-        "<h1>Searches compared</h1><p>True hypervolume of the laws that each method recommends, as a share of the best "
-        "possible: mean over repetitions, and the band that holds 80 % of them.</p>" + "".join(parts) + "</html>"
+        "True hypervolume of the laws that each method recommends, as a share of the best possible: mean over "
+        "repetitions, and the band that holds 80 % of them."
     )
-    try:
-        page.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--page {page}: cannot write it ({error.strerror})") from error
+    drawn = {title: figures.plot_searches(figures.searches_info(found, share)) for title, found in sections}
+    write_plain_page(page, "Searches compared", text, drawn)
 
 
 def main() -> int:

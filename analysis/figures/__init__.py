@@ -3,6 +3,7 @@
 from analysis.figures.attacks import attacks_info, plot_attacks
 from analysis.figures.contrasts import plot_contrasts
 from analysis.figures.feature_view import feature_view_info, measures_info, plot_feature_view, plot_measures
+from analysis.figures.found import plot_found
 from analysis.figures.front import front_info, plot_front
 from analysis.figures.importance import plot_importance
 from analysis.figures.ladder import ladder_info, plot_ladder
@@ -24,6 +25,7 @@ __all__ = [
     "plot_attacks",
     "plot_contrasts",
     "plot_feature_view",
+    "plot_found",
     "plot_front",
     "plot_importance",
     "plot_ladder",

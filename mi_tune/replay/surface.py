@@ -180,12 +180,20 @@ class Surface:
     def _columns(self, laws: Sequence[ErasingLaw]) -> np.ndarray:
         # all laws that never erase are one, whatever their rectangles
         points = [self._undefended if law.probability == 0 and self._undefended else coordinates(law) for law in laws]
+        for name in ("location", "fill"):
+            choices = getattr(self._wide, name)
+            for unknown in {point[name] for point in points} - set(choices):
+                raise InputError(f"the table has no law with {name} {unknown}; it has {', '.join(choices)}")
         return self._known.columns(
             self._known.units([{name: point[name] for name in self._known.names} for point in points])
         )
 
     def truth(self, laws: Sequence[ErasingLaw]) -> tuple[np.ndarray, np.ndarray]:
-        """Natural and attack accuracy without noise, (n,) each."""
+        """Natural and attack accuracy without noise, (n,) each.
+
+        Raises:
+            InputError: a law has a location or fill that no law of the table has.
+        """
         return self._final(self._columns(laws))
 
     def worth(self, laws: Sequence[ErasingLaw], floor: float) -> float:

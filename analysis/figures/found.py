@@ -1,0 +1,42 @@
+"""Studies against each other: the hypervolume that each had found, over wall time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures.look import SERIES, layout
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def plot_found(found: Mapping[str, pd.DataFrame], column: str, meaning: str) -> go.Figure:
+    """A step a trial and a line a study, of tables as `analysis.found.found_over_time` makes them.
+
+    Args:
+        column: which hypervolume. meaning: what it is, for the axis.
+    """
+    figure = go.Figure()
+    for number, (name, table) in enumerate(found.items()):
+        figure.add_trace(
+            go.Scatter(
+                x=table.minutes,
+                y=table[column],
+                mode="lines+markers",
+                name=name,
+                line={
+                    "shape": "hv",
+                    "width": 2,
+                    "color": SERIES[number % len(SERIES)],
+                    "dash": DASHES[number // len(SERIES) % len(DASHES)],
+                },
+                marker={"size": 4},
+                hovertemplate=f"{name}<br>%{{y:.3f}} after %{{x:.1f}} minutes<extra></extra>",
+            )
+        )
+    layout(figure, 460, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"})
+    figure.update_xaxes(title_text="minutes since the first trial began", rangemode="tozero")
+    figure.update_yaxes(title_text=meaning)
+    return figure

@@ -1,0 +1,82 @@
+"""Studies compared by what they had found, and when."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from synthetic_study import trial, write_study
+from synthetic_table import make_table
+
+from analysis import load_study
+from analysis.found import at, found_over_time
+from mi_tune.erasing import ErasingLaw
+from mi_tune.errors import InputError
+from mi_tune.replay.surface import Surface
+from mi_tune.study.table import law_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+from compare_studies import compare
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    write_study(tmp_path / "orl", faces=False)
+    return tmp_path / "orl"
+
+
+def test_what_was_measured_grows_by_the_rectangles_that_are_added(study):
+    found = found_over_time(load_study(study))
+    # natural accuracy times 1 - attack accuracy, and what each trial adds to those before
+    assert found.measured.tolist()[:5] == pytest.approx(
+        [0.95 * 0.1, 0.095 + 0.94 * 0.2, 0.283 + 0.92 * 0.1, 0.375, 0.375 + 0.8 * 0.3]
+    )
+    assert found.minutes.tolist() == pytest.approx(range(1, 7))  # the last trial failed
+    assert found.cost.tolist()[:3] == [30, 60, 90]
+    assert at(found, 0.5, "measured") == 0
+    assert at(found, 2.0, "measured") == pytest.approx(0.283)
+
+
+def test_trials_count_from_when_they_ended_not_from_their_number(study):
+    loaded = load_study(study)
+    runs = loaded.runs.copy()
+    runs.loc[0, "finished"] = "2026-01-01T09:00:00+00:00"
+    loaded = type(loaded)(loaded.folder, loaded.config, runs, loaded.trials)
+    found = found_over_time(loaded)
+    assert found.measured.iloc[0] == pytest.approx(0.94 * 0.3)
+    assert found.minutes.iloc[-1] == pytest.approx(540)
+
+
+def test_the_truth_is_that_of_the_table_for_the_laws_on_the_front(tmp_path):
+    surface = Surface(*make_table(60))
+    write_study(tmp_path / "orl", [trial(0, 0.9, 0.5), trial(1, 0.8, 0.6)], faces=False)
+    study = load_study(tmp_path / "orl")
+    found = found_over_time(study, surface, 0.1)
+    assert found.true.tolist() == pytest.approx([surface.worth([law_of(study.trials.loc[0])], 0.1)] * 2)
+    assert found.true.iloc[0] > 0
+    other = trial(0, 0.9, 0.5, law=ErasingLaw(probability=1.0, fill="colour"))
+    write_study(tmp_path / "other", [other], faces=False)
+    with pytest.raises(InputError, match="no law with fill colour"):
+        found_over_time(load_study(tmp_path / "other"), surface)
+
+
+def test_two_studies_are_compared_on_paper_and_on_a_page(study, tmp_path):
+    write_study(tmp_path / "more" / "orl", [trial(0, 0.9, 0.2)], faces=False)
+    page = tmp_path / "page.html"
+    folders = [str(study), str(tmp_path / "more" / "orl")]
+    result = CliRunner().invoke(compare, [*folders, "--page", str(page)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "more/orl" in result.output
+    assert "0.720" in result.output
+    assert "true hypervolume" not in result.output
+    assert page.read_text().count("minutes since the first trial began") == 2
+
+
+def test_what_cannot_be_compared_is_one_line(study, tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.*no such folder"):
+        CliRunner().invoke(compare, [str(tmp_path / "nowhere")], catch_exceptions=False)
+    with pytest.raises(InputError, match="no table there"):
+        CliRunner().invoke(compare, [str(study), "--table", "orll"], catch_exceptions=False)
+    write_study(tmp_path / "empty", [trial(0, 0.0, None, "failed")], faces=False)
+    with pytest.raises(InputError, match="no trial is complete yet"):
+        CliRunner().invoke(compare, [str(tmp_path / "empty")], catch_exceptions=False)
