@@ -1,7 +1,7 @@
 """The searcher that Ray asks, without Ray."""
 
 from mi_tune.setup import SearchSetup
-from mi_tune.study.cluster import FRESH_SECONDS, Room, fitting
+from mi_tune.study.cluster import FRESH_SECONDS, Demand, Room, fitting
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.search import ParetoSearch
 
@@ -54,3 +54,19 @@ def test_a_trial_has_its_cpu_and_its_gpus_on_one_node():
     assert fitting(mixed, 0.5) == 4 + 2
     assert fitting([{"CPU": 9.0, "GPU": 2.0}], 0.3) == 2 * 3
     assert fitting([{"GPU": 2.0}], 1) == 0
+
+
+def test_an_autoscaler_hears_how_many_trials_are_left_and_in_the_end_that_none_is():
+    now, heard = 0.0, []
+    demand = Demand(heard.append, {"CPU": 1.0, "GPU": 0.5}, 3, lambda: now)
+    demand(10)
+    demand(2)  # too soon
+    assert heard == [[{"CPU": 1.0, "GPU": 0.5}] * 3]
+    now = FRESH_SECONDS
+    demand(8)  # still as many as are wanted
+    demand(2)
+    demand(1)
+    demand(0)
+    assert [len(bundles) for bundles in heard] == [3, 2, 0]
+    demand(0)
+    assert len(heard) == 3

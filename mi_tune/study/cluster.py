@@ -58,13 +58,41 @@ class Room:
         return max(1, fit if self.most is None else min(fit, self.most))
 
 
+@dataclass
+class Demand:
+    """Tells an autoscaler how many trials could run. It cannot see them: none is suggested before it has a place.
+
+    Args:
+        ask: given the resources of every trial that could run, one mapping each; called at most every FRESH_SECONDS,
+            but at once when none is left. bundle: those of one. most: as many as are wanted at most, or None.
+        clock: seconds that go on.
+    """
+
+    ask: Callable[[list[dict[str, float]]], None]
+    bundle: Mapping[str, float]
+    most: int | None
+    clock: Callable[[], float] = time.monotonic
+    _asked: tuple[float, int] = (-FRESH_SECONDS, 0)
+
+    def __call__(self, trials: int) -> None:
+        """`trials` are left to run, those that run among them."""
+        count = trials if self.most is None else min(trials, self.most)
+        then, asked = self._asked
+        now = self.clock()
+        if count != asked and (count == 0 or now - then >= FRESH_SECONDS):
+            self._asked = now, count
+            self.ask([dict(self.bundle) for _ in range(count)])
+
+
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes, how many fit at once as the study begins, and how many do at any time."""
+    """What one trial takes, how many fit at once as the study begins, and how many do at any time; and whom to tell
+    how many trials are left, for whom a cluster may grow."""
 
     gpus_per_trial: float
     workers: int
     room: Room = field(compare=False)
+    demand: Demand = field(compare=False)
 
 
 @contextmanager
@@ -93,11 +121,16 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
         raise InputError(
             f"no Ray cluster at address '{address}' ({str(error).splitlines()[0]}); start one with 'ray start --head'"
         ) from error
+    demand: Demand | None = None
     try:
         wanted = _gpus_wanted(ray.cluster_resources().get("GPU", 0), gpus_per_trial)
         room = Room(lambda: fitting(_nodes(), wanted), workers)
-        yield Resources(wanted, room(), room)
+        bundle = {"CPU": 1.0} | ({"GPU": wanted} if wanted else {})
+        demand = Demand((lambda bundles: None) if address is None else _request, bundle, workers)
+        yield Resources(wanted, room(), room, demand)
     finally:
+        if demand is not None:
+            demand(0)  # it would be remembered for ever
         ray.shutdown()
 
 
@@ -106,6 +139,12 @@ def _gpus_wanted(gpus: float, gpus_per_trial: float | None) -> float:
     if wanted > gpus:
         raise InputError(f"--gpus-per-trial {wanted:g}: there are {gpus:g} GPUs; ask for fewer")
     return wanted
+
+
+def _request(bundles: list[dict[str, float]]) -> None:
+    from ray.autoscaler.sdk import request_resources
+
+    request_resources(bundles=bundles)
 
 
 def _nodes() -> list[Mapping[str, float]]:

@@ -155,6 +155,11 @@ class StudyJournal:
         finished = self._finished + len(self._held)
         return max(self.search.trials - finished - len(self._live), len(self._orphans))
 
+    @property
+    def out(self) -> int:
+        """Trials that are handed out and not told."""
+        return len(self._live)
+
     def ask(self) -> Asked | None:
         """The next trial, or None when the study has all it was asked for."""
         with self.together():

@@ -186,6 +186,7 @@ def _search(
         described = described or _complete_description(study, judge, attacker)
         progress.told(number, state)
         keeper.told()
+        resources.demand(journal.remaining() + journal.out)
 
     trainable = tune.with_resources(
         tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
@@ -213,6 +214,7 @@ def _search(
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
         ),
     )
+    resources.demand(journal.remaining())
     try:
         with progress:
             tuner.fit()
