@@ -1,4 +1,4 @@
-"""What several tests share: a small set of images with identities, and a cache of their own."""
+"""What several tests share: a small set of images with identities, a file of generators, and a cache of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from own_generators import CODE
 from PIL import Image
 
 from mi_tune.data import Bank
@@ -60,3 +61,10 @@ def folder_setup(folder: Path, **target: int) -> Setup:
         "public": str(write_image_folder(make_bank(8, seed=1), folder / "public")),
     }
     return make_setup({"data": data, "target": target}, "test")
+
+
+@pytest.fixture
+def generator_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(CODE)
+    return path
