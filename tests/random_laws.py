@@ -20,9 +20,7 @@ def ranges(low: float, high: float) -> st.SearchStrategy[tuple[float, float]]:
     return st.tuples(st.floats(low, high), st.floats(low, high)).map(lambda ends: (min(ends), max(ends)))
 
 
-def laws(
-    locations: tuple[str, ...] = LOCATIONS, fills: tuple[str, ...] = FILLS, counts: st.SearchStrategy[int] | None = None
-) -> st.SearchStrategy[ErasingLaw]:
+def laws(locations: tuple[str, ...] = LOCATIONS, fills: tuple[str, ...] = FILLS) -> st.SearchStrategy[ErasingLaw]:
     return st.builds(
         ErasingLaw,
         probability=st.floats(0, 1),
@@ -30,7 +28,7 @@ def laws(
         aspect=ranges(0.2, 5),
         location=st.sampled_from(locations),
         fill=st.sampled_from(fills) | st.tuples(*[st.floats(0, 1)] * 3),
-        count=counts or st.integers(1, 4),
+        count=st.integers(1, 4),
         clean_epochs=st.integers(0, 5),
         anchor=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     )
