@@ -201,7 +201,8 @@ class SearchSetup(_Section):
         0.8, ge=0, le=1, description="the same, as a share of the natural accuracy without defence"
     )
     stopping: StoppingSetup = StoppingSetup()
-    warm_start: Path | None = Field(None, description="folder of an earlier study, whose front and trials this uses")
+    warm_start: Path | None = Field(None, description="folder of an earlier study, whose front is tried first")
+    transfer: bool = Field(False, description="whether its trials are also a prior of the model (nehvi)")
     space: Space = Space()
 
     @field_validator("warm_start")

@@ -33,7 +33,9 @@ def earlier_study(space: Space = SPACE, trials: int = 30) -> Earlier:
 
 def journal_from(earlier: Earlier, path: Path | None = None, **changes) -> StudyJournal:
     setup = SearchSetup(**{"trials": 20, "startup": 4, "repeats": 0, "space": SPACE} | changes)
-    return StudyJournal(path, "study", setup, 0, 30, warm=warm_start(earlier, setup.space, setup.startup))
+    return StudyJournal(
+        path, "study", setup, 0, 30, warm=warm_start(earlier, setup.space, setup.startup, setup.transfer)
+    )
 
 
 def test_the_earlier_front_is_tried_right_after_the_reference_points():
@@ -77,24 +79,31 @@ def test_a_warm_search_has_more_of_the_front_after_as_few_trials_as_a_cold_one()
     setup = SearchSetup(trials=20, startup=4, repeats=0, space=SPACE)
     cold = [found(StudyJournal(None, "study", setup, seed, 30)) for seed in range(3)]
     assert found(journal_from(earlier_study())) >= np.mean(cold)
+    assert found(journal_from(earlier_study(), transfer=True)) >= np.mean(cold)
 
 
-def test_trials_outside_the_space_are_named_and_not_learned_from():
+def test_what_lies_outside_the_space_is_named_and_not_learned_from():
     small = SPACE.model_copy(update={"area_low": (0.02, 0.3), "location": ["inside"], "count": (1, 3)})
     earlier = earlier_study()
-    found = warm_start(earlier, small, 4)
-    held = [params_of(small, law_from(SPACE, point)) for point in warm_start(earlier, SPACE, 99).first]
+    front = [law_from(SPACE, point) for point in warm_start(earlier, SPACE, 4).first]
+    found = warm_start(earlier, small, 4, transfer=True)
     notes = "; ".join(found.notes)
     assert 0 < len(found.observed) < 30
-    assert f"{30 - len(found.observed)} of its trials are not used" in notes
-    assert "area_low (" in notes
-    assert "location (" in notes
+    assert f"{len(found.observed)} of its trials are a prior of the model" in notes
+    outside = sum(law.location != "inside" for law in front)
+    assert outside > 0
+    assert f"moved into this space: {outside} by location" in notes or f"{outside} by location" in notes
+    assert "their laws lie outside this space" in notes
     assert "count was not searched there; its laws have 1" in notes
-    assert "location is not searched here" in notes
-    assert None in held  # something did lie outside
+    assert "location is not searched here; its value is ['inside']" in notes
     for point in found.first:
         assert list(point) == list(distributions(small))
         assert params_of(small, law_from(small, point)) == pytest.approx(point)
+
+
+def test_trials_elsewhere_are_no_prior_unless_that_is_asked_for():
+    assert len(warm_start(earlier_study(), SPACE, 4).observed) == 0
+    assert len(warm_start(earlier_study(), SPACE, 4, transfer=True).observed) >= 27  # but for references outside
 
 
 def test_two_studies_that_search_nothing_alike_are_refused():
@@ -185,9 +194,11 @@ def test_a_likeness_elsewhere_is_worth_trials_here(shift, trials):
 
 def test_a_prior_that_is_wrong_is_unlearned():
     elsewhere = observations(GEOMETRY, UNITS, flip=True)
-    few, many = (FrontModel(GEOMETRY, elsewhere).update(observations(GEOMETRY, UNITS[:n])) for n in (3, 50))
-    assert few.attack.faith > many.attack.faith
-    assert error(many) < 0.05 < error(few)
+    few, some, many = (FrontModel(GEOMETRY, elsewhere).update(observations(GEOMETRY, UNITS[:n])) for n in (2, 12, 50))
+    assert few.attack.faith > 0.3
+    # it is not heard any more: what is left is a model without it
+    assert error(many) == pytest.approx(error(FrontModel(GEOMETRY).update(observations(GEOMETRY, UNITS[:50]))))
+    assert error(many) < error(some) < error(few)
 
 
 def test_worlds_of_a_warm_model_lie_around_what_it_expects():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -218,8 +218,7 @@ def _taken_over(rival: Rival, earlier: Earlier | None, setup: SearchSetup) -> Wa
         return None
     if earlier is None:
         raise InputError(f"method '{rival.name}' starts from a study on other data; name its table by --earlier")
-    found = warm_start(earlier, setup.space, setup.startup)
-    return found if "warm" in rival.parts else replace(found, observed=found.observed.take(np.empty(0, dtype=int)))
+    return warm_start(earlier, setup.space, setup.startup, "warm" in rival.parts)
 
 
 def least_accuracy(hits: np.ndarray, people: int, doubt: float) -> float:

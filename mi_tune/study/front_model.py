@@ -18,6 +18,8 @@ MOST_FITTED = 200
 """Points that lengths are fitted to at most."""
 FAITH = 4.0
 """Trials here that count as much as the expectation that another study's accuracies hold here too."""
+DOUBT = 8
+"""Trials here from which on another study is only heard where it helps to foresee them."""
 ELSEWHERE = 0.15
 """Standard deviation, as arcsin(sqrt(accuracy)), by which another study's accuracies are expected to be wrong here."""
 GROWTH = 1.15
@@ -106,27 +108,42 @@ class _Objective:
     """
 
     def __init__(self, groups: np.ndarray, elsewhere: GaussianProcess | None = None) -> None:
-        self.process = GaussianProcess(groups, None if elsewhere is None else ELSEWHERE)
-        self.early, self.elsewhere = GaussianProcess(groups), elsewhere
-        self.slope, self.faith, self.fitted, self.early_fitted = 0.0, 1.0, 0, 0
+        self.process, self.early, self.elsewhere = GaussianProcess(groups), GaussianProcess(groups), elsewhere
+        self.slope, self.faith, self.fitted, self.early_fitted = 0.0, 0.0, 0, 0
+        # what another study leaves to explain, and nothing that it explains
+        self.rest, self.plain = GaussianProcess(groups, ELSEWHERE), self.process
+        self.rest_fitted = 0
 
     def update(self, x: np.ndarray, y: _Values, early: _Values) -> None:
         """Learn from values at points x, (n, columns)."""
         known, seen = y.known, early.known
         self.slope = 0.0
-        if self.elsewhere is not None:
-            there = self.elsewhere.predict(x[known])
-            around, trust = there - there.mean() if len(there) else there, FAITH * self.elsewhere.scale**2
-            self.faith = float((around @ y.mean[known] + trust) / (around @ around + trust))
-        elif seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
+        if self.elsewhere is not None and self._hear(x, y):
+            return
+        if seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
             self.early_fitted = _learn(self.early, x, early.mean, early, self.early_fitted)
             expected = self.early.predict(x[known])
             around = expected - expected.mean()
             self.slope = float(around @ y.mean[known] / (around @ around + 0.1 * known.sum() * around.var() + 1e-9))
+        self.process, self.faith = self.plain, 0.0
         self.fitted = _learn(self.process, x, y.mean - self._expected(x), y, self.fitted)
 
+    def _hear(self, x: np.ndarray, y: _Values) -> bool:
+        """Learn what another study leaves to explain; False where trials are foreseen better without it."""
+        known = y.known
+        there = self.elsewhere.predict(x[known])
+        around, trust = there - there.mean() if len(there) else there, FAITH * self.elsewhere.scale**2
+        faith = float((around @ y.mean[known] + trust) / (around @ around + trust))
+        self.rest_fitted = _learn(self.rest, x, y.mean - faith * self.elsewhere.predict(x), y, self.rest_fitted)
+        if known.sum() >= DOUBT:
+            self.fitted = _learn(self.plain, x, y.mean, y, self.fitted)
+            if self.plain.foresight() > self.rest.foresight():
+                return False
+        self.process, self.faith = self.rest, faith
+        return True
+
     def _expected(self, x: np.ndarray) -> np.ndarray:
-        if self.elsewhere is not None:
+        if self.faith:
             return self.faith * self.elsewhere.predict(x)
         return self.slope * self.early.predict(x) if self.slope else np.zeros(len(x))
 

@@ -162,6 +162,14 @@ class GaussianProcess:
         inverse = linalg.cho_solve((self.factor, True), np.eye(len(self.x)), check_finite=False)
         return self.centre + self.scale * (self.y - self.alpha / np.diag(inverse))
 
+    def foresight(self) -> float:
+        """Mean logarithm of the density that each value has as predicted from all the others: how well the process
+        foresees what it learns from (Rasmussen and Williams, 2006, equation 5.12)."""
+        inverse = linalg.cho_solve((self.factor, True), np.eye(len(self.x)), check_finite=False)
+        variance = 1 / np.diag(inverse)
+        density = -0.5 * self.alpha**2 * variance - 0.5 * np.log(2 * np.pi * variance)
+        return float(density.mean()) - float(np.log(self.scale))
+
     # ----------------------------------------------------------------------------------------------------- paths
 
     def features(self, x: np.ndarray, frequencies: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     study = StudyFolder(folder)
     _check_folder(study, setup, seed, options)
     earlier = _earlier(study, setup)
-    warm = warm_start(earlier, setup.search.space, setup.search.startup) if earlier else None
+    warm = _warm_start(earlier, setup) if earlier else None
     data = load_data(setup, seed)
     console.print(
         f"[bold]{setup.name}[/]: {data.private.identities} private people ({len(data.private)} images: "
@@ -322,6 +322,11 @@ def _earlier(study: StudyFolder, setup: Setup) -> Earlier | None:
     if setup.search.warm_start is None:
         return None
     return read_earlier(study.warm if study.exists and study.warm.exists() else setup.search.warm_start)
+
+
+def _warm_start(earlier: Earlier, setup: Setup) -> WarmStart:
+    search = setup.search
+    return warm_start(earlier, search.space, search.startup, search.transfer)
 
 
 def _description(

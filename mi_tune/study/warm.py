@@ -48,7 +48,8 @@ class WarmStart:
 
     Args:
         first: points of the new space to be tried before any other, the one that says most first.
-        observed: the earlier trials whose laws the new space holds; none of them is a trial of the new study.
+        observed: the earlier trials whose laws the new space holds, for the model to start from; none of them is a
+            trial of the new study, and there are none unless that is asked for.
         notes: what is used and what is not, a sentence each.
     """
 
@@ -72,8 +73,8 @@ def read_earlier(folder: Path) -> Earlier:
     return Earlier(setup.name, setup.search.space, study.read_table(), folder)
 
 
-def warm_start(earlier: Earlier, space: Space, most: int) -> WarmStart:
-    """What a study of `space` takes over from an earlier one: its front, `most` laws of it, and its trials.
+def warm_start(earlier: Earlier, space: Space, most: int, transfer: bool = False) -> WarmStart:
+    """What a study of `space` takes over from an earlier one: `most` laws of its front, and with `transfer` its trials.
 
     A law that the space does not hold is no trial to learn from, since what it would be without the difference is not
     known. If it is on the front, its nearest point of the space is tried all the same.
@@ -97,29 +98,38 @@ def warm_start(earlier: Earlier, space: Space, most: int) -> WarmStart:
     best = _best(worth.natural_accuracy.to_numpy(float)[own], worth.attack_accuracy.to_numpy(float)[own], most)
     first = [_placed(space, here, law_of(row)) for _, row in complete[own].iloc[best].iterrows()]
 
-    rows, outside, unused = [], Counter[str](), 0
-    for _, run in earlier.runs[earlier.runs.state.isin(["complete", "infeasible"])].iterrows():
-        params, misfits = _placed(space, here, law_of(run))
-        if misfits:
-            unused += 1
-            outside.update(misfits)
-            continue
-        attack = run.attack_accuracy if run.state == "complete" else np.nan
-        rows.append({"params": params, "natural": run.natural_accuracy, "attack": attack})
     distinct = list({tuple(params.values()): params for params, _ in first}.values())
-    moved = sum(bool(misfits) for _, misfits in first)
-    notes = [
-        f"{len(distinct)} laws of its front come first" + (f", {moved} of them moved into the space" * (moved > 0))
-    ]
-    notes.append(f"{len(rows)} of its trials are a prior of the model; shared parameters: {', '.join(shared)}")
-    if unused:
-        where = ", ".join(f"{name} ({count})" for name, count in outside.most_common())
-        notes.append(f"{unused} of its trials are not used, their laws lie outside this space by {where}")
+    notes = [f"{len(distinct)} laws of its front come first; shared parameters: {', '.join(shared)}"]
+    moved = Counter(name for _, misfits in first for name in misfits)
+    if moved:
+        notes.append(f"laws of its front that had to be moved into this space: {_counted(moved)}")
     notes += [f"{name} was not searched there; its laws have {getattr(earlier.space, name)}" for name in here
               if name not in there]  # fmt: skip
-    notes += [f"{name} is not searched here; its laws count where they have {getattr(space, name)}" for name in there
+    notes += [f"{name} is not searched here; its value is {getattr(space, name)}" for name in there
               if name not in here]  # fmt: skip
-    return WarmStart(distinct, Observations.of(Geometry(here), rows), notes)
+    observed = Observations.of(Geometry(here), [])
+    if transfer:
+        observed, unused = _observed(earlier, space, here)
+        notes.append(f"{len(observed)} of its trials are a prior of the model")
+        if unused:
+            notes.append(f"trials that are none, because their laws lie outside this space: {_counted(unused)}")
+    return WarmStart(distinct, observed, notes)
+
+
+def _observed(earlier: Earlier, space: Space, known: dict[str, BaseDistribution]) -> tuple[Observations, Counter[str]]:
+    """The measured trials that the space holds, and by which parameters how many others lie outside."""
+    rows, outside = [], Counter[str]()
+    for _, run in earlier.runs[earlier.runs.state.isin(["complete", "infeasible"])].iterrows():
+        params, misfits = _placed(space, known, law_of(run))
+        outside.update(misfits)
+        if not misfits:
+            attack = run.attack_accuracy if run.state == "complete" else np.nan
+            rows.append({"params": params, "natural": run.natural_accuracy, "attack": attack})
+    return Observations.of(Geometry(known), rows), outside
+
+
+def _counted(names: Counter[str]) -> str:
+    return ", ".join(f"{count} by {name}" for name, count in names.most_common())
 
 
 def _best(natural: np.ndarray, attack: np.ndarray, most: int) -> list[int]:
