@@ -9,6 +9,7 @@ data, also `true`: what the laws that the study would recommend are worth by tha
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -38,7 +39,8 @@ TIMES = (0.25, 0.5, 0.75, 1.0)
 @click.option("--page", type=click.Path(path_type=Path), default=Path("studies.html"), help="Page to write.")
 def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Path) -> None:
     """Compare what studies had found by when."""
-    studies = {_label(folder, folders): load_study(folder) for folder in folders}
+    folders = tuple(dict.fromkeys(folders))
+    studies = dict(zip(_labels(folders), map(load_study, folders), strict=True))
     surface = None
     if table is not None:
         surface = load_surface(Path(table) if table.endswith(".parquet") else TABLES / f"{table}.parquet")
@@ -65,10 +67,16 @@ def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Pat
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
 
 
-def _label(folder: Path, folders: tuple[Path, ...]) -> str:
-    """The folder's name, or its path where another has the same name."""
-    alike = sum(other.resolve().name == folder.resolve().name for other in folders)
-    return folder.resolve().name if alike == 1 else str(folder)
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, each with as many of those above it as tell it from the others."""
+    parts = [folder.resolve().parts for folder in folders]
+    labels = []
+    for mine in parts:
+        depth = next(
+            (k for k in range(1, len(mine)) if sum(other[-k:] == mine[-k:] for other in parts) == 1), len(mine)
+        )
+        labels.append("/".join(mine[-depth:]))
+    return labels
 
 
 def main() -> int:

@@ -63,10 +63,11 @@ def test_the_truth_is_that_of_the_table_for_the_laws_on_the_front(tmp_path):
 def test_two_studies_are_compared_on_paper_and_on_a_page(study, tmp_path):
     write_study(tmp_path / "more" / "orl", [trial(0, 0.9, 0.2)], faces=False)
     page = tmp_path / "page.html"
-    folders = [str(study), str(tmp_path / "more" / "orl")]
+    folders = [str(study), str(tmp_path / "more" / "orl"), str(study)]
     result = CliRunner().invoke(compare, [*folders, "--page", str(page)], catch_exceptions=False)
     assert result.exit_code == 0
     assert "more/orl" in result.output
+    assert result.output.count(f"{tmp_path.name}/orl") == 2  # a study that is named twice is shown once, in two tables
     assert "0.720" in result.output
     assert "true hypervolume" not in result.output
     assert page.read_text().count("minutes since the first trial began") == 2
