@@ -39,7 +39,7 @@ TIMES = (0.25, 0.5, 0.75, 1.0)
 @click.option("--page", type=click.Path(path_type=Path), default=Path("studies.html"), help="Page to write.")
 def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Path) -> None:
     """Compare what studies had found by when."""
-    folders = tuple(dict.fromkeys(folders))
+    folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
     studies = dict(zip(_labels(folders), map(load_study, folders), strict=True))
     surface = None
     if table is not None:
@@ -69,13 +69,12 @@ def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Pat
 
 def _labels(folders: Sequence[Path]) -> list[str]:
     """The folders' names, each with as many of those above it as tell it from the others."""
-    parts = [folder.resolve().parts for folder in folders]
     labels = []
-    for mine in parts:
-        depth = next(
-            (k for k in range(1, len(mine)) if sum(other[-k:] == mine[-k:] for other in parts) == 1), len(mine)
-        )
-        labels.append("/".join(mine[-depth:]))
+    for folder in folders:
+        depth = 1
+        while sum(other.parts[-depth:] == folder.parts[-depth:] for other in folders) > 1:
+            depth += 1
+        labels.append("/".join(folder.parts[-depth:]))
     return labels
 
 
