@@ -316,7 +316,7 @@ def test_a_study_that_started_from_an_earlier_one_goes_on_without_it(finished, f
     outcome = run_study(setup_with(folders, **warm), 0, folder, RunOptions(workers=2, resume=True), QUIET)
     assert outcome.trials == 6
     notes = yaml.safe_load((folder / "study.yaml").read_text())["warm_start"]
-    assert "of its front come first" in notes[0]
+    assert notes[0].startswith("1 law of its front first")
     first = law_of(pd.read_parquet(folder / "trials.parquet").query("reference == ''").iloc[0])
     there = [law_of(row) for _, row in finished[1].query("reference == ''").iterrows()]
     assert any(

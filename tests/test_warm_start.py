@@ -89,7 +89,7 @@ def test_what_lies_outside_the_space_is_named_and_not_learned_from():
     found = warm_start(earlier, small, 4, transfer=True)
     notes = "; ".join(found.notes)
     assert 0 < len(found.observed) < 30
-    assert f"{len(found.observed)} of its trials are a prior of the model" in notes
+    assert f"{len(found.observed)} trials of it as a prior of the model" in notes
     outside = sum(law.location != "inside" for law in front)
     assert outside > 0
     assert f"moved into this space: {outside} by location" in notes or f"{outside} by location" in notes

@@ -38,7 +38,7 @@ from mi_tune.study.search import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.warm import Earlier, WarmStart, read_earlier, warm_start
-from mi_tune.study.wording import duration
+from mi_tune.study.wording import counted, duration
 from mi_tune.trial import UNITS, ErasingTrial, Shared
 
 # what may differ when a study is resumed: it changes how long a study goes on, not what it is about
@@ -100,7 +100,8 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     if data.copies_dropped:
         console.print(f"{data.copies_dropped} public images dropped: copies of private ones", highlight=False)
     if earlier and warm:
-        console.print(f"warm start from {earlier.name}: {'; '.join(warm.notes)}", highlight=False, markup=False)
+        text = f"warm start from {earlier.name}: {'; '.join(warm.notes)}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     if options.resume:
         check_same_data(study, data)
     device = pick_device()
@@ -152,7 +153,7 @@ def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int,
         f"about [bold]{duration(expected.study_seconds(todo, resources.workers))}[/] in all"
     )
     console.print(
-        f"{todo} trials, {resources.workers} at a time ({where}){per_trial}; "
+        f"{counted(todo, 'trial')}, {resources.workers} at a time ({where}){per_trial}; "
         f"attack {attack.name}, {attack.budget} budget; sampler {setup.search.sampler}",
         highlight=False,
         soft_wrap=True,

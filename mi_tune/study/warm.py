@@ -24,6 +24,7 @@ from mi_tune.study.geometry import Geometry
 from mi_tune.study.laws import laws_of
 from mi_tune.study.space import coordinates, distributions, params_of
 from mi_tune.study.table import law_of
+from mi_tune.study.wording import counted
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ def warm_start(earlier: Earlier, space: Space, most: int, transfer: bool = False
     first = [_placed(space, here, law_of(row)) for _, row in complete[own].iloc[best].iterrows()]
 
     distinct = list({tuple(params.values()): params for params, _ in first}.values())
-    notes = [f"{len(distinct)} laws of its front come first; shared parameters: {', '.join(shared)}"]
+    notes = [f"{counted(len(distinct), 'law')} of its front first; shared parameters: {', '.join(shared)}"]
     moved = Counter(name for _, misfits in first for name in misfits)
     if moved:
-        notes.append(f"laws of its front that had to be moved into this space: {_counted(moved)}")
+        notes.append(f"laws of its front that had to be moved into this space: {_by_name(moved)}")
     notes += [f"{name} was not searched there; its laws have {getattr(earlier.space, name)}" for name in here
               if name not in there]  # fmt: skip
     notes += [f"{name} is not searched here; its value is {getattr(space, name)}" for name in there
@@ -110,9 +111,9 @@ def warm_start(earlier: Earlier, space: Space, most: int, transfer: bool = False
     observed = Observations.of(Geometry(here), [])
     if transfer:
         observed, unused = _observed(earlier, space, here)
-        notes.append(f"{len(observed)} of its trials are a prior of the model")
+        notes.append(f"{counted(len(observed), 'trial')} of it as a prior of the model")
         if unused:
-            notes.append(f"trials that are none, because their laws lie outside this space: {_counted(unused)}")
+            notes.append(f"trials left out, because their laws lie outside this space: {_by_name(unused)}")
     return WarmStart(distinct, observed, notes)
 
 
@@ -128,7 +129,7 @@ def _observed(earlier: Earlier, space: Space, known: dict[str, BaseDistribution]
     return Observations.of(Geometry(known), rows), outside
 
 
-def _counted(names: Counter[str]) -> str:
+def _by_name(names: Counter[str]) -> str:
     return ", ".join(f"{count} by {name}" for name, count in names.most_common())
 
 
