@@ -10,9 +10,12 @@ import pytest
 import torch
 from own_generators import CODE
 from PIL import Image
+from torch import nn
 
 from mi_tune.data import Bank
+from mi_tune.nets import create_classifier
 from mi_tune.setup import Setup, make_setup
+from mi_tune.training import Recipe, Training
 
 torch.set_num_threads(1)
 # exact comparisons need the same precision on every machine; what bfloat16 does is tested where it is asked for
@@ -68,3 +71,14 @@ def generator_file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(CODE)
     return path
+
+
+@pytest.fixture(scope="module")
+def target() -> nn.Module:
+    """A classifier of the six people of `make_bank(6, images=10)`."""
+    bank = make_bank(6, images=10)
+    model = create_classifier("small_cnn", 6, 1, 16, seed=0)
+    run = Training(model, *bank.tensors(), torch.arange(60), Recipe(epochs=12, flip=False), 0, torch.device("cpu"))
+    while not run.finished:
+        run.train_epoch()
+    return model

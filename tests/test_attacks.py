@@ -19,21 +19,9 @@ from mi_tune.attacks.inits import BestOfSamples, Normal
 from mi_tune.attacks.selection import ByConfidence, MeanOverViews
 from mi_tune.attacks.views import Identity, RandomCrop
 from mi_tune.errors import DivergedError, InputError
-from mi_tune.nets import create_classifier
 from mi_tune.priors import fit_eigenfaces, render_samples
-from mi_tune.training import Recipe, Training
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def target() -> nn.Module:
-    bank = make_bank(6, images=10)
-    model = create_classifier("small_cnn", 6, 1, 16, seed=0)
-    run = Training(model, *bank.tensors(), torch.arange(60), Recipe(epochs=12, flip=False), 0, CPU)
-    while not run.finished:
-        run.train_epoch()
-    return model
 
 
 @pytest.fixture(scope="module")

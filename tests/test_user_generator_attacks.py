@@ -6,27 +6,14 @@ import pytest
 import torch
 from conftest import make_bank, write_image_folder
 from own_generators import CODE, plain, style
-from torch import nn
 
 from mi_tune import assets
 from mi_tune.attacks import Ground, make_attack, open_oracle
 from mi_tune.errors import InputError
-from mi_tune.nets import create_classifier
 from mi_tune.priors import UserPrior, render_samples
 from mi_tune.setup import make_setup
-from mi_tune.training import Recipe, Training
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def target() -> nn.Module:
-    bank = make_bank(6, images=10)
-    model = create_classifier("small_cnn", 6, 1, 16, seed=0)
-    run = Training(model, *bank.tensors(), torch.arange(60), Recipe(epochs=12, flip=False), 0, CPU)
-    while not run.finished:
-        run.train_epoch()
-    return model
 
 
 @pytest.mark.parametrize("attack", ["ppa", "mirror"])
