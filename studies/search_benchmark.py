@@ -3,7 +3,7 @@
 Searches are replayed from a table of real trials: the real journal and samplers, on a simulated clock, with the noise
 that the table's seeds show. Printed for each number of workers: the cost (worker time, in whole trials) from which the
 laws that a method recommends have on average 95 % of the hypervolume that is possible, its ratio to that of random
-search with a 95 % bootstrap interval over repetitions, what they have in the end, by how much the method's own claim
+search (or `--against` another) with a 95 % bootstrap interval over repetitions, what they have in the end, by how much the method's own claim
 is too high, and the milliseconds of one suggestion. What counts is the true value of what is recommended, never what
 was measured of it. `--page` draws all of it.
 
@@ -118,6 +118,7 @@ def _fingerprint(*parts: object) -> str:
 @click.option("--workers", default="1,16", help="Trials at a time; several after commas.")
 @click.option("--cost", default=80.0, type=click.FloatRange(min=1), help="Spent by each study, in whole trials.")
 @click.option("--longer", default=5.0, type=click.FloatRange(min=1), help="Random search spends so many times that.")
+@click.option("--against", default=BASE, help="Method whose cost the ratios are of; it is run too.")
 @click.option("--share", default=0.95, type=click.FloatRange(0, 1), help="Of the best hypervolume, to be reached.")
 @click.option("--kept", default=0.8, type=click.FloatRange(0, 1), help="The floor, as a share of no defence.")
 @click.option("--surface", "way", help="Interpolator of the accuracies.  [default: the one that reads best]")
@@ -135,6 +136,7 @@ def benchmark(
     workers: str,
     cost: float,
     longer: float,
+    against: str,
     share: float,
     kept: float,
     way: str | None,
@@ -144,7 +146,8 @@ def benchmark(
     page: Path,
 ) -> None:
     """Replay searches from a table of real trials and compare what they cost."""
-    names = list(dict.fromkeys([BASE, *(method_name(text) for text in methods.split(","))]))
+    against = method_name(against)
+    names = list(dict.fromkeys([BASE, against, *(method_name(text) for text in methods.split(","))]))
     try:
         numbers = [int(text) for text in workers.split(",")]
     except ValueError:
@@ -195,9 +198,9 @@ def benchmark(
             name: curves([t.events for t in some], seconds, best, cost * (longer if name == BASE else 1))
             for name, some in mine.items()
         }
-        rows = comparison(found, BASE, share, {name: _more(some) for name, some in mine.items()})
+        rows = comparison(found, against, share, {name: _more(some) for name, some in mine.items()})
         title = f"{count} worker{'s' if count > 1 else ''}, {repetitions} repetitions"
-        console.print(_table(rows, title, share))
+        console.print(_table(rows, title, share, against))
         sections.append((title, found))
     _write_page(page, sections, share)
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
@@ -239,10 +242,10 @@ def _describe(surface: Surface, kept: float, console: Console) -> None:
     )
 
 
-def _table(rows: pd.DataFrame, title: str, share: float) -> Table:
+def _table(rows: pd.DataFrame, title: str, share: float, against: str) -> Table:
     shown = Table(title=title, box=box.SIMPLE, padding=(0, 1))
     shown.add_column("method", no_wrap=True)
-    for name in (f"cost to {share:.0%}", "ratio to random", "at equal cost", "optimism", "ms", "complete", "other"):
+    for name in (f"cost to {share:.0%}", f"ratio to {against}", "at equal cost", "optimism", "ms", "complete", "other"):
         shown.add_column(name, justify="right", no_wrap=True)
     for row in rows.itertuples():
         reached = not np.isnan(row.cost)

@@ -29,12 +29,30 @@ def table(tmp_path_factory) -> Path:
 
 def test_two_methods_are_compared_on_paper_and_on_a_page(table, tmp_path):
     page = tmp_path / "page.html"
-    options = ["--methods", "qmc,random+race", "--repetitions", "2", "--workers", "1,3", "--cost", "12"]
+    options = [
+        "--methods",
+        "qmc,random+race",
+        "--repetitions",
+        "2",
+        "--workers",
+        "1,3",
+        "--cost",
+        "12",
+        "--against",
+        "qmc",
+    ]
     result = CliRunner().invoke(
         benchmark, ["--table", str(table), *options, "--processes", "1", "--page", str(page)], catch_exceptions=False
     )
     assert result.exit_code == 0
-    for text in ("random+race", "qmc", "3 workers, 2 repetitions", "leave-one-law-out", "best possible"):
+    for text in (
+        "ratio to qmc",
+        "random+race",
+        "qmc",
+        "3 workers, 2 repetitions",
+        "leave-one-law-out",
+        "best possible",
+    ):
         assert text in result.output
     assert page.read_text().count("whole trials") > 2
     assert '"showSendToCloud": false' in page.read_text()
@@ -77,6 +95,7 @@ def test_a_warm_start_needs_the_table_of_another_study(table, tmp_path):
     ("options", "hint"),
     [
         (["--methods", "nehv"], "nehvi"),
+        (["--against", "nehv"], "nehvi"),
         (["--workers", "two"], "whole numbers"),
         (["--workers", "0"], "at least one"),
         (["--surface", "spline"], "nearest law"),
