@@ -3,9 +3,9 @@
 Searches are replayed from a table of real trials: the real journal and samplers, on a simulated clock, with the noise
 that the table's seeds show. Printed for each number of workers: the cost (worker time, in whole trials) from which the
 laws that a method recommends have on average 95 % of the hypervolume that is possible, its ratio to that of random
-search (or `--against` another) with a 95 % bootstrap interval over repetitions, what they have in the end, by how much the method's own claim
-is too high, and the milliseconds of one suggestion. What counts is the true value of what is recommended, never what
-was measured of it. `--page` draws all of it.
+search (or `--against` another) with a 95 % bootstrap interval over repetitions, what they have in the end, by how much
+the method's own claim is too high, and the milliseconds of one suggestion. What counts is the true value of what is
+recommended, never what was measured of it. `--page` draws all of it.
 
 `--methods` takes searches of Ax and Syne Tune as well, once `pip install 'mi_tune[outside]'` has brought them. Theirs
 that fit models take seconds for a suggestion, ours milliseconds.
