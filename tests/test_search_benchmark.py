@@ -11,7 +11,10 @@ from synthetic_table import make_table
 
 from analysis import figures
 from analysis.searches import Curves, comparison
+from mi_tune.erasing import NO_DEFENCE
 from mi_tune.errors import InputError
+from mi_tune.replay.earlier import earlier_study
+from mi_tune.replay.surface import Surface
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 import search_benchmark
@@ -78,6 +81,15 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     files[0].write_bytes(b"cut off")
     run()
     assert len(simulated) == 3
+
+
+def test_an_earlier_study_has_a_luck_of_its_own():
+    surface = Surface(*make_table(40))
+    first, second = (earlier_study(surface, "earlier", seed).runs for seed in (0, 1))
+    undefended = first[first.reference == "no defence"].iloc[0]
+    assert len(first) == 36
+    assert undefended.natural_accuracy != surface.draw(NO_DEFENCE, 0, 0).natural[-1]
+    assert undefended.natural_accuracy != second[second.reference == "no defence"].natural_accuracy.iloc[0]
 
 
 def test_a_warm_start_needs_the_table_of_another_study(table, tmp_path):

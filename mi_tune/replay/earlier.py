@@ -7,6 +7,7 @@ from pathlib import Path
 from mi_tune.replay.rivals import Contest, make_rival
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
+from mi_tune.seeds import derive_seed
 from mi_tune.study.warm import Earlier
 
 TRIALS = 36
@@ -14,7 +15,13 @@ TRIALS = 36
 
 
 def earlier_study(surface: Surface, name: str, seed: int, min_accuracy_kept: float | None = 0.8) -> Earlier:
-    """A default study of TRIALS trials on a surface, by one worker."""
+    """A default study of TRIALS trials on a surface, by one worker.
+
+    Args:
+        seed: of the study that will start from it. This one's is another: of the same law on the same surface it
+            measures something else.
+    """
+    seed = derive_seed(seed, "earlier") % 2**32
     contest = Contest(make_rival("nehvi+repeat"), surface, seed, min_accuracy_kept, TRIALS)
     simulate(surface, contest, 1, float("inf"), seed)
     return Earlier(name, surface.space, contest.journal.table(), Path(name))
