@@ -22,8 +22,8 @@ from analysis.found import at, found_over_time
 from analysis.plain_page import write_plain_page
 from mi_tune.replay.surface import load_surface
 from mi_tune.study.command import run_command
+from mi_tune.tables import table_path
 
-TABLES = Path(__file__).parents[1] / "mi_tune/tables"
 MEANINGS = {
     "true": "true hypervolume of the recommended laws",
     "expected": "hypervolume that the model expects",
@@ -43,7 +43,7 @@ def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Pat
     studies = dict(zip(_labels(folders), map(load_study, folders), strict=True))
     surface = None
     if table is not None:
-        surface = load_surface(Path(table) if table.endswith(".parquet") else TABLES / f"{table}.parquet")
+        surface = load_surface(table_path(table))
     floor = surface.floor(kept) if surface is not None else 0.0
     found = {name: found_over_time(study, surface, floor) for name, study in studies.items()}
     console = Console(width=150)

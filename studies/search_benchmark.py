@@ -45,8 +45,8 @@ from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.study.command import run_command
 from mi_tune.study.samplers import SAMPLERS
 from mi_tune.study.warm import Earlier
+from mi_tune.tables import table_path
 
-TABLES = Path(__file__).parents[1] / "mi_tune/tables"
 BASE = "random"
 WINNER = "nehvi+repeat+model"
 METHODS = (
@@ -154,7 +154,7 @@ def benchmark(
         raise InputError(f"--workers {workers}: give whole numbers, such as 1,16") from None
     if min(numbers) < 1:
         raise InputError(f"--workers {workers}: there is at least one worker")
-    path, before = _table_path(table), _table_path(earlier) if earlier else None
+    path, before = table_path(table), table_path(earlier) if earlier else None
     if before is None and any(starts_warm(name) for name in names):
         raise InputError("seeded and warm start from a study on other data; name its table by --earlier")
     _load(path, before, way)
@@ -204,10 +204,6 @@ def benchmark(
         sections.append((title, found))
     _write_page(page, sections, share)
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
-
-
-def _table_path(name: str) -> Path:
-    return Path(name) if name.endswith(".parquet") else TABLES / f"{name}.parquet"
 
 
 def _more(traces: list[Trace]) -> dict[str, float]:

@@ -37,6 +37,11 @@ def table_names(folder: Path = FOLDER) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.parquet") if path.with_suffix(".yaml").exists())
 
 
+def table_path(name: str) -> Path:
+    """The .parquet of a packaged table by its name, or of any table by its path, whether or not it is there."""
+    return Path(name) if name.endswith(".parquet") else FOLDER / f"{name}.parquet"
+
+
 def load_table(name: str, folder: Path = FOLDER) -> TrialTable:
     """The table `name` of the package, or of another folder: `load_table("table", Path("results/tabulated/orl"))`.
 
