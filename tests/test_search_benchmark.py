@@ -13,6 +13,7 @@ from analysis import figures
 from analysis.searches import Curves, comparison
 from mi_tune.erasing import NO_DEFENCE
 from mi_tune.errors import InputError
+from mi_tune.replay import kept
 from mi_tune.replay.earlier import earlier_study
 from mi_tune.replay.surface import Surface
 
@@ -62,14 +63,14 @@ def test_two_methods_are_compared_on_paper_and_on_a_page(table, tmp_path):
 
 
 def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table, tmp_path, monkeypatch):
-    keep = tmp_path / "kept"
+    folder = tmp_path / "kept"
     plain = ["--table", str(table), "--methods", "qmc", "--workers", "1", "--cost", "12", "--longer", "1"]
-    options = [*plain, "--processes", "1", "--keep", str(keep), "--page", str(tmp_path / "page.html")]
+    options = [*plain, "--processes", "1", "--keep", str(folder), "--page", str(tmp_path / "page.html")]
 
     def run(*more: str) -> str:
         return CliRunner().invoke(benchmark, [*options, "--repetitions", "2", *more], catch_exceptions=False).output
 
-    first, files = run(), sorted(keep.iterdir())
+    first, files = run(), sorted(folder.iterdir())
     assert len(files) == 4
     simulated: list[str] = []
     real = search_benchmark._simulate
@@ -81,6 +82,10 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     files[0].write_bytes(b"cut off")
     run()
     assert len(simulated) == 3
+    assert {"seeds.py", "erasing.py", "setup.py", "nehvi.py", "surface.py"} <= {path.name for path in kept.code_files()}
+    monkeypatch.setattr(kept, "_versions", lambda: {"optuna": "another"})
+    run()
+    assert len(simulated) == 7
 
 
 def test_an_earlier_study_has_a_luck_of_its_own():

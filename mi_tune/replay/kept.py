@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,8 +17,10 @@ import mi_tune
 from mi_tune.cache import content_key, save_atomically
 from mi_tune.replay.simulator import Trace
 
-PARTS = ("replay", "study")
-"""Folders of the package whose code decides what comes out."""
+CODE = ("*.py", "replay/**/*.py", "study/**/*.py")
+"""Files of the package that decide what comes out."""
+LIBRARIES = ("numpy", "scipy", "optuna", "ax-platform", "botorch", "syne-tune")
+"""Packages that do, as far as they are installed."""
 
 
 def kept_trace(folder: Path | None, what: dict[str, Any], make: Callable[[], Trace]) -> Trace:
@@ -24,11 +28,11 @@ def kept_trace(folder: Path | None, what: dict[str, Any], make: Callable[[], Tra
 
     Args:
         folder: None keeps nothing. what: plain values that tell the study from every other. With the code of searches
-            and replay they name the file, so that changed code never meets an old trace.
+            and replay and the versions below it they name the file: neither, changed, ever meets an old trace.
     """
     if folder is None:
         return make()
-    path = folder / f"{content_key(what, _code())}.npz"
+    path = folder / f"{content_key(what, _code(), _versions())}.npz"
     try:
         with np.load(path) as held:
             events = pd.DataFrame({name: held[f"events/{name}"] for name in held["columns"]})
@@ -47,7 +51,21 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)
 
 
+def code_files() -> list[Path]:
+    """The files of CODE."""
+    root = Path(mi_tune.__file__).parent
+    return [path for pattern in CODE for path in sorted(root.glob(pattern))]
+
+
 @cache
 def _code() -> list[str]:
-    root = Path(mi_tune.__file__).parent
-    return [path.read_text(encoding="utf-8") for part in PARTS for path in sorted((root / part).rglob("*.py"))]
+    return [path.read_text(encoding="utf-8") for path in code_files()]
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
