@@ -17,7 +17,7 @@ from analysis import figures
 from analysis.faces import face_strips
 from analysis.importance import TITLES, Importance, Unanswered, asked, importances, in_words
 from analysis.records import Study, load_study
-from analysis.statistics import Recommendation, recommend
+from analysis.statistics import Expectation, Recommendation, recommend
 from mi_tune.cache import save_atomically
 from mi_tune.errors import InputError
 from mi_tune.export import law_snippet, torchvision_obstacles
@@ -192,7 +192,7 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
         "attack": f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')}",
         "attackBase": f"{_percent(undefended.attack_accuracy)} {_interval(undefended, 'attack_accuracy')}",
         "verdict": verdict,
-        "expected": _expected(study, found.trial),
+        "expected": _expected(found),
         "helps": found.helps,
         "equals": list(found.equals),
         "ties": ""
@@ -201,14 +201,21 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
     }
 
 
-def _expected(study: Study, trial: int) -> str:
+def _expected(found: Recommendation) -> str:
     """Why this law: what the model expects of it, or nothing where only measurements decided."""
-    chance = study.expected.loc[trial]
-    if not chance.modelled:
+    if found.expected is None:
         return ""
+    doubt = " What was measured costs more than is allowed, beyond doubt: confirm it first." if found.costs_more else ""
     return (
-        f"Chosen by what a model of all trials expects of it: natural {_percent(chance.natural_accuracy)}, "
-        f"attack {_percent(chance.attack_accuracy)}. Luck moves that less than a law's own measurement."
+        f"Chosen by what a model of all trials expects: {_foreseen(found.expected)}. "
+        f"Luck moves that less than a law's own measurement.{doubt}"
+    )
+
+
+def _foreseen(chance: Expectation) -> str:
+    return (
+        f"natural accuracy {_percent(chance.natural_accuracy)}, {chance.natural_loss * 100:.1f} points lost, "
+        f"and attack accuracy {_percent(chance.attack_accuracy)}"
     )
 
 
@@ -240,12 +247,20 @@ def headline(study: Study) -> str:
     if found is None or study.undefended is None or found.trial == study.undefended.trial:
         return text
     row = study.trials.loc[found.trial]
-    return (
-        f"{text} For at most {DEFAULT_LOSS * 100:.0f} points of natural accuracy lost, "
-        f"{row.reference or f'law {found.trial}'} has an attack accuracy of "
+    name = row.reference or f"law {found.trial}"
+    attack = (
         f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')} instead of "
         f"{_percent(study.undefended.attack_accuracy)} {_interval(study.undefended, 'attack_accuracy')} "
         f"({row.attack}, {row.budget} budget; judge {row.judge}, {_percent(row.judge_accuracy)} on real images)."
+    )
+    allowed = f"{text} For at most {DEFAULT_LOSS * 100:.0f} points of natural accuracy lost,"
+    if found.expected is None:
+        return f"{allowed} {name} has an attack accuracy of {attack}"
+    return (
+        f"{allowed} a model of all trials chooses {name} and expects of it {_foreseen(found.expected)}. "
+        f"Measured: natural accuracy {_percent(row.natural_accuracy)} {_interval(row, 'natural_accuracy')} instead of "
+        f"{_percent(study.undefended.natural_accuracy)} {_interval(study.undefended, 'natural_accuracy')}, "
+        f"attack accuracy {attack}"
     )
 
 

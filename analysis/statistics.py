@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -48,17 +48,29 @@ def difference(study: Study, trial: int, other: int, column: str) -> Estimate | 
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """What the search's model expects of a law; natural_loss is against what is expected without defence."""
+
+    natural_loss: float
+    natural_accuracy: float
+    attack_accuracy: float
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """The complete law with the least attack accuracy among those within the allowed loss, as `Study.expected` has it.
 
     Among many measurements the best is partly the luckiest; what the search's model expects of a law is less so.
 
-    natural_change, attack_change: against no defence, paired by class. equals: other laws within the loss whose
-    attack accuracy cannot be told apart from this one's at 95 % (paired by class, not corrected for their number).
+    expected: what the model expects of the law, by which it is within the loss whatever was measured of it; None where
+    measurements decided. natural_change, attack_change: measured, against no defence, paired by class. equals: other
+    laws within the loss whose attack accuracy cannot be told apart from this one's at 95 % (paired by class, not
+    corrected for their number).
     """
 
     trial: int
     allowed_loss: float
+    expected: Expectation | None
     natural_change: Estimate | None
     attack_change: Estimate | None
     equals: tuple[int, ...]
@@ -67,6 +79,11 @@ class Recommendation:
     def helps(self) -> bool | None:
         """Whether the attack accuracy is below the undefended one beyond doubt; None when that is not known."""
         return None if self.attack_change is None else self.attack_change.high < 0
+
+    @property
+    def costs_more(self) -> bool:
+        """Whether more natural accuracy was lost in measurement than is allowed, beyond doubt."""
+        return self.natural_change is not None and self.natural_change.high < -self.allowed_loss
 
 
 def recommend(study: Study, allowed_loss: float) -> Recommendation | None:
@@ -78,8 +95,8 @@ def recommend(study: Study, allowed_loss: float) -> Recommendation | None:
     if undefended is None:
         return None
     chances = study.expected.assign(trial=study.complete.trial)
-    least = chances.natural_accuracy[undefended.trial] - allowed_loss - 1e-9
-    within = chances[chances.natural_accuracy >= least]
+    chances["natural_loss"] = chances.natural_accuracy[undefended.trial] - chances.natural_accuracy
+    within = chances[chances.natural_loss <= allowed_loss + 1e-9]
     best = within.sort_values(["attack_accuracy", "natural_accuracy", "trial"], ascending=[True, False, True]).iloc[0]
     trial, base = int(best.trial), int(undefended.trial)
     equals = []
@@ -91,6 +108,7 @@ def recommend(study: Study, allowed_loss: float) -> Recommendation | None:
     return Recommendation(
         trial,
         allowed_loss,
+        Expectation(*(float(best[field.name]) for field in fields(Expectation))) if best.modelled else None,
         None if same else difference(study, trial, base, "natural_accuracy"),
         None if same else difference(study, trial, base, "attack_accuracy"),
         tuple(equals),

@@ -58,9 +58,13 @@ def write_study(
     source: str = "orl",
     per_class: bool = True,
     faces: bool = True,
+    search: dict | None = None,
     **config,
 ) -> Path:
-    """Write `records` and their artefacts as a study folder. The identities' names must never reach a report."""
+    """Write `records` and their artefacts as a study folder. The identities' names must never reach a report.
+
+    search: more of the setup's section of that name. config: replaces whole entries of study.yaml.
+    """
     folder.mkdir(parents=True)
     table = table_of(records)
     table.to_parquet(folder / "trials.parquet", index=False)
@@ -118,7 +122,7 @@ def write_study(
         "config": {
             "data": {"source": source, "private": "/home/someone/private-faces", "public": None},
             "target": {"architecture": "small_cnn", "epochs": 20, "replicates": 2},
-            "search": {"sampler": "gp", "trials": len(records)},
+            "search": {"sampler": "gp", "trials": len(records)} | (search or {}),
         },
         "attack": {"name": "ppa", "budget": "reduced", "parts": {}},
         "judge": {"name": "residual_gn", "held_out_accuracy": 0.97, "held_out_low": 0.9, "held_out_high": 1.0},

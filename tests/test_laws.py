@@ -8,7 +8,7 @@ import pytest
 from synthetic_study import DEFAULT, trial, write_study
 from synthetic_table import true_accuracies
 
-from analysis import load_study
+from analysis import Study, headline, load_study, write_report
 from analysis.statistics import difference, recommend
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.intervals import class_interval
@@ -122,20 +122,38 @@ def test_few_trials_and_laws_outside_the_space_keep_what_was_measured(tmp_path):
     assert (found.attack_accuracy[~inside] == runs.attack_accuracy[~inside]).all()
 
 
+def modelled_study(folder, runs: pd.DataFrame, changes: dict[int, dict]) -> Study:
+    """`runs` with `changes` of some trials, as a study of SPACE."""
+    records = [row | {"law": _law(row)} | changes.get(row["trial"], {}) for row in runs.to_dict("records")]
+    return load_study(write_study(folder, records, search={"space": SPACE.model_dump(mode="json")}))
+
+
 def test_the_law_to_train_with_is_the_best_by_expectation_and_its_luck_is_not_believed(tmp_path):
     runs, truth = noisy(40)
-    records = runs.to_dict("records")
     lucky = int(np.argsort(truth)[len(truth) // 2])
-    for row in records:
-        row["law"] = _law(row)
-        if row["trial"] == lucky:
-            row.update(attack_accuracy=min(truth) - 0.05)
-    space = {"search": {"space": SPACE.model_dump(mode="json")}}
-    study = load_study(write_study(tmp_path / "s", records, config=space))
+    study = modelled_study(tmp_path / "s", runs, {lucky: {"attack_accuracy": min(truth) - 0.05}})
     found = recommend(study, 0.2)
     assert study.complete.attack_accuracy.idxmin() == lucky
     assert found.trial != lucky
     assert truth[found.trial] < truth[lucky] - 0.1
+
+
+def test_a_law_that_is_within_the_loss_by_expectation_alone_is_shown_with_what_was_measured(tmp_path):
+    runs, _ = noisy(40)
+    best = recommend(modelled_study(tmp_path / "even", runs, {}), 0.05).trial
+    unlucky = runs.natural_accuracy[0] - 0.056  # further below no defence than allowed
+    study = modelled_study(tmp_path / "unlucky", runs, {best: {"natural_accuracy": unlucky}})
+    found = recommend(study, 0.05)
+    chance, measured = study.expected.loc[best], study.complete.loc[best]
+    assert found.trial == best and found.costs_more
+    assert found.expected.natural_loss == pytest.approx(study.expected.natural_accuracy[0] - chance.natural_accuracy)
+    assert found.expected.natural_loss <= 0.05 < 0.056 == pytest.approx(-found.natural_change.value)
+    text = headline(study)
+    for part in ("a model of all trials chooses", "points lost", "Measured"):
+        assert part in text
+    for value in (chance.natural_accuracy, chance.attack_accuracy, unlucky, measured.attack_accuracy):
+        assert f"{value:.1%}" in text
+    assert "costs more than is allowed, beyond doubt" in write_report(study.folder).read_text()
 
 
 def _law(row: dict) -> dict:
