@@ -90,7 +90,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
         figure.add_trace(stairs, row=1, col=1)
     figure.add_trace(_points(info.dominated, "dominated", DOMINATED, 8, 0.25, wide=False), row=1, col=1)
     figure.add_trace(_points(info.front, "front", FRONT, 12, 0.6), row=1, col=1)
-    figure.add_trace(_reference_rings(info), row=1, col=1)
+    figure.add_trace(_reference_rings(info, right - left), row=1, col=1)
     for label, value in info.baselines:
         figure.add_hline(
             y=value,
@@ -152,6 +152,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     figure.update_yaxes(
         title_text=f"attack accuracy ({info.attack}; judge {info.judge})",
         title_font_size=12,
+        title_standoff=14,
         tickformat=".0%",
         range=[-0.02, 1.02],
         row=1,
@@ -207,7 +208,22 @@ def _points(rows: pd.DataFrame, name: str, colour: str, size: int, bars: float, 
     )
 
 
-def _reference_rings(info: FrontInfo) -> go.Scatter:
+NEAR = (0.15, 0.12)
+"""Of the picture's width and height: so near above, another ring would lie on a label that stands above its own."""
+
+
+def _label_places(rows: pd.DataFrame, width: float) -> list[str]:
+    """Above the ring, or to that side of it where there is more room if another ring is there."""
+    natural, attack = rows.natural_accuracy.to_numpy(), rows.attack_accuracy.to_numpy()
+    beside = np.abs(natural[:, None] - natural) < NEAR[0] * width
+    above = attack - attack[:, None]
+    covered = (beside & (above > 0) & (above < NEAR[1])).any(axis=1)
+    middle = natural.min() + natural.max()
+    side = np.where(2 * natural > middle, "middle right", "middle left")
+    return np.where(covered, side, "top center").tolist()
+
+
+def _reference_rings(info: FrontInfo, width: float) -> go.Scatter:
     rows = info.references
     return go.Scatter(
         x=rows.natural_accuracy,
@@ -216,7 +232,7 @@ def _reference_rings(info: FrontInfo) -> go.Scatter:
         name="reference points",
         marker={"symbol": "diamond-open", "size": 17, "color": REFERENCE, "line": {"width": 2}},
         text=rows.reference,
-        textposition="top center",
+        textposition=_label_places(rows, width) if len(rows) else None,
         textfont={"size": 11, "color": REFERENCE},
         hoverinfo="skip",
     )
