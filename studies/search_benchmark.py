@@ -37,7 +37,7 @@ from analysis.searches import Curves, comparison, curves
 from mi_tune.errors import InputError
 from mi_tune.replay.earlier import earlier_study
 from mi_tune.replay.kept import kept_trace
-from mi_tune.replay.methods import make_search, method_name, starts_warm
+from mi_tune.replay.methods import is_modelled, make_search, method_name, starts_warm
 from mi_tune.replay.outside import OUTSIDERS
 from mi_tune.replay.rivals import PARTS, make_rival
 from mi_tune.replay.simulator import Trace, simulate
@@ -87,7 +87,7 @@ def _earlier(repetition: int, kept: float) -> Earlier | None:
 
 def _run(task: Task) -> Trace:
     what = {key: value for key, value in asdict(task).items() if key != "keep"}
-    return kept_trace(task.keep, what, lambda: _simulate(task))
+    return kept_trace(task.keep, what, is_modelled(task.method), lambda: _simulate(task))
 
 
 def _simulate(task: Task) -> Trace:

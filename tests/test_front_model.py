@@ -9,8 +9,9 @@ from scipy.optimize import approx_fprime
 from synthetic_table import SPACE, true_accuracies
 
 from mi_tune.setup import SearchSetup, Space
+from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.front import hypervolume
-from mi_tune.study.front_model import FrontModel, Observations, drawn_in, spread_out
+from mi_tune.study.front_model import FrontModel, Observations
 from mi_tune.study.gaussian import GaussianProcess
 from mi_tune.study.geometry import Geometry
 from mi_tune.study.improvement import Staircases

@@ -9,13 +9,17 @@ from synthetic_table import ATTACK, CHEAP, KEPT, LOOK, PEOPLE, SPACE, TRAIN, mak
 from analysis.searches import Curves, cost_ratio, cost_to, curves
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 from mi_tune.errors import InputError
+from mi_tune.replay.methods import is_modelled, method_name
 from mi_tune.replay.noise import People, measure_noise, measure_people
 from mi_tune.replay.rivals import Contest, least_accuracy, make_rival
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.study.front import hypervolume
+from mi_tune.study.front_model import FrontModel, Observations
 from mi_tune.study.geometry import Geometry
+from mi_tune.study.improvement import Staircases
 from mi_tune.study.journal import Asked
+from mi_tune.study.samplers import SAMPLERS
 from mi_tune.study.space import distributions, law_from
 
 
@@ -279,6 +283,23 @@ def test_every_part_runs_with_any_number_of_workers(surface, method, workers):
     assert (np.diff(events.cost) >= 0).all()
     assert events.hypervolume.iloc[-1] > 0.4
     assert events.cost.iloc[-1] <= 25 * surface.mean_seconds()
+
+
+def test_a_search_that_is_not_modelled_never_asks_the_model(surface, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the model was asked")
+
+    for owner, name in ((FrontModel, "update"), (FrontModel, "expected"), (Observations, "of"), (Staircases, "gain")):
+        monkeypatch.setattr(owner, name, refuse)
+    others = sorted(set(SAMPLERS) - {"nehvi"})
+    for name in (*others, "random+floor+moasha+scout+long+twice+race+repeat"):
+        assert not is_modelled(method_name(name))
+        simulate(surface, Contest(make_rival(name), surface, 0), 2, 14 * surface.mean_seconds(), 0)
+    for name in ("nehvi", "random+model", "qmc+warm", "gp+seeded"):
+        assert is_modelled(method_name(name))
+    assert not is_modelled("ax")
+    with pytest.raises(AssertionError, match="was asked"):
+        simulate(surface, Contest(make_rival("random+model"), surface, 0), 2, 14 * surface.mean_seconds(), 0)
 
 
 def test_the_same_seed_gives_the_same_study(surface):

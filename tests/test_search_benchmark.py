@@ -83,6 +83,7 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     run()
     assert len(simulated) == 3
     assert {"seeds.py", "erasing.py", "setup.py", "nehvi.py", "surface.py"} <= {path.name for path in kept.code_files()}
+    assert {path.name for path in kept.code_files() if path not in kept.code_files(modelled=False)} == set(kept.MODEL)
     monkeypatch.setattr(kept, "_versions", lambda: {"optuna": "another"})
     run()
     assert len(simulated) == 7

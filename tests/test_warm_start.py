@@ -11,8 +11,9 @@ from test_journal import SPACE, objective, search
 from mi_tune.erasing import ErasingLaw
 from mi_tune.errors import InputError
 from mi_tune.setup import SearchSetup, Space
+from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.front import hypervolume
-from mi_tune.study.front_model import FrontModel, Observations, drawn_in, spread_out
+from mi_tune.study.front_model import FrontModel, Observations
 from mi_tune.study.geometry import Geometry
 from mi_tune.study.journal import WARM, StudyJournal
 from mi_tune.study.space import distributions, law_from, params_of

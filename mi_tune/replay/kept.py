@@ -19,20 +19,23 @@ from mi_tune.replay.simulator import Trace
 
 CODE = ("*.py", "replay/**/*.py", "study/**/*.py")
 """Files of the package that decide what comes out."""
-LIBRARIES = ("numpy", "scipy", "optuna", "ax-platform", "botorch", "syne-tune")
+MODEL = ("condense.py", "front_model.py", "improvement.py", "nehvi.py")
+"""Those of them that decide nothing where a search does not ask our model."""
+LIBRARIES = ("numpy", "scipy", "optuna", "torch", "gpytorch", "ax-platform", "botorch", "syne-tune")
 """Packages that do, as far as they are installed."""
 
 
-def kept_trace(folder: Path | None, what: dict[str, Any], make: Callable[[], Trace]) -> Trace:
+def kept_trace(folder: Path | None, what: dict[str, Any], modelled: bool, make: Callable[[], Trace]) -> Trace:
     """The trace of a simulated study, from the folder if it is there, else made and left there.
 
     Args:
         folder: None keeps nothing. what: plain values that tell the study from every other. With the code of searches
             and replay and the versions below it they name the file: neither, changed, ever meets an old trace.
+        modelled: whether the search asks our model. The trace of one that does not outlives changes of the model.
     """
     if folder is None:
         return make()
-    path = folder / f"{content_key(what, _code(), _versions())}.npz"
+    path = folder / f"{content_key(what, _code(modelled), _versions())}.npz"
     try:
         with np.load(path) as held:
             events = pd.DataFrame({name: held[f"events/{name}"] for name in held["columns"]})
@@ -51,15 +54,16 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def code_files() -> list[Path]:
-    """The files of CODE."""
+def code_files(modelled: bool = True) -> list[Path]:
+    """The files of CODE, those of MODEL among them where the model is asked."""
     root = Path(mi_tune.__file__).parent
-    return [path for pattern in CODE for path in sorted(root.glob(pattern))]
+    found = [path for pattern in CODE for path in sorted(root.glob(pattern))]
+    return [path for path in found if modelled or path.name not in MODEL]
 
 
 @cache
-def _code() -> list[str]:
-    return [path.read_text(encoding="utf-8") for path in code_files()]
+def _code(modelled: bool) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in code_files(modelled)]
 
 
 @cache

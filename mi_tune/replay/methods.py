@@ -37,6 +37,11 @@ def starts_warm(name: str) -> bool:
     return name not in OUTSIDERS and bool(make_rival(name).parts & NEED_EARLIER)
 
 
+def is_modelled(name: str) -> bool:
+    """Whether the search `name`, of `method_name`, asks our model of both accuracies."""
+    return name not in OUTSIDERS and make_rival(name).modelled
+
+
 def make_search(
     name: str, surface: Surface, seed: int, min_accuracy_kept: float | None = 0.8, earlier: Earlier | None = None
 ) -> Search:

@@ -56,6 +56,11 @@ class Rival:
     def name(self) -> str:
         return "+".join([self.sampler, *(part for part in PARTS if part in self.parts)])
 
+    @property
+    def modelled(self) -> bool:
+        """Whether it asks `FrontModel`, or starts from a study that did."""
+        return self.sampler == "nehvi" or bool(self.parts & {"model", *NEED_EARLIER})
+
 
 def make_rival(text: str) -> Rival:
     """The rival that is written `sampler+part+part`, such as `nehvi+race+model`.

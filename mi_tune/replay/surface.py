@@ -20,8 +20,8 @@ from mi_tune.replay.interpolation import Interpolator, candidates, coarse
 from mi_tune.replay.noise import Noise, People, measure_noise, measure_people
 from mi_tune.seeds import derive_seed
 from mi_tune.setup import Space
+from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.front import front_mask, hypervolume
-from mi_tune.study.front_model import drawn_in, spread_out
 from mi_tune.study.geometry import Geometry
 from mi_tune.study.space import coordinates, distributions, law_from
 

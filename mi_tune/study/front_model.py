@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.condense import centres, gathered, means
 from mi_tune.study.gaussian import GaussianProcess
 from mi_tune.study.geometry import Geometry
@@ -70,16 +71,6 @@ class Observations:
         return Observations(
             *(np.concatenate([getattr(self, field.name), getattr(others, field.name)]) for field in fields(self))
         )
-
-
-def spread_out(accuracy: np.ndarray) -> np.ndarray:
-    """arcsin(sqrt(p)), of which hits of the same number of tries have the same variance wherever p is."""
-    return np.arcsin(np.sqrt(np.clip(accuracy, 0, 1)))
-
-
-def drawn_in(value: np.ndarray) -> np.ndarray:
-    """The accuracy whose `spread_out` is `value`; values beyond the ends are at the ends."""
-    return np.sin(np.clip(value, 0, np.pi / 2)) ** 2
 
 
 @dataclass(frozen=True)
