@@ -8,15 +8,17 @@ from optuna.trial import TrialState
 from scipy.optimize import approx_fprime
 from synthetic_table import SPACE, true_accuracies
 
+from mi_tune.seeds import derive_seed
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.front import hypervolume
 from mi_tune.study.front_model import FrontModel, Observations
-from mi_tune.study.gaussian import GaussianProcess
+from mi_tune.study.gaussian import GaussianProcess, Line, Prior
 from mi_tune.study.geometry import Geometry
 from mi_tune.study.improvement import Staircases
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.nehvi import observations
+from mi_tune.study.samplers import sobol_points
 from mi_tune.study.space import distributions, law_from
 
 WIDE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7), count=(1, 3), clean_epochs=(0, 20))
@@ -54,15 +56,30 @@ def test_the_erased_share_is_what_laws_erase_on_average():
     assert np.allclose(GEOMETRY.erased_share(unit), expected)
 
 
+def test_the_least_and_largest_erased_share_are_those_of_the_space():
+    unit = np.concatenate([np.random.default_rng(0).random((4000, len(GEOMETRY.names))), np.eye(len(GEOMETRY.names))])
+    column, low, high = GEOMETRY.shares
+    shares = GEOMETRY.columns(unit)[:, column]
+    assert low <= shares.min() and shares.max() <= high
+    assert GEOMETRY.erased_share(np.array([[0.999999] * len(GEOMETRY.names)]))[0] == pytest.approx(high, abs=1e-3)
+    fixed = Geometry(distributions(Space(probability=1.0, area_low=0.1, area_span=0.1)))
+    assert fixed.shares is None
+
+
+LINE = Prior((0.8, 0.8), Line(len(GEOMETRY.groups) - 1, 0.4, 2.5))
+both_priors = pytest.mark.parametrize("prior", [Prior(), LINE], ids=["plain", "line"])
+
+
 def data(n=60, noise=0.05, seed=0):
     rng = np.random.default_rng(seed)
     x = GEOMETRY.columns(rng.random((n, len(GEOMETRY.names))))
     return x, np.sin(4 * x[:, 0]) + x[:, 1] + noise * rng.standard_normal(n)
 
 
-def test_the_gradient_of_the_fit_is_that_of_its_loss():
+@both_priors
+def test_the_gradient_of_the_fit_is_that_of_its_loss(prior):
     x, y = data(30)
-    process = GaussianProcess(GEOMETRY.groups)
+    process = GaussianProcess(GEOMETRY.groups, prior=prior)
     process._take(x, y, np.linspace(0.5, 2, 30))
     apart = np.zeros((GEOMETRY.groups.max() + 1, 30, 30))
     for column, group in enumerate(GEOMETRY.groups):
@@ -72,9 +89,10 @@ def test_the_gradient_of_the_fit_is_that_of_its_loss():
     assert np.allclose(process._loss(at, apart)[1], numeric, atol=1e-3)
 
 
-def test_the_fit_finds_noise_and_relevant_parameters():
+@both_priors
+def test_the_fit_finds_noise_and_relevant_parameters(prior):
     x, y = data(120, noise=0.1)
-    process = GaussianProcess(GEOMETRY.groups).fit(x, y)
+    process = GaussianProcess(GEOMETRY.groups, prior=prior).fit(x, y)
     assert process.noise_deviation == pytest.approx(0.1, rel=0.4)
     # two parameters matter; the logarithms of their weights stand out
     assert set(np.argsort(-process.theta[: GEOMETRY.groups.max() + 1])[:1]) == {0}
@@ -82,13 +100,14 @@ def test_the_fit_finds_noise_and_relevant_parameters():
     assert np.sqrt(np.mean((process.predict(test_x) - test_y) ** 2)) < 0.1
 
 
-def test_leaving_a_point_out_is_fitting_without_it():
+@both_priors
+def test_leaving_a_point_out_is_fitting_without_it(prior):
     x, y = data(25)
-    process = GaussianProcess(GEOMETRY.groups).fit(x, y)
+    process = GaussianProcess(GEOMETRY.groups, prior=prior).fit(x, y)
     left_out = process.leave_one_out()
     for k in (0, 7, 24):
         others = np.arange(25) != k
-        again = GaussianProcess(GEOMETRY.groups)
+        again = GaussianProcess(GEOMETRY.groups, prior=prior)
         again.theta = process.theta
         again._take(x[others], y[others], None)
         # the same scale, so that the same variances mean the same
@@ -98,15 +117,30 @@ def test_leaving_a_point_out_is_fitting_without_it():
         assert again.predict(x[[k]])[0] == pytest.approx(left_out[k], abs=1e-5)
 
 
-def test_paths_have_the_mean_and_spread_of_the_posterior():
+@both_priors
+def test_paths_have_the_mean_and_spread_of_the_posterior(prior):
     x, y = data(40)
-    process = GaussianProcess(GEOMETRY.groups).fit(x, y)
+    process = GaussianProcess(GEOMETRY.groups, prior=prior).fit(x, y)
     at, _ = data(60, seed=2)
     drawn = process.paths(2000, np.random.default_rng(0))(at)
     assert drawn.shape == (2000, 60)
     spread = process.deviation(at)
     assert np.abs(drawn.mean(0) - process.predict(at)).max() < 0.15 * spread.max()
     assert np.median(np.abs(drawn.std(0) / spread - 1)) < 0.15
+
+
+def test_a_line_goes_on_where_nothing_was_seen():
+    wrong = {"plain": [], "line": []}
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = GEOMETRY.columns(rng.random((400, len(GEOMETRY.names))))
+        share = x[:, -1]
+        y = 0.9 - 0.8 * share + 0.01 * rng.standard_normal(400)
+        seen, far = np.flatnonzero(share < 0.45)[:8], share > 0.6
+        for name, prior in (("plain", Prior()), ("line", LINE)):
+            process = GaussianProcess(GEOMETRY.groups, prior=prior).fit(x[seen], y[seen])
+            wrong[name].append(np.abs(process.predict(x[far]) - y[far]).mean())
+    assert np.mean(wrong["line"]) < 0.5 * np.mean(wrong["plain"])
 
 
 def test_an_uncertain_value_weighs_less():
@@ -180,14 +214,14 @@ def test_the_model_expects_what_is_true_better_than_it_was_measured():
         assert np.sqrt(np.mean((found - true) ** 2)) < 0.8 * np.sqrt(np.mean((np.array(measured) - true) ** 2))
 
 
-def test_early_looks_at_other_laws_teach_the_model():
+def test_early_looks_at_other_laws_teach_a_model_of_few_whole_trials():
     errors = {True: [], False: []}
-    for seed in range(3):
-        geometry, rows = rows_of(80, 12, seed)
+    for seed in range(8):
+        geometry, rows = rows_of(80, 6, seed)
         units = np.random.default_rng(99).random((200, len(geometry.names)))
         true = np.array([true_accuracies(law_from(SPACE, geometry.params(u)))[2] for u in units])
         for early in errors:
-            shown = rows if early else [{k: v for k, v in r.items() if not k.startswith("early")} for r in rows[:12]]
+            shown = rows if early else [{k: v for k, v in r.items() if not k.startswith("early")} for r in rows[:6]]
             model = FrontModel(geometry).update(Observations.of(geometry, shown))
             errors[early].append(np.sqrt(np.mean((model.expected(units)[1] - true) ** 2)))
     assert np.mean(errors[True]) < np.mean(errors[False])
@@ -228,6 +262,40 @@ def test_the_sampler_finds_more_of_the_true_front_than_chance():
             volumes.append(hypervolume(np.array([t[0][2] for t in truths]), np.array([t[2] for t in truths])))
         reached[sampler] = np.mean(volumes)
     assert reached["nehvi"] > reached["random"]
+
+
+def test_what_optuna_is_not_told_before_the_floor_is_known_teaches_the_sampler_all_the_same(tmp_path):
+    def opened():
+        setup = SearchSetup(sampler="nehvi", trials=100, startup=4, repeats=0, min_accuracy_kept=0.8, space=SPACE)
+        return StudyJournal(tmp_path / "journal.log", "study", setup, 0, 30)
+
+    def suggested(journal):
+        law = journal.ask().law
+        point = sobol_points(journal.space, derive_seed(0, "sobol") % 2**32, 12, 1)[0]
+        return law != law_from(SPACE, point)
+
+    journal, rng = opened(), np.random.default_rng(0)
+    undefended, *others = [journal.ask() for _ in range(16)]
+    assert undefended.reference == "no defence"
+    for asked in others:
+        journal.tell(asked.number, "complete", measured(asked.law, rng))
+    assert journal.floor() is None
+    assert not any(t.state.is_finished() for t in journal.main.trials)
+    assert suggested(journal)
+    sampler = journal.main.sampler.model
+    best = max(t.user_attrs.get("natural_accuracy", 0) for t in journal.main.trials)
+    assert len(sampler._observed) == 15
+    assert sampler._floor(journal.main.trials) == pytest.approx(0.8 * best)
+    # once it is told, nothing counts twice; and another process sees the same
+    journal.tell(undefended.number, "complete", {"natural_accuracy": 0.9, "attack_accuracy": 0.8})
+    assert journal.floor() == pytest.approx(0.72)
+    journal.ask()
+    assert len(sampler._observed) == 16
+    assert sampler._floor(journal.main.trials) == pytest.approx(0.72)
+    again = opened()
+    while again.ask().again:
+        pass
+    assert len(again.main.sampler.model._observed) == 16
 
 
 def test_suggestions_for_several_workers_at_once_are_different_laws():

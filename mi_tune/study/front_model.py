@@ -10,7 +10,7 @@ import numpy as np
 
 from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.condense import centres, gathered, means
-from mi_tune.study.gaussian import GaussianProcess
+from mi_tune.study.gaussian import GaussianProcess, Line, Prior
 from mi_tune.study.geometry import Geometry
 
 MOST_POINTS = 400
@@ -23,6 +23,12 @@ DOUBT = 8
 """Trials here from which on another study is only heard where it helps to foresee them."""
 ELSEWHERE = 0.15
 """Standard deviation, as arcsin(sqrt(accuracy)), by which another study's accuracies are expected to be wrong here."""
+LENGTH = (0.8, 0.8)
+"""Mean and standard deviation of the logarithm of the lengths expected: most of a law's parameters matter little beside
+what they erase together."""
+SLOPE = 2.0
+"""Standard deviations of an accuracy that its line over the erased share is expected to rise or fall, from one end of
+the space to the other."""
 GROWTH = 1.15
 """Lengths are fitted again once there are this many times as many trials as at the last fit."""
 
@@ -98,11 +104,13 @@ class _Objective:
         elsewhere: what another study found, already fitted; or None.
     """
 
-    def __init__(self, groups: np.ndarray, elsewhere: GaussianProcess | None = None) -> None:
-        self.process, self.early, self.elsewhere = GaussianProcess(groups), GaussianProcess(groups), elsewhere
+    def __init__(self, geometry: Geometry, elsewhere: GaussianProcess | None = None) -> None:
+        groups, prior = geometry.groups, _prior(geometry)
+        self.process, self.early = (GaussianProcess(groups, prior=prior) for _ in range(2))
+        self.elsewhere = elsewhere
         self.slope, self.faith, self.fitted, self.early_fitted = 0.0, 0.0, 0, 0
         # what another study leaves to explain, and nothing that it explains
-        self.rest, self.plain = GaussianProcess(groups, ELSEWHERE), self.process
+        self.rest, self.plain = GaussianProcess(groups, ELSEWHERE, Prior(LENGTH)), self.process
         self.rest_fitted = 0
 
     def update(self, x: np.ndarray, y: _Values, early: _Values) -> None:
@@ -147,6 +155,14 @@ class _Objective:
         return np.hypot(self.process.deviation(x), extra)
 
 
+def _prior(geometry: Geometry) -> Prior:
+    """Accuracies rise or fall with the erased share, and differ more slowly with everything else."""
+    if geometry.shares is None:
+        return Prior(LENGTH)
+    column, low, high = geometry.shares
+    return Prior(LENGTH, Line(column, (low + high) / 2, SLOPE / (high - low)))
+
+
 def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _Values, fitted: int) -> int:
     """Condition the process on what is to be explained of values; returns how many trials it was last fitted to."""
     known = values.known
@@ -175,8 +191,8 @@ class FrontModel:
         self.geometry = geometry
         self.elsewhere = elsewhere if elsewhere is not None and _enough(elsewhere) else None
         there = FrontModel(geometry).update(self.elsewhere) if self.elsewhere is not None else None
-        self.natural = _Objective(geometry.groups, there and there.natural.process)
-        self.attack = _Objective(geometry.groups, there and there.attack.process)
+        self.natural = _Objective(geometry, there and there.natural.process)
+        self.attack = _Objective(geometry, there and there.attack.process)
         self.held = np.empty(0, dtype=int)
 
     def enough(self, observed: Observations) -> bool:

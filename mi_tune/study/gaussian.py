@@ -1,5 +1,7 @@
 """A small Gaussian process: Matern-5/2, one length per parameter, noise of known proportions, and paths drawn from it.
 
+It may know of a column along which values rise or fall as a whole.
+
 Made for a few hundred points that are fitted and asked thousands of times: a fit takes milliseconds.
 """
 
@@ -10,13 +12,43 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize
 
-LENGTH = (0.3, 1.2)
 SIGNAL = (0.0, 1.0)
 NOISE = (-3.0, 1.2)
-"""Mean and standard deviation of normal priors on the logarithms of length (columns lie in [0, 1]), signal variance
-and noise variance (of values with variance 1)."""
+"""Mean and standard deviation of normal priors on the logarithms of signal and noise variance, of values with variance
+1."""
 JITTER = 1e-8
 FREQUENCIES = 192
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line in one column, of unknown slope, that is part of the values.
+
+    Args:
+        column: its index. middle: where the line has no part. deviation: standard deviation of the slope expected, for
+            values with variance 1.
+    """
+
+    column: int
+    middle: float
+    deviation: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """The feature, (n,), whose products are the covariance of the line."""
+        return self.deviation * (x[:, self.column] - self.middle)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is expected of values before any is seen.
+
+    Args:
+        length: mean and standard deviation of a normal prior on the logarithm of lengths, for columns in [0, 1].
+        line: see `Line`; None where no column is special.
+    """
+
+    length: tuple[float, float] = (0.3, 1.2)
+    line: Line | None = None
 
 
 @dataclass(frozen=True)
@@ -43,16 +75,17 @@ class GaussianProcess:
         groups: int (columns,); columns of a group share a length. The kernel is Matern-5/2 in the scaled distance.
         usual: standard deviation of the values around 0 that is expected before any is seen; None learns nothing from
             fewer than two.
+        prior: of lengths, and the line if there is one.
 
     A length that the data say little about follows its prior; the fit is its maximum a posteriori, from where the last
     one ended.
     """
 
-    def __init__(self, groups: np.ndarray, usual: float | None = None) -> None:
-        self.groups, self.usual = np.asarray(groups, dtype=int), usual
+    def __init__(self, groups: np.ndarray, usual: float | None = None, prior: Prior = Prior()) -> None:
+        self.groups, self.usual, self.prior = np.asarray(groups, dtype=int), usual, prior
         count = int(self.groups.max()) + 1
-        self._prior_mean = np.array([-2 * LENGTH[0]] * count + [SIGNAL[0], NOISE[0]])
-        self._prior_sd = np.array([2 * LENGTH[1]] * count + [SIGNAL[1], NOISE[1]])
+        self._prior_mean = np.array([-2 * prior.length[0]] * count + [SIGNAL[0], NOISE[0]])
+        self._prior_sd = np.array([2 * prior.length[1]] * count + [SIGNAL[1], NOISE[1]])
         self.theta = self._prior_mean.copy()
         self.x = np.empty((0, len(self.groups)))
 
@@ -102,6 +135,9 @@ class GaussianProcess:
         decay = np.exp(-root)
         covariance = signal * (1 + root + root**2 / 3) * decay
         full = covariance + np.diag(noise * self.relative_noise + JITTER)
+        if self.prior.line is not None:
+            line = self.prior.line(self.x)
+            full += np.outer(line, line)
         try:
             factor = linalg.cholesky(full, lower=True, check_finite=False)
         except linalg.LinAlgError:
@@ -143,10 +179,13 @@ class GaussianProcess:
 
     def kernel(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Prior covariance, (n, m), of values with variance 1."""
-        a, b = a * self._stretch, b * self._stretch
-        squared = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+        near, to = a * self._stretch, b * self._stretch
+        squared = (near**2).sum(1)[:, None] + (to**2).sum(1) - 2 * near @ to.T
         root = np.sqrt(5 * np.maximum(squared, 0))
-        return np.exp(self.theta[-2] - root) * (1 + root + root**2 / 3)
+        covariance = np.exp(self.theta[-2] - root) * (1 + root + root**2 / 3)
+        if self.prior.line is not None:
+            covariance += np.outer(self.prior.line(a), self.prior.line(b))
+        return covariance
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Posterior mean at points x (n, columns): (n,)."""
@@ -155,7 +194,10 @@ class GaussianProcess:
     def deviation(self, x: np.ndarray) -> np.ndarray:
         """Posterior standard deviation of the value without noise, (n,)."""
         across = linalg.solve_triangular(self.factor, self.kernel(self.x, x), lower=True, check_finite=False)
-        return self.scale * np.sqrt(np.maximum(np.exp(self.theta[-2]) - (across**2).sum(0), 0))
+        variance = np.exp(self.theta[-2])
+        if self.prior.line is not None:
+            variance = variance + self.prior.line(x) ** 2
+        return self.scale * np.sqrt(np.maximum(variance - (across**2).sum(0), 0))
 
     def leave_one_out(self) -> np.ndarray:
         """What each value is predicted to be from all the others, (n,), with lengths and variances of all of them."""
@@ -173,16 +215,17 @@ class GaussianProcess:
     # ----------------------------------------------------------------------------------------------------- paths
 
     def features(self, x: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-        """Random Fourier features, (n, 2 * frequencies), whose products approximate the kernel."""
+        """Features, (n, features), whose products approximate the kernel: random Fourier ones, and the line's."""
         phase = (x * self._stretch) @ frequencies
         height = np.exp(0.5 * self.theta[-2]) / np.sqrt(frequencies.shape[1])
-        return height * np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+        waves = height * np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+        return waves if self.prior.line is None else np.column_stack([waves, self.prior.line(x)])
 
     def paths(self, count: int, rng: np.random.Generator) -> Paths:
         """`count` functions drawn from the posterior."""
         # the spectrum of Matern-5/2 is a multivariate t with 5 degrees of freedom
         frequencies = rng.standard_normal((self.x.shape[1], FREQUENCIES)) / np.sqrt(rng.chisquare(5, FREQUENCIES) / 5)
-        weights = rng.standard_normal((2 * FREQUENCIES, count))
+        weights = rng.standard_normal((2 * FREQUENCIES + (self.prior.line is not None), count))
         noise = np.sqrt(self.noise * self.relative_noise)[:, None] * rng.standard_normal((len(self.x), count))
         missed = self.y[:, None] - self.features(self.x, frequencies) @ weights - noise
         update = linalg.cho_solve((self.factor, True), missed, check_finite=False)

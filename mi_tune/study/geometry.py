@@ -24,6 +24,7 @@ class Geometry:
 
     Attributes:
         groups: int (columns,), the parameter that a column belongs to: columns of one choice share a number.
+        shares: column of the mean erased share, and its least and largest value in the space; None without one.
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
@@ -37,6 +38,11 @@ class Geometry:
         if self._erases:
             groups.append(len(self.names))
         self.groups = np.array(groups, dtype=int)
+        self.shares: tuple[int, float, float] | None = None
+        if self._erases:
+            # it rises with each of the parameters that it depends on
+            low, high = self.erased_share(np.array([[0.0], [1.0]]) * np.ones(len(self.names)))
+            self.shares = len(groups) - 1, float(low), float(high)
 
     @property
     def _erases(self) -> bool:
