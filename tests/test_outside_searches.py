@@ -125,6 +125,19 @@ def test_a_framework_hears_of_the_floor_first_and_of_no_attack_that_was_not_made
     assert all(attack is not None for n, (_, attack) in told if n not in below)
 
 
+def test_a_framework_hears_of_a_trial_when_it_is_over_also_before_the_floor_is_known(surface):
+    framework = Recorder()
+    contest = OutsideContest(framework, surface, 0, 0.8)
+    undefended, *others = [contest.ask() for _ in range(7)]
+    assert undefended.law == NO_DEFENCE
+    for k, asked in enumerate(others):
+        contest.tell(asked.number, "complete", {"natural_accuracy": 0.9, "attack_accuracy": 0.1 * k})
+    assert contest.journal.floor() is None
+    assert list(framework.told.values()) == [(0.9, pytest.approx(0.1 * k)) for k in range(6)]
+    contest.tell(undefended.number, "complete", {"natural_accuracy": 0.95, "attack_accuracy": 0.9})
+    assert len(framework.told) == 7
+
+
 def test_a_value_that_was_carried_over_an_end_is_brought_back():
     space = {"a": FloatDistribution(1.0, 3.3, log=True), "b": CategoricalDistribution(["x", "y"])}
     space |= {"n": IntDistribution(1, 4)}

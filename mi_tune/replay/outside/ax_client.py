@@ -85,7 +85,7 @@ class AxFramework:
 
     def front(self) -> dict[int, tuple[float, float]]:
         """Trials of the front as the model predicts it, with natural and attack accuracy; none without data."""
-        # results are held back from it until the floor is known
+        # of fewer it cannot tell a front
         if self.attacked < 2:
             return {}
         with self.draws():

@@ -11,7 +11,7 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from mi_tune.replay.rivals import Contest, Rival
 from mi_tune.replay.surface import Surface
@@ -72,12 +72,6 @@ class FrameworkSampler(BaseSampler):
     ) -> Any:
         raise RuntimeError(f"{param_name} was left out of a suggestion")
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
-        if state == TrialState.COMPLETE:
-            self.framework.tell(trial.number, values[0], trial.user_attrs.get("attack_accuracy"))
-        else:
-            self.framework.drop(trial.number)
-
 
 def _within(distribution: BaseDistribution, value: Any) -> Any:
     """The value as Optuna has it: its logarithm and back may have carried it over an end."""
@@ -88,16 +82,31 @@ def _within(distribution: BaseDistribution, value: Any) -> Any:
 
 
 class OutsideContest(Contest):
-    """A framework at work in one study: a `Contest` whose sampler it is."""
+    """A framework at work in one study: a `Contest` whose sampler it is, and which hears of every trial at once."""
 
     def __init__(self, framework: Framework, surface: Surface, seed: int, min_accuracy_kept: float | None) -> None:
         super().__init__(Rival("random"), surface, seed, min_accuracy_kept)
         self.framework = framework
         self.journal.main.sampler = FrameworkSampler(self.journal.space, framework)
+        self.known_as: dict[int, int] = {}
 
     def ask(self) -> Asked | None:
         self.framework.learn_floor(self.journal.floor())
-        return super().ask()
+        asked = super().ask()
+        trials = self.journal.main.get_trials(deepcopy=False)
+        # references outside the space are trials of another study
+        if asked is not None and trials and trials[-1].user_attrs["trial"] == asked.number:
+            self.known_as[asked.number] = trials[-1].number
+        return asked
+
+    def tell(self, number: int, state: str, record: dict[str, Any]) -> None:
+        # the journal tells Optuna once the floor is known; a framework that goes without one need not wait
+        if number in self.known_as:
+            if state in ("complete", "infeasible"):
+                self.framework.tell(self.known_as[number], record["natural_accuracy"], record.get("attack_accuracy"))
+            else:
+                self.framework.drop(self.known_as[number])
+        super().tell(number, state, record)
 
 
 class OwnDraws:
