@@ -284,6 +284,22 @@ def test_a_quarter_of_the_trials_run_laws_near_the_front_again(tmp_path):
     assert runs[mask].mean() > runs[~mask].mean()
 
 
+def test_many_workers_do_not_all_run_laws_again_once_the_first_have_been_measured(tmp_path):
+    journal = open_journal(tmp_path, trials=400, repeats=0.25)
+    out = [journal.ask() for _ in range(40)]
+    again = []
+    for _ in range(3):
+        for asked in out:
+            journal.tell(asked.number, "complete", objective(asked.law))
+        out = [journal.ask() for _ in range(40)]
+        again.append(sum(asked.repeat > 0 for asked in out))
+    over = 40
+    for k, count in enumerate(again):
+        assert sum(again[: k + 1]) <= 0.25 * over
+        assert count > 0
+        over += 40
+
+
 def test_every_run_of_a_law_has_another_number_also_after_a_restart(tmp_path):
     journal = repeated(tmp_path, trials=30)
     before = journal.repeats.means()

@@ -21,7 +21,7 @@ class Repeats:
     these the one whose box is largest.
 
     Args:
-        share: of all trials that are repeats, at most; 0 for none. people: whose accuracies a trial averages.
+        share: of the trials that are over that may be repeats; 0 for none. people: whose accuracies a trial averages.
     """
 
     def __init__(self, share: float, people: int) -> None:
@@ -71,7 +71,7 @@ class Repeats:
 
     def next(self) -> int | None:
         """The law to run again, by the trial that was first to run it; None where a new law is due."""
-        if len(self._sums) < ENOUGH or self.count + 1 > self.share * (len(self.first) + 1 - ENOUGH):
+        if len(self._sums) < ENOUGH or self.count + 1 > self.share * (len(self.first) - len(self._out) + 1 - ENOUGH):
             return None
         natural, attack, runs = self.means()
         running = Counter(self.first[number] for number in self._out)
