@@ -95,6 +95,7 @@ class StudyJournal:
             search.startup,
             len(self.main.get_trials()),
             None if warm is None else warm.observed,
+            search.min_accuracy_kept,
         )
         self.repeats = Repeats(search.repeats, people)
         self._live: dict[int, tuple[optuna.Study, Trial]] = {}

@@ -32,7 +32,8 @@ class NoisyImprovementSampler(BaseSampler):
     Worlds are drawn from `FrontModel`; the front of each is made of what all finished laws are *truly* worth there,
     so a lucky measurement promises nothing, and of what the running ones will be. The next law is the one that adds
     most, averaged over the worlds. Trials below the floor add nothing; stopped ones inform the model as far as they
-    came. No state but caches: another process goes on from the study alone.
+    came, and those that Optuna is told of only once the floor is known inform it before. No state but caches: another
+    process goes on from the study alone.
 
     What is out is followed at once; what came back, only when it is enough to change the picture, see PATIENCE. So a
     suggestion costs about the same whether one trial runs or a thousand, and whether a hundred are finished or many
@@ -41,10 +42,17 @@ class NoisyImprovementSampler(BaseSampler):
     Args:
         space: the searched parameters. seed: every draw derives from it and the trial's number.
         elsewhere: trials of another study that the model starts from, or None.
+        kept: share of the natural accuracy without defence that the floor is at, or None.
     """
 
-    def __init__(self, space: dict[str, BaseDistribution], seed: int, elsewhere: Observations | None = None) -> None:
-        self.geometry, self.seed = Geometry(space), seed
+    def __init__(
+        self,
+        space: dict[str, BaseDistribution],
+        seed: int,
+        elsewhere: Observations | None = None,
+        kept: float | None = None,
+    ) -> None:
+        self.geometry, self.seed, self.kept = Geometry(space), seed, kept
         self.model = FrontModel(self.geometry, elsewhere)
         self._rest = RandomSampler(seed=seed % 2**32)
         # what was seen of the study: places of open trials in the unit cube, as far as they have any; finished ones
@@ -67,15 +75,22 @@ class NoisyImprovementSampler(BaseSampler):
             if not self.model.enough(self._observed):
                 return {}
             observed = self._observed.take(np.argsort(np.array(self._numbers)))
-            self._now = _Worlds(self.model.update(observed), observed, floor_of(trials), rng)
+            self._now = _Worlds(self.model.update(observed), observed, self._floor(trials), rng)
         self._now.expect(running)
         return self.geometry.params(self._now.best(rng))
+
+    def _floor(self, trials: list[FrozenTrial]) -> float | None:
+        """The floor, or what it will be about: no law is much better than no defence."""
+        known = floor_of(trials)
+        if known is not None or self.kept is None:
+            return known
+        return self.kept * float(np.nanmax(self._observed.natural, initial=0.0))
 
     def _look(self, trials: list[FrozenTrial]) -> None:
         """Take note of what has begun and what has finished since the last time."""
         open_then = self._open | dict.fromkeys(range(self._looked, len(trials)))
         self._looked = len(trials)
-        finished = [t for t in map(trials.__getitem__, open_then) if t.state.is_finished()]
+        finished = [t for t in map(trials.__getitem__, open_then) if _over(t)]
         placed = [t for t in finished if self._placed(t)]
         self._numbers += [t.number for t in placed]
         self._observed = self._observed.joined(observations(self.geometry, placed))
@@ -156,10 +171,9 @@ def observations(geometry: Geometry, trials: list[FrozenTrial]) -> Observations:
     for trial in trials:
         attributes = trial.user_attrs
         row: dict[str, Any] = {"params": trial.params}
-        if trial.state == TrialState.COMPLETE:
-            row["natural"] = trial.values[0]
-            if not attributes.get("attack_accuracy_told_not_measured"):
-                row["attack"] = trial.values[1]
+        if attributes.get("state") in ("complete", "infeasible"):
+            row["natural"] = _number(attributes.get("natural_accuracy"))
+            row["attack"] = _number(attributes.get("attack_accuracy"))
         elif attributes.get("state") == "stopped":
             row["natural"] = _number(attributes.get("natural_accuracy"))
             row["attack"] = _number(attributes.get("attack_accuracy_so_far"))
@@ -168,6 +182,11 @@ def observations(geometry: Geometry, trials: list[FrozenTrial]) -> Observations:
             row["early_natural"], row["early_attack"] = (_number(value) for value in seen[0])
         rows.append(row)
     return Observations.of(geometry, rows)
+
+
+def _over(trial: FrozenTrial) -> bool:
+    """Whether a trial's results are in, if only in its attributes: Optuna is told once the floor is known."""
+    return trial.state.is_finished() or trial.user_attrs.get("state", "running") != "running"
 
 
 def floor_of(trials: list[FrozenTrial]) -> float | None:

@@ -133,6 +133,7 @@ def make_sampler(
     startup: int,
     earlier: int,
     elsewhere: Observations | None = None,
+    kept: float | None = None,
 ) -> BaseSampler:
     """The sampler `name` after `startup` Sobol points.
 
@@ -140,6 +141,7 @@ def make_sampler(
         seed: the study's. earlier: trials that the study has already; a resumed study goes on with other draws.
         elsewhere: trials of another study, or None. `nehvi` starts from what they say, without Sobol points; the
             others do not know what to do with them.
+        kept: share of the natural accuracy without defence that the floor is at, for `nehvi` before it is known.
 
     Raises:
         InputError: unknown name; near ones are offered.
@@ -152,7 +154,7 @@ def make_sampler(
             seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
         )
     elif name == "nehvi":
-        model = NoisyImprovementSampler(space, draws, elsewhere)
+        model = NoisyImprovementSampler(space, draws, elsewhere, kept)
         startup = startup if model.model.elsewhere is None else 0
     elif name == "tpe":
         model = TPESampler(seed=draws, n_startup_trials=0)
