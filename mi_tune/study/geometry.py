@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from scipy import optimize
 
 from mi_tune.study.space import LARGEST_AREA
+
+ERASING = ("probability", "area_low", "area_span")
+"""Parameters that the mean erased share rises with."""
 
 
 class Geometry:
@@ -40,7 +44,6 @@ class Geometry:
         self.groups = np.array(groups, dtype=int)
         self.shares: tuple[int, float, float] | None = None
         if self._erases:
-            # it rises with each of the parameters that it depends on
             low, high = self.erased_share(np.array([[0.0], [1.0]]) * np.ones(len(self.names)))
             self.shares = len(groups) - 1, float(low), float(high)
 
@@ -91,6 +94,17 @@ class Geometry:
         high = np.minimum(low + self._values("area_span", units), LARGEST_AREA)
         probability = self._values("probability", units) if "probability" in self.space else 1.0
         return probability * (low + high) / 2
+
+    def at_share(self, unit: np.ndarray, share: float) -> np.ndarray:
+        """The point of the unit cube, (parameters,), that erases `share`, of those on the way from `unit` to where its
+        ERASING parameters are all least or all largest."""
+        free = np.isin(self.names, ERASING)
+        short = lambda point: self.erased_share(point[None])[0] - share  # noqa: E731
+        end = np.where(free, 1 - 1e-9 if short(unit) < 0 else 0.0, unit)
+        way = lambda t: unit + t * (end - unit)  # noqa: E731
+        if np.sign(short(end)) == np.sign(short(unit)):
+            return end  # beyond what the space can erase
+        return way(optimize.brentq(lambda t: short(way(t)), 0, 1))
 
     def _values(self, name: str, units: np.ndarray) -> np.ndarray:
         if name not in self.space:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
@@ -18,7 +19,7 @@ from scipy.stats import qmc
 from mi_tune.errors import InputError
 from mi_tune.seeds import derive_seed
 from mi_tune.study.front_model import Observations
-from mi_tune.study.geometry import value_at
+from mi_tune.study.geometry import Geometry, value_at
 from mi_tune.study.nehvi import NoisyImprovementSampler
 
 SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
@@ -28,6 +29,9 @@ LEAST_PROBABILITY = 0.05
 
 class SobolStart(BaseSampler):
     """The first `startup` points from a scrambled Sobol sequence, later ones from `model`.
+
+    Where it starts `nehvi` they are spread evenly over the share of the image that they erase: few points drawn evenly
+    over probability and area hardly ever erase much.
 
     Optuna's own QMC sampler draws plain random numbers when it is given to another sampler as its start, and the
     model samplers search only what all earlier trials have in common; here the space is stated.
@@ -75,6 +79,8 @@ class SobolStart(BaseSampler):
         return sum(1 for _ in _searched(study, trial))
 
     def _point(self, index: int) -> dict[str, Any]:
+        if isinstance(self.model, NoisyImprovementSampler):
+            return spread_point(self.model.geometry, self.seed, index)
         (point,) = sobol_points(self.space, self.seed, index, 1)
         return point
 
@@ -107,12 +113,26 @@ def _searched(study: Study, trial: FrozenTrial) -> Iterator[FrozenTrial]:
 
 def sobol_points(space: dict[str, BaseDistribution], seed: int, first: int, count: int) -> list[dict[str, Any]]:
     """Points `first` to `first + count - 1` of the Sobol sequence over the space that `seed` scrambles."""
-    sequence = qmc.Sobol(len(space), scramble=True, rng=seed)
+    units = _sobol(len(space), seed, first, count)
+    return [{name: value_at(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
+
+
+def spread_point(geometry: Geometry, seed: int, index: int) -> dict[str, Any]:
+    """Point `index` of the Sobol sequence over the geometry's space and the mean erased share, with one more dimension
+    for the latter; the plain sequence where the space has no such share."""
+    if geometry.shares is None:
+        return geometry.params(_sobol(len(geometry.names), seed, index, 1)[0])
+    _, low, high = geometry.shares
+    *unit, place = _sobol(len(geometry.names) + 1, seed, index, 1)[0]
+    return geometry.params(geometry.at_share(np.array(unit), low + place * (high - low)))
+
+
+def _sobol(dimensions: int, seed: int, first: int, count: int) -> list[np.ndarray]:
+    sequence = qmc.Sobol(dimensions, scramble=True, rng=seed)
     if first:
         sequence.fast_forward(first)
     # one at a time: the same points as at once, without a warning where they are not a power of two
-    units = [sequence.random(1)[0] for _ in range(count)]
-    return [{name: value_at(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
+    return [sequence.random(1)[0] for _ in range(count)]
 
 
 def at_least_probable(space: dict[str, BaseDistribution], params: dict[str, Any]) -> dict[str, Any]:
