@@ -14,11 +14,11 @@ from mi_tune.study.arcsine import drawn_in, spread_out
 from mi_tune.study.front import hypervolume
 from mi_tune.study.front_model import FrontModel, Observations
 from mi_tune.study.gaussian import GaussianProcess, Line, Prior
-from mi_tune.study.geometry import Geometry
+from mi_tune.study.geometry import ERASING, Geometry
 from mi_tune.study.improvement import Staircases
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.nehvi import observations
-from mi_tune.study.samplers import sobol_points
+from mi_tune.study.samplers import at_least_probable, sobol_points, spread_point
 from mi_tune.study.space import distributions, law_from
 
 WIDE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7), count=(1, 3), clean_epochs=(0, 20))
@@ -64,6 +64,41 @@ def test_the_least_and_largest_erased_share_are_those_of_the_space():
     assert GEOMETRY.erased_share(np.array([[0.999999] * len(GEOMETRY.names)]))[0] == pytest.approx(high, abs=1e-3)
     fixed = Geometry(distributions(Space(probability=1.0, area_low=0.1, area_span=0.1)))
     assert fixed.shares is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 0.999), min_size=8, max_size=8), st.floats(0, 0.999))
+def test_a_law_can_be_moved_to_any_share_that_the_space_can_erase(quantiles, place):
+    unit, (_, low, high) = np.array(quantiles), GEOMETRY.shares
+    share = low + place * (high - low)
+    moved = GEOMETRY.at_share(unit, share)
+    assert GEOMETRY.erased_share(moved[None])[0] == pytest.approx(share, abs=1e-5)
+    free = np.isin(GEOMETRY.names, ERASING)
+    assert np.array_equal(moved[~free], unit[~free])
+    assert ((moved >= 0) & (moved < 1)).all()
+    # all go the same way
+    assert len(set(np.sign(np.round(moved - unit, 9))[free]) - {0.0}) <= 1
+
+
+def test_a_share_beyond_the_space_is_its_nearest_end():
+    unit = np.full(len(GEOMETRY.names), 0.5)
+    _, low, high = GEOMETRY.shares
+    for share, end in ((-1.0, low), (2.0, high)):
+        assert GEOMETRY.erased_share(GEOMETRY.at_share(unit, share)[None])[0] == pytest.approx(end, abs=1e-5)
+
+
+def test_first_laws_are_spread_evenly_over_the_erased_share():
+    _, low, high = GEOMETRY.shares
+    points = [spread_point(GEOMETRY, 5, k) for k in range(16)]
+    shares = (GEOMETRY.erased_share(GEOMETRY.units(points)) - low) / (high - low)
+    # one in every sixteenth, as of a Sobol sequence
+    assert sorted(np.floor(shares * 16).astype(int)) == list(range(16))
+    assert len({point["location"] for point in points}) == 3
+    assert points[3] == spread_point(GEOMETRY, 5, 3)
+    narrow = Space(probability=(0.1, 0.9), area_low=0.1, area_span=0.1)
+    plain = Geometry(distributions(narrow))
+    assert plain.shares is None
+    assert spread_point(plain, 5, 2) == sobol_points(distributions(narrow), 5, 2, 1)[0]
 
 
 LINE = Prior((0.8, 0.8), Line(len(GEOMETRY.groups) - 1, 0.4, 2.5))
@@ -127,6 +162,16 @@ def test_paths_have_the_mean_and_spread_of_the_posterior(prior):
     spread = process.deviation(at)
     assert np.abs(drawn.mean(0) - process.predict(at)).max() < 0.15 * spread.max()
     assert np.median(np.abs(drawn.std(0) / spread - 1)) < 0.15
+
+
+def test_two_equal_accuracies_do_not_say_that_all_are():
+    geometry, rows = rows_of(2, 2)
+    for row in rows:
+        row |= {"natural": 0.9, "attack": 0.6}
+    model = FrontModel(geometry).update(Observations.of(geometry, rows))
+    natural, attack = model.deviations(np.random.default_rng(0).random((50, len(geometry.names))))
+    assert np.median(natural) > 0.02
+    assert np.median(attack) > 0.02
 
 
 def test_a_line_goes_on_where_nothing_was_seen():
@@ -228,9 +273,9 @@ def test_early_looks_at_other_laws_teach_a_model_of_few_whole_trials():
 
 
 def test_a_model_needs_a_few_measured_trials():
-    geometry, rows = rows_of(10, 3)
+    geometry, rows = rows_of(10, 1)
     assert not FrontModel(geometry).enough(Observations.of(geometry, rows))
-    geometry, rows = rows_of(10, 4)
+    geometry, rows = rows_of(10, 2)
     assert FrontModel(geometry).enough(Observations.of(geometry, rows))
 
 
@@ -271,8 +316,8 @@ def test_what_optuna_is_not_told_before_the_floor_is_known_teaches_the_sampler_a
 
     def suggested(journal):
         law = journal.ask().law
-        point = sobol_points(journal.space, derive_seed(0, "sobol") % 2**32, 12, 1)[0]
-        return law != law_from(SPACE, point)
+        points = [spread_point(Geometry(journal.space), derive_seed(0, "sobol") % 2**32, k) for k in range(20)]
+        return law not in [law_from(SPACE, at_least_probable(journal.space, point)) for point in points]
 
     journal, rng = opened(), np.random.default_rng(0)
     undefended, *others = [journal.ask() for _ in range(16)]

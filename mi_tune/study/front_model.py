@@ -29,6 +29,8 @@ what they erase together."""
 SLOPE = 2.0
 """Standard deviations of an accuracy that its line over the erased share is expected to rise or fall, from one end of
 the space to the other."""
+LEAST_DEVIATION = 0.05
+"""Of accuracies over a space, as arcsin(sqrt(accuracy)): two equal ones do not say that all are."""
 GROWTH = 1.15
 """Lengths are fitted again once there are this many times as many trials as at the last fit."""
 
@@ -158,9 +160,9 @@ class _Objective:
 def _prior(geometry: Geometry) -> Prior:
     """Accuracies rise or fall with the erased share, and differ more slowly with everything else."""
     if geometry.shares is None:
-        return Prior(LENGTH)
+        return Prior(LENGTH, least_deviation=LEAST_DEVIATION)
     column, low, high = geometry.shares
-    return Prior(LENGTH, Line(column, (low + high) / 2, SLOPE / (high - low)))
+    return Prior(LENGTH, Line(column, (low + high) / 2, SLOPE / (high - low)), LEAST_DEVIATION)
 
 
 def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _Values, fitted: int) -> int:
@@ -185,7 +187,7 @@ class FrontModel:
         elsewhere: trials of another study, in the same geometry, whose accuracies are a prior of those here.
     """
 
-    LEAST = 4
+    LEAST = 2
 
     def __init__(self, geometry: Geometry, elsewhere: Observations | None = None) -> None:
         self.geometry = geometry

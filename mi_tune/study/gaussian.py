@@ -45,10 +45,12 @@ class Prior:
     Args:
         length: mean and standard deviation of a normal prior on the logarithm of lengths, for columns in [0, 1].
         line: see `Line`; None where no column is special.
+        least_deviation: of the values, however alike the first few happen to be.
     """
 
     length: tuple[float, float] = (0.3, 1.2)
     line: Line | None = None
+    least_deviation: float = 1e-6
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class GaussianProcess:
         self.x = np.asarray(x, dtype=float)
         y = np.asarray(y, dtype=float)
         if self.usual is None:
-            self.centre, self.scale = float(y.mean()), float(max(y.std(), 1e-6))
+            self.centre, self.scale = float(y.mean()), float(max(y.std(), self.prior.least_deviation))
         else:
             # as if two values, `usual` above and below zero, had been seen before
             seen = np.concatenate([y, [-self.usual, self.usual]])

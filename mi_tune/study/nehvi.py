@@ -18,9 +18,11 @@ from mi_tune.study.front_model import FrontModel, Observations, Worlds
 from mi_tune.study.geometry import Geometry
 from mi_tune.study.improvement import Staircases
 
-WORLDS = 32
-SPREAD, NEAR, REFINED = 384, 128, 64
-"""Laws that are looked at: anywhere, near the expected front, and near the best of those."""
+WORLDS = 64
+SPREAD, NEAR, REFINED = 896, 128, 64
+"""Laws that are looked at: anywhere, near the expected front, and near the best of those, time and again."""
+STEPS = (0.08, 0.04)
+"""How far from the best, in the unit cube."""
 PATIENCE = 200
 """Worlds are drawn anew once one in so many of the trials has finished since: of fewer trials, after each."""
 LARGEST = 1 - 1e-9
@@ -145,11 +147,13 @@ class _Worlds:
             self.fronts.add(*self.worlds(np.array([running[number] for number in new])))
 
     def best(self, rng: np.random.Generator) -> np.ndarray:
-        gain = self.fronts.gain(*self.values)
-        top = np.argsort(-gain)[:4]
-        near = self._around(self.candidates[top], REFINED, 0.04, rng)
-        refined = self.fronts.gain(*self.worlds(near))
-        return near[refined.argmax()] if refined.max() > gain[top[0]] else self.candidates[top[0]]
+        points, gain = self.candidates, self.fronts.gain(*self.values)
+        for step in STEPS:
+            top = np.argsort(-gain)[:4]
+            near = self._around(points[top], REFINED, step, rng)
+            points = np.concatenate([points[top], near])
+            gain = np.concatenate([gain[top], self.fronts.gain(*self.worlds(near))])
+        return points[gain.argmax()]
 
     def _around(self, centres: np.ndarray, count: int, step: float, rng: np.random.Generator) -> np.ndarray:
         """Points near the centres: a few parameters moved a little, now and then one to anywhere."""
