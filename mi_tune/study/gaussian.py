@@ -218,17 +218,27 @@ class GaussianProcess:
 
     def features(self, x: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """Features, (n, features), whose products approximate the kernel: random Fourier ones, and the line's."""
-        phase = (x * self._stretch) @ frequencies
-        height = np.exp(0.5 * self.theta[-2]) / np.sqrt(frequencies.shape[1])
-        waves = height * np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
-        return waves if self.prior.line is None else np.column_stack([waves, self.prior.line(x)])
+        # of single precision, for speed: far more exact than the features are anyway
+        phase = ((x * self._stretch) @ frequencies).astype(np.float32)
+        count = phase.shape[1]
+        found = np.empty((len(x), _feature_count(self.prior)), dtype=np.float32)
+        np.cos(phase, out=found[:, :count])
+        np.sin(phase, out=found[:, count : 2 * count])
+        found[:, : 2 * count] *= np.float32(np.exp(0.5 * self.theta[-2]) / np.sqrt(count))
+        if self.prior.line is not None:
+            found[:, -1] = self.prior.line(x)
+        return found
 
     def paths(self, count: int, rng: np.random.Generator) -> Paths:
         """`count` functions drawn from the posterior."""
         # the spectrum of Matern-5/2 is a multivariate t with 5 degrees of freedom
         frequencies = rng.standard_normal((self.x.shape[1], FREQUENCIES)) / np.sqrt(rng.chisquare(5, FREQUENCIES) / 5)
-        weights = rng.standard_normal((2 * FREQUENCIES + (self.prior.line is not None), count))
+        weights = rng.standard_normal((_feature_count(self.prior), count), dtype=np.float32)
         noise = np.sqrt(self.noise * self.relative_noise)[:, None] * rng.standard_normal((len(self.x), count))
         missed = self.y[:, None] - self.features(self.x, frequencies) @ weights - noise
         update = linalg.cho_solve((self.factor, True), missed, check_finite=False)
         return Paths(self, frequencies, weights, update)
+
+
+def _feature_count(prior: Prior) -> int:
+    return 2 * FREQUENCIES + (prior.line is not None)
