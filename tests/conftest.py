@@ -18,8 +18,10 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.training import Recipe, Training
 
 torch.set_num_threads(1)
-# exact comparisons need the same precision on every machine; what bfloat16 does is tested where it is asked for
+# exact comparisons need the same arithmetic on every machine; what bfloat16 does is tested where it is asked for, and
+# `CUDA_VISIBLE_DEVICES=0 pytest` tries all of it on a GPU, which does not repeat a sum to the last digit
 os.environ["MI_TUNE_PRECISION"] = "float32"
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
 @pytest.fixture(autouse=True)
