@@ -170,7 +170,7 @@ def _best(natural: np.ndarray, attack: np.ndarray, value: np.ndarray, most: int 
 
 
 def observations(geometry: Geometry, trials: list[FrozenTrial]) -> Observations:
-    """What a study's trials say: told values, or what the journal wrote beside trials that have none."""
+    """What a study's trials say, by what the journal wrote beside them, also before Optuna is told."""
     rows = []
     for trial in trials:
         attributes = trial.user_attrs
