@@ -159,10 +159,11 @@ class _Objective:
 
 def _prior(geometry: Geometry) -> Prior:
     """Accuracies rise or fall with the erased share, and differ more slowly with everything else."""
-    if geometry.shares is None:
-        return Prior(LENGTH, least_deviation=LEAST_DEVIATION)
-    column, low, high = geometry.shares
-    return Prior(LENGTH, Line(column, (low + high) / 2, SLOPE / (high - low)), LEAST_DEVIATION)
+    line = None
+    if geometry.shares is not None:
+        column, low, high = geometry.shares
+        line = Line(column, (low + high) / 2, SLOPE / (high - low))
+    return Prior(LENGTH, line, LEAST_DEVIATION)
 
 
 def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _Values, fitted: int) -> int:
