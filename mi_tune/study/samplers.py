@@ -25,13 +25,16 @@ from mi_tune.study.nehvi import NoisyImprovementSampler
 SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
 REFERENCE = "reference"
 LEAST_PROBABILITY = 0.05
+SPREAD = 16
+"""First laws that are spread over the erased share. It ties the parameters that erase to each other: of more of them a
+model could not tell what each does."""
 
 
 class SobolStart(BaseSampler):
     """The first `startup` points from a scrambled Sobol sequence, later ones from `model`.
 
-    Where it starts `nehvi` they are spread evenly over the share of the image that they erase: few points drawn evenly
-    over probability and area hardly ever erase much.
+    Where it starts `nehvi`, the first SPREAD of them are spread evenly over the share of the image that they erase: few
+    points drawn evenly over probability and area hardly ever erase much.
 
     Optuna's own QMC sampler draws plain random numbers when it is given to another sampler as its start, and the
     model samplers search only what all earlier trials have in common; here the space is stated.
@@ -79,7 +82,7 @@ class SobolStart(BaseSampler):
         return sum(1 for _ in _searched(study, trial))
 
     def _point(self, index: int) -> dict[str, Any]:
-        if isinstance(self.model, NoisyImprovementSampler):
+        if isinstance(self.model, NoisyImprovementSampler) and index < SPREAD:
             return spread_point(self.model.geometry, self.seed, index)
         (point,) = sobol_points(self.space, self.seed, index, 1)
         return point
