@@ -87,3 +87,10 @@ def make_table(laws: int = 60, seeds: int = 2, seed: int = 0) -> tuple[pd.DataFr
         "trials": {"natural": [IMAGES] * PEOPLE, "cheap": [KEPT] * PEOPLE, "attack": [KEPT] * PEOPLE},
     }
     return pd.DataFrame(rows), about
+
+
+def some_laws(n: int = 100, seed: int = 1) -> list[ErasingLaw]:
+    """Laws drawn evenly from SPACE."""
+    geometry = Geometry(distributions(SPACE))
+    units = np.random.default_rng(seed).random((n, len(geometry.names)))
+    return [law_from(SPACE, geometry.params(unit)) for unit in units]
