@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from analysis.confirm_report import write_confirmation_report
-from analysis.confirmation import has_confirmation
-from analysis.contrast import is_property
-from analysis.property_report import write_property_report
-from analysis.report import write_report
-from mi_tune.errors import InputError
+from analysis.pages.confirm_report import write_confirmation_report
+from analysis.pages.property_report import write_property_report
+from analysis.pages.report import write_report
+from analysis.statistics.confirmation import has_confirmation
+from analysis.statistics.contrast import is_property
+from mi_tune.runtime.command import Command, run_command
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(cls=Command, kept="the report was not written")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--include-images/--no-images",
@@ -35,17 +35,8 @@ def report(folder: Path, include_images: bool | None, output: Path | None) -> No
 
 
 def main() -> int:
-    """Run the command; a foreseen problem is one line and exit status 2."""
-    try:
-        report.main(standalone_mode=False, prog_name="python -m analysis")
-        return 0
-    except click.ClickException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except click.Abort:
-        return 130
-    return 2
+    """Run the command."""
+    return run_command(report, name="python -m analysis")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mi_tune.erasing import FILLS, LOCATIONS
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 Range = tuple[float, float]
 

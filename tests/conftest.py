@@ -14,8 +14,8 @@ from torch import nn
 
 from mi_tune.data import Bank
 from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Recipe, Training
 from mi_tune.setup import Setup, make_setup
-from mi_tune.training import Recipe, Training
 
 torch.set_num_threads(1)
 # exact comparisons need the same arithmetic on every machine; what bfloat16 does is tested where it is asked for, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mi_tune.data.procedural import draw_identities
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 TINY = {
     "data": {"source": "procedural", "private_identities": 4, "public_identities": 6, "resolution": 16},

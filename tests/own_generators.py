@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_tune.errors import InputError
 from mi_tune.priors import GeneratorSource, ImportedPrior, StylePrior
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 

@@ -11,9 +11,9 @@ import pandas as pd
 import yaml
 from synthetic_study import CLASSES, DEFAULT, write_study
 
-from mi_tune.controls import Mixup
+from mi_tune.defences.controls import Mixup
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
-from mi_tune.treatment import Treatment
 
 KEPT = 4
 BASELINES = {"best prior samples": 0.30, "nearest public images": 0.20}

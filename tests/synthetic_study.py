@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
-from mi_tune.study.table import table_of
+from mi_tune.trial.table import table_of
 
 CLASSES = 10
 

@@ -8,9 +8,9 @@ from scipy import special
 from scipy.stats import qmc
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
+from mi_tune.search.geometry import Geometry
+from mi_tune.search.space import distributions, law_from, params_of
 from mi_tune.setup import Space
-from mi_tune.study.geometry import Geometry
-from mi_tune.study.space import distributions, law_from, params_of
 
 SPACE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7), aspect_max=(1.0, 3.3))
 PEOPLE, IMAGES, KEPT = 30, 5, 4
@@ -37,7 +37,7 @@ def true_accuracies(law: ErasingLaw) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def make_table(laws: int = 60, seeds: int = 2, seed: int = 0) -> tuple[pd.DataFrame, dict]:
-    """Rows and description as `studies/tabulate.py` writes them; the reference laws come first."""
+    """Rows and description as `studies/benchmarks/tabulate_trials.py` writes them; the reference laws come first."""
     rng = np.random.default_rng(seed)
     geometry = Geometry(distributions(SPACE))
     units = qmc.Sobol(len(geometry.names), rng=rng).random(512)[: laws - len(REFERENCE_LAWS)]

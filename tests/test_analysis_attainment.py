@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.attainment import attainment_surfaces, front_probability, hypervolume_interval
-from mi_tune.errors import InputError
-from mi_tune.study.front import hypervolume
+from analysis.statistics.attainment import attainment_surfaces, front_probability, hypervolume_interval
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import hypervolume
 
 NATURAL, ATTACK = np.array([0.9, 0.8, 0.7]), np.array([0.6, 0.3, 0.5])
 

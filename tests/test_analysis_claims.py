@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.claims import claims, holm, p_value
-from analysis.leak import leak_index
-from analysis.resampling import Draws, resample
-from analysis.simulated_hits import Layout
-from mi_tune.errors import InputError
+from analysis.statistics.claims import claims, holm, p_value
+from analysis.statistics.leak import leak_index
+from analysis.statistics.resampling import Draws, resample
+from analysis.statistics.simulated_hits import Layout
+from mi_tune.runtime.errors import InputError
 
 
 def test_holm_corrects_as_worked_by_hand():

@@ -16,13 +16,14 @@ import yaml
 from synthetic_confirmation import BASELINES, POINTS, write_confirmation
 from synthetic_study import write_study
 
-from analysis import Section, load_confirmation, write_confirmation_report
-from analysis.comparisons import compare
-from analysis.evidence import weigh
 from analysis.figures import ladder_info, robust_front_info
-from analysis.shrinkage import shrinkage
-from analysis.verdict import verdicts
-from mi_tune.errors import InputError
+from analysis.pages import Section, write_confirmation_report
+from analysis.statistics import load_confirmation
+from analysis.statistics.comparisons import compare
+from analysis.statistics.evidence import weigh
+from analysis.statistics.shrinkage import shrinkage
+from analysis.statistics.verdict import verdicts
+from mi_tune.runtime.errors import InputError
 
 ATTACKS = ["ppa:reduced", "ppa:4x", "ppa:16x", "taa:reduced", "brepmi:reduced"]
 """In the order of the page: budgets of one attack side by side."""
@@ -216,6 +217,6 @@ def test_a_page_that_cannot_be_written_is_one_clear_error(folder, monkeypatch):
     def full(path, write):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("analysis.confirm_report.save_atomically", full)
+    monkeypatch.setattr("analysis.pages.confirm_report.save_atomically", full)
     with pytest.raises(InputError, match="cannot write the report"):
         write_confirmation_report(folder)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from synthetic_confirmation import CLASSES, JUDGES, KEPT, POINTS, STOPS, Known, law, reference, stop, write_confirmation
 from synthetic_study import write_study
 
-from analysis import load_confirmation
-from analysis.comparisons import AUGMENTATION, EQUAL, KNOWING, compare
-from analysis.evidence import seen_from, weigh
-from analysis.shrinkage import shrinkage
-from analysis.verdict import judge_law, verdicts
-from mi_tune.errors import InputError
-from mi_tune.study.front import hypervolume
+from analysis.statistics import load_confirmation
+from analysis.statistics.comparisons import AUGMENTATION, EQUAL, KNOWING, compare
+from analysis.statistics.evidence import seen_from, weigh
+from analysis.statistics.shrinkage import shrinkage
+from analysis.statistics.verdict import judge_law, verdicts
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import hypervolume
 
 RESAMPLES = 2000
 

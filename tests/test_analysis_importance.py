@@ -14,15 +14,16 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from scipy.stats import qmc
 from synthetic_study import DEFAULT, trial, write_study
 
-from analysis import load_study, write_report
 from analysis.figures import plot_importance
-from analysis.forest import Cells, parts_of, variances
-from analysis.importance import Importance, Unanswered, answer, importances, in_words
-from analysis.ranks import best_ranks, position_along
-from analysis.searched import SearchedLaws, searched_laws
+from analysis.pages import write_report
+from analysis.statistics import load_study
+from analysis.statistics.forest import Cells, parts_of, variances
+from analysis.statistics.importance import Importance, Unanswered, answer, importances, in_words
+from analysis.statistics.ranks import best_ranks, position_along
+from analysis.statistics.searched import SearchedLaws, searched_laws
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
-from mi_tune.study.geometry import Geometry
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.geometry import Geometry
 
 SPACE = {
     "probability": FloatDistribution(0.0, 1.0),

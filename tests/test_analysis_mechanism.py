@@ -11,11 +11,12 @@ import yaml
 from synthetic_confirmation import write_confirmation
 from synthetic_study import CLASSES
 
-from analysis import load_confirmation, write_confirmation_report
-from analysis.confirmation import Confirmation
-from analysis.mechanism import mean_table, mechanism_sections, ways
-from mi_tune.errors import InputError
-from mi_tune.features import FeatureGroups, feature_table, feature_view
+from analysis.pages import write_confirmation_report
+from analysis.pages.mechanism import mean_table, mechanism_sections, ways
+from analysis.statistics import load_confirmation
+from analysis.statistics.confirmation import Confirmation
+from mi_tune.judging.features import FeatureGroups, feature_table, feature_view
+from mi_tune.runtime.errors import InputError
 
 TOWARDS = {"no defence": 0.0, "MIDRE(0.1, 0.4)": 0.5, "trial 2": 1.0}
 ATTACKS = ("ppa:4x", "eot_re:reduced")

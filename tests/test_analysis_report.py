@@ -10,9 +10,10 @@ import sys
 import pytest
 from synthetic_study import DEFAULT, trial, write_study
 
-from analysis import load_study, write_report
 from analysis.figures import front_info, maps_info, parameters_info, plot_front, training_info
-from mi_tune.errors import InputError
+from analysis.pages import write_report
+from analysis.statistics import load_study
+from mi_tune.runtime.errors import InputError
 
 
 def page_of(folder, **options) -> str:

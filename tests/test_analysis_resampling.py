@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,15 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import special, stats
 
-from analysis.effects import effects
-from analysis.resampling import people_without_noise, resample
-from analysis.simulated_hits import Layout
-from mi_tune.errors import InputError
+from analysis.statistics.effects import effects
+from analysis.statistics.resampling import people_without_noise, resample
+from analysis.statistics.simulated_hits import Layout
 from mi_tune.judging.intervals import class_interval
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-
-from coverage import coverage
+from mi_tune.runtime.errors import InputError
+from studies.benchmarks.coverage import coverage
 
 
 def _noise(*shape: int, seed: int = 0) -> np.ndarray:

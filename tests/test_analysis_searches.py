@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.searches import Curves, cost_ratio, cost_to
+from analysis.statistics.searches import Curves, cost_ratio, cost_to
 
 
 def test_the_cost_is_where_the_mean_curve_comes_to_stay():

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_study import DEFAULT, trial, write_study
 
-from analysis import load_study
-from analysis.statistics import difference, hypervolume_history, recommend
+from analysis.statistics import load_study
+from analysis.statistics.recommendation import difference, hypervolume_history, recommend
 from mi_tune.erasing import REFERENCE_LAWS
-from mi_tune.errors import InputError
-from mi_tune.study.front import front_mask, hypervolume
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import front_mask, hypervolume
 
 
 @pytest.fixture

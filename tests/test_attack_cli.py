@@ -14,21 +14,20 @@ import yaml
 from conftest import make_bank, write_image_folder
 from torch import nn
 
-from analysis import load_attacks
-from analysis.attack_report import render_attacks
-from mi_tune.assets import load_data, target_recipe
+from analysis.pages.attack_report import render_attacks
+from analysis.statistics import load_attacks
 from mi_tune.attacks import PRESETS, Attack
-from mi_tune.audit import named_law, plan_attempts
-from mi_tune.audit.folder import COLUMNS
-from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
+from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw, named_law
 from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Training
+from mi_tune.runtime.command import run_command
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup, make_setup
-from mi_tune.study.table import table_of
-from mi_tune.training import Training
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-import attack as cli
+from mi_tune.trial.assets import load_data, target_recipe
+from mi_tune.trial.audit import plan_attempts
+from mi_tune.trial.audit.folder import COLUMNS
+from mi_tune.trial.table import table_of
+from studies.commands.attack import attack
 
 CPU = torch.device("cpu")
 PEOPLE = 6
@@ -102,7 +101,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["attack.py", *map(str, arguments)])
-    status = cli.main()
+    status = run_command(attack)
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -187,7 +186,7 @@ def test_an_attack_that_fails_is_a_row_and_the_others_go_on(quick, monkeypatch, 
 
 
 def test_a_prior_that_cannot_be_made_fails_its_own_attacks_alone(quick, monkeypatch, capsys, home, tmp_path):
-    from mi_tune.audit import run
+    from mi_tune.trial.audit import run
 
     real = run.prepare_ground
 
@@ -337,7 +336,7 @@ WRONG = [
 def test_a_mistake_is_one_line_before_anything_is_computed(monkeypatch, capsys, home, flags, hint):
     monkeypatch.chdir(home)
     torch.save(nn.Linear(2, 2), "pickled.pt")
-    monkeypatch.setattr("mi_tune.audit.run.prepare_judge", lambda *a: pytest.fail("a judge was trained"))
+    monkeypatch.setattr("mi_tune.trial.audit.run.prepare_judge", lambda *a: pytest.fail("a judge was trained"))
     before = sorted(path.name for path in home.rglob("*") if path.suffix == ".parquet")
     status, _, err = call(monkeypatch, capsys, *flags)
     assert status == 2
@@ -377,7 +376,7 @@ def test_out_of_gpu_memory_is_one_line(monkeypatch, capsys, home, tmp_path):
     def full(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
-    monkeypatch.setattr("mi_tune.audit.run.prepare_judge", full)
+    monkeypatch.setattr("mi_tune.trial.audit.run.prepare_judge", full)
     status, _, err = call(monkeypatch, capsys, home / "tiny", "--out", tmp_path / "a")
     assert (status, err.count("\n")) == (2, 1)
     assert "GPU memory" in err

@@ -11,9 +11,9 @@ from mi_tune.attacks.losses import LOSSES, check_loss, cross_entropy, logit, mar
 from mi_tune.attacks.objective import FeatureMatch, GradientObjective, HardLabelObjective, SoftLabelObjective
 from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox
 from mi_tune.attacks.views import Flip, GaussianNoise, Identity, RandomCrop
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier
 from mi_tune.priors.base import Prior
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 3.0, -2.0], [-4.0, -4.5, 1.0]])

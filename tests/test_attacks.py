@@ -18,8 +18,8 @@ from mi_tune.attacks.constraints import Clamp
 from mi_tune.attacks.inits import BestOfSamples, Normal
 from mi_tune.attacks.selection import ByConfidence, MeanOverViews
 from mi_tune.attacks.views import Identity, RandomCrop
-from mi_tune.errors import DivergedError, InputError
 from mi_tune.priors import fit_eigenfaces, render_samples
+from mi_tune.runtime.errors import DivergedError, InputError
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mi_tune.augment import random_affine, shift_and_flip
-from mi_tune.seeds import generator
+from mi_tune.data.augment import random_affine, shift_and_flip
+from mi_tune.runtime.seeds import generator
 
 
 def numbered(n: int, size: int = 8) -> torch.Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mi_tune.attacks.batching import in_parts
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 class Small:

@@ -6,8 +6,8 @@ import time
 import pytest
 import torch
 
-from mi_tune import seeds
-from mi_tune.cache import cache_folder, cached, content_key, save_atomically
+from mi_tune.runtime import seeds
+from mi_tune.runtime.cache import cache_folder, cached, content_key, save_atomically
 
 
 def test_a_value_is_made_once_and_comes_back_equal():

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier
 from mi_tune.nets.checkpoints import load_classifier, read_state
+from mi_tune.runtime.errors import InputError
 
 RAN: list[str] = []
 

@@ -1,6 +1,5 @@
 """Studies compared by what they had found, and when."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,15 +7,13 @@ from click.testing import CliRunner
 from synthetic_study import trial, write_study
 from synthetic_table import make_table
 
-from analysis import load_study
-from analysis.found import at, found_over_time
+from analysis.statistics import load_study
+from analysis.statistics.found import at, found_over_time
 from mi_tune.erasing import ErasingLaw
-from mi_tune.errors import InputError
+from mi_tune.erasing.columns import law_of
 from mi_tune.replay.surface import Surface
-from mi_tune.study.table import law_of
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-from compare_studies import compare
+from mi_tune.runtime.errors import InputError
+from studies.commands.compare_studies import compare
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from conftest import make_bank, write_image_folder
 
 from mi_tune.attacks import Attack, make_attack
-from mi_tune.comparison import Contender, Results, compare
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.setup import make_setup
+from mi_tune.trial.comparison import Contender, Results, compare
 
 LAWS = {"none": NO_DEFENCE, "some": ErasingLaw(1.0, area=(0.1, 0.3), fill="mean")}
 

@@ -16,7 +16,7 @@ from ray.cluster_utils import Cluster
 from mi_tune.setup import SearchSetup
 from mi_tune.study import cluster as cluster_module
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.search import ParetoSearch
+from mi_tune.study.searcher import ParetoSearch
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 # workers do not have the tests on their path

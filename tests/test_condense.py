@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mi_tune.search.condense import centres, gathered, means
+from mi_tune.search.front_model import MOST_POINTS, FrontModel, Observations
+from mi_tune.search.geometry import Geometry
+from mi_tune.search.nehvi import NoisyImprovementSampler
+from mi_tune.search.space import distributions
 from mi_tune.setup import SearchSetup, Space
-from mi_tune.study.condense import centres, gathered, means
-from mi_tune.study.front_model import MOST_POINTS, FrontModel, Observations
-from mi_tune.study.geometry import Geometry
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.nehvi import NoisyImprovementSampler
-from mi_tune.study.space import distributions
 
 SPACE = Space(probability=(0.2, 1.0), area_low=(0.02, 0.5), area_span=(0.0, 0.3), aspect_max=1.0, fill=["mean"])
 GEOMETRY = Geometry(distributions(SPACE))

@@ -13,15 +13,16 @@ import yaml
 from conftest import make_bank, write_image_folder
 from rich.console import Console
 
-from analysis import load_confirmation, write_confirmation_report
-from analysis.comparisons import compare
-from analysis.evidence import weigh
-from analysis.mechanism import ways
-from analysis.verdict import WORDS, verdicts
+from analysis.pages import write_confirmation_report
+from analysis.pages.mechanism import ways
+from analysis.statistics import load_confirmation
+from analysis.statistics.comparisons import compare
+from analysis.statistics.evidence import weigh
+from analysis.statistics.verdict import WORDS, verdicts
 from mi_tune.confirmation.plan import Plan
-from mi_tune.errors import InputError
+from mi_tune.confirmation.run import ConfirmOptions, confirm
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
-from mi_tune.study.confirm import ConfirmOptions, confirm
 from mi_tune.study.run import RunOptions, run_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -11,17 +11,17 @@ import pytest
 import torch
 from conftest import folder_setup
 
-from mi_tune.assets import load_data, prepare_panel, prepare_verifier
 from mi_tune.confirmation.cells import Workbench
-from mi_tune.confirmation.mechanism import compared_law
 from mi_tune.confirmation.plan import Plan, attempt_of
-from mi_tune.confirmation.points import Point, stopped
 from mi_tune.confirmation.tables import collect, collect_views
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
-from mi_tune.evaluation import target_training
-from mi_tune.features import FeatureView
-from mi_tune.training import predict
-from mi_tune.treatment import Treatment
+from mi_tune.judging.features import FeatureView
+from mi_tune.nets.training import predict
+from mi_tune.trial.assets import load_data, prepare_panel, prepare_verifier
+from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.mechanism import compared_law
+from mi_tune.trial.point import Point, stopped
 
 CPU = torch.device("cpu")
 LAW = Point("a law", "front", Treatment(ErasingLaw(1.0, area=(0.1, 0.4))), trial=3)

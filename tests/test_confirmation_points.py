@@ -8,11 +8,12 @@ import pytest
 
 from mi_tune.confirmation.matching import match_augmentations, match_stops
 from mi_tune.confirmation.plan import Plan, attempt_of, check_attacks
-from mi_tune.confirmation.points import Point, candidate_controls, choose_points, stopped
+from mi_tune.confirmation.points import candidate_controls, choose_points
+from mi_tune.defences.treatment import CONTROL_NAMES, Treatment
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
-from mi_tune.errors import InputError
-from mi_tune.study.table import table_of
-from mi_tune.treatment import CONTROL_NAMES, Treatment
+from mi_tune.runtime.errors import InputError
+from mi_tune.trial.point import Point, stopped
+from mi_tune.trial.table import table_of
 
 MEAN = (0.4,)
 

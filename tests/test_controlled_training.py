@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from conftest import make_bank
 from torch import Tensor, nn
 
-from mi_tune.augment import shift_and_flip
-from mi_tune.controls import Control, CutMix, GridMask, Mixup
+from mi_tune.data.augment import shift_and_flip
+from mi_tune.defences.controls import Control, CutMix, GridMask, Mixup
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import create_classifier
-from mi_tune.seeds import generator
-from mi_tune.training import Recipe, Training
+from mi_tune.nets.training import Recipe, Training
+from mi_tune.runtime.seeds import generator
 
 CPU = torch.device("cpu")
 LAW = ErasingLaw(probability=0.7, area=(0.1, 0.5), fill="noise")

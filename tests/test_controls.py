@@ -11,9 +11,19 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mi_tune.controls import CONTROLS, Control, CutMix, GaussianNoise, GridMask, Hiding, Mixup, PixelDropout, cutout
+from mi_tune.defences.controls import (
+    CONTROLS,
+    Control,
+    CutMix,
+    GaussianNoise,
+    GridMask,
+    Hiding,
+    Mixup,
+    PixelDropout,
+    cutout,
+)
 from mi_tune.erasing import NO_DEFENCE
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 KINDS = list(CONTROLS.values())
 HIDING = [GridMask, PixelDropout]

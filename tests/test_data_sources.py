@@ -9,10 +9,10 @@ import pytest
 from conftest import make_bank, write_image_folder
 from PIL import Image
 
-from mi_tune.assets import load_data
 from mi_tune.data import folder_bank, orl_bank
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
+from mi_tune.trial.assets import load_data
 
 
 def person(root: Path, *images: Image.Image, name: str = "anna", suffix: str = ".png", **options) -> Path:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tune.data import Bank, drop_copies, split_each_identity, split_identities
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 SHARES = st.sampled_from([(0.6, 0.2, 0.2), (0.3, 0.5, 0.2), (0.34, 0.33, 0.33), (0.8, 0.1, 0.1)])
 

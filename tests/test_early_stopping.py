@@ -7,13 +7,13 @@ import pytest
 import torch
 from conftest import folder_setup
 
-from mi_tune.assets import load_data
-from mi_tune.comparison import trained_target
-from mi_tune.early_stopping import Snapshot, nearest, snapshots, stops
 from mi_tune.erasing import NO_DEFENCE
-from mi_tune.errors import InputError
-from mi_tune.evaluation import target_training
-from mi_tune.training import predict
+from mi_tune.nets.training import predict
+from mi_tune.runtime.errors import InputError
+from mi_tune.trial.assets import load_data
+from mi_tune.trial.comparison import trained_target
+from mi_tune.trial.early_stopping import Snapshot, nearest, snapshots, stops
+from mi_tune.trial.evaluation import target_training
 
 CPU = torch.device("cpu")
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mi_tune.erasing import FILLS, LOCATIONS, NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
-from mi_tune.export import law_snippet, torchvision_obstacles
+from mi_tune.erasing.export import law_snippet, torchvision_obstacles
+from mi_tune.runtime.errors import InputError
 
 
 def run_snippet(law: ErasingLaw, height: int, width: int, channels: int) -> Any:

@@ -13,7 +13,7 @@ from scipy import stats
 from torchvision.transforms import v2
 
 from mi_tune.erasing import FILLS, IMAGENET_MEAN, MIDRE_FILL, REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 @given(laws(fills=tuple(k for k in FILLS if k != "mean")), SIZES, SIZES, SEEDS)

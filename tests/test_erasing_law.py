@@ -9,7 +9,7 @@ from random_laws import laws, random_bytes, stream
 from torchvision.transforms import v2
 
 from mi_tune.erasing import FILLS, NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 @given(laws())

@@ -6,7 +6,7 @@ import pytest
 
 from mi_tune.attacks import make_attack
 from mi_tune.attacks.students import RECIPE
-from mi_tune.study.estimate import Speed
+from mi_tune.trial.estimate import Speed
 
 SPEED = Speed(train_image=5.0, forward=1.0, backward=3.0)
 PEOPLE, SAMPLES, PUBLIC = 10, 200, 100

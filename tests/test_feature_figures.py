@@ -5,7 +5,7 @@ import pytest
 from test_feature_table import known
 
 from analysis.figures import feature_view_info, measures_info, plot_feature_view, plot_measures
-from mi_tune.features import DIFFERENCE, PAIRS, WAY, FeatureGroups, feature_table, feature_view
+from mi_tune.judging.features import DIFFERENCE, PAIRS, WAY, FeatureGroups, feature_table, feature_view
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ from scipy import stats
 from torch import nn
 
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
-from mi_tune.features import (
+from mi_tune.judging.features import (
     DIFFERENCE,
     PAIRS,
     WAY,
@@ -24,9 +23,10 @@ from mi_tune.features import (
     feature_view,
     penultimate,
 )
-from mi_tune.features.view import GROUPS, FeatureView, hull
+from mi_tune.judging.features.view import GROUPS, FeatureView, hull
 from mi_tune.judging.intervals import class_mean
 from mi_tune.nets import create_classifier, head_of
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 HEAVY = ErasingLaw(probability=1.0, area=(0.5, 0.8), fill="black")

@@ -7,9 +7,16 @@ import pytest
 from scipy import stats
 from scipy.stats import ortho_group
 
-from mi_tune.errors import InputError
-from mi_tune.features import TwoSamples, energy_distance, neighbour_share, permutation_p, separability, squared_mmd
-from mi_tune.features.table import mean_cosine
+from mi_tune.judging.features import (
+    TwoSamples,
+    energy_distance,
+    neighbour_share,
+    permutation_p,
+    separability,
+    squared_mmd,
+)
+from mi_tune.judging.features.table import mean_cosine
+from mi_tune.runtime.errors import InputError
 
 MEASURES = {
     "energy": energy_distance,

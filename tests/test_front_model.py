@@ -8,18 +8,18 @@ from optuna.trial import TrialState
 from scipy.optimize import approx_fprime
 from synthetic_table import SPACE, true_accuracies
 
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.arcsine import drawn_in, spread_out
+from mi_tune.search.front import hypervolume
+from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.gaussian import GaussianProcess, Line, Prior
+from mi_tune.search.geometry import ERASING, Geometry
+from mi_tune.search.improvement import Staircases
+from mi_tune.search.nehvi import observations
+from mi_tune.search.samplers import at_least_probable, sobol_points, spread_point
+from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import SearchSetup, Space
-from mi_tune.study.arcsine import drawn_in, spread_out
-from mi_tune.study.front import hypervolume
-from mi_tune.study.front_model import FrontModel, Observations
-from mi_tune.study.gaussian import GaussianProcess, Line, Prior
-from mi_tune.study.geometry import ERASING, Geometry
-from mi_tune.study.improvement import Staircases
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.nehvi import observations
-from mi_tune.study.samplers import at_least_probable, sobol_points, spread_point
-from mi_tune.study.space import distributions, law_from
 
 WIDE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7), count=(1, 3), clean_epochs=(0, 20))
 GEOMETRY = Geometry(distributions(WIDE))

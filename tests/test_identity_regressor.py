@@ -8,7 +8,7 @@ from drawn_people import people
 
 from mi_tune.data.procedural import neutral, photograph, render
 from mi_tune.judging import IdentityRegressor, RegressorRecipe, identity_errors, train_regressor
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 CPU = torch.device("cpu")
 QUICK = RegressorRecipe(steps=350, batch_size=64, width=8)

@@ -8,12 +8,12 @@ import pytest
 from optuna.trial import TrialState
 
 from mi_tune.erasing import REFERENCE_LAWS
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.search.samplers import SAMPLERS, check_sampler
 from mi_tune.setup import SearchSetup, Space
-from mi_tune.study.front import front_mask, hypervolume
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.samplers import SAMPLERS, check_sampler
-from mi_tune.study.table import COLUMNS
+from mi_tune.trial.table import COLUMNS
 
 SPACE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.7), aspect_max=(1.0, 3.3))
 

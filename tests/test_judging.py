@@ -11,7 +11,7 @@ from scipy import stats
 from mi_tune.data import split_each_identity
 from mi_tune.judging import JudgeRecipe, class_interval, judge_images, judge_key, train_judge
 from mi_tune.judging.intervals import per_class_mean
-from mi_tune.training import Recipe
+from mi_tune.nets.training import Recipe
 
 CPU = torch.device("cpu")
 RECIPE = JudgeRecipe(training=Recipe(epochs=12, affine=True, flip=False))

@@ -8,16 +8,17 @@ import pytest
 from synthetic_study import DEFAULT, trial, write_study
 from synthetic_table import true_accuracies
 
-from analysis import Study, headline, load_study, write_report
-from analysis.statistics import difference, recommend
+from analysis.pages import headline, write_report
+from analysis.statistics import Study, load_study
+from analysis.statistics.recommendation import difference, recommend
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.intervals import class_interval
+from mi_tune.search.expectation import LEAST_TRIALS, expected
+from mi_tune.search.samplers import sobol_points
+from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import Space
-from mi_tune.study.expectation import LEAST_TRIALS, expected
-from mi_tune.study.laws import laws_of
-from mi_tune.study.samplers import sobol_points
-from mi_tune.study.space import distributions, law_from
-from mi_tune.study.table import table_of, with_added
+from mi_tune.trial.laws import laws_of
+from mi_tune.trial.table import table_of, with_added
 
 SPACE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.6), aspect_max=(1.0, 3.3))
 

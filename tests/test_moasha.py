@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_tune.errors import InputError
-from mi_tune.study.moasha import ORDERS, Halving, Ladder, Rungs, best_first, ranks
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.halving import ORDERS, Halving, Ladder, Rungs, best_first, ranks
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -223,7 +223,7 @@ def test_the_searcher_tells_a_stopped_trial_as_what_it_is_and_leaves_others_open
     from mi_tune.setup import SearchSetup
     from mi_tune.study.cluster import Resources  # noqa: F401  before anything that imports Ray
     from mi_tune.study.journal import StudyJournal
-    from mi_tune.study.search import ParetoSearch
+    from mi_tune.study.searcher import ParetoSearch
 
     journal = StudyJournal(
         None, "study", SearchSetup(sampler="random", min_accuracy_kept=None), 0, 30, references=False

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mi_tune.errors import InputError
 from mi_tune.nets import check_architecture, create_classifier
+from mi_tune.runtime.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "residual_gn"])

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from mi_tune.attacks import HardLabel, SoftLabel, WhiteBox, open_oracle
-from mi_tune.attacks.oracle import features_of, folded
-from mi_tune.errors import InputError
+from mi_tune.attacks.oracle import folded
 from mi_tune.nets import create_classifier, head_of
+from mi_tune.nets.features import features_of
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 

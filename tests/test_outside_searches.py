@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +11,18 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from synthetic_table import SPACE, make_table
 
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS
-from mi_tune.errors import InputError
 from mi_tune.replay.methods import make_search, method_name
 from mi_tune.replay.outside import OUTSIDERS
 from mi_tune.replay.outside.framework import FrameworkSampler, OutsideContest, OwnDraws
 from mi_tune.replay.rivals import Contest
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.halving import ranks
+from mi_tune.search.samplers import sobol_points
+from mi_tune.search.space import distributions, params_of
 from mi_tune.study.journal import Asked
-from mi_tune.study.moasha import ranks
-from mi_tune.study.samplers import sobol_points
-from mi_tune.study.space import distributions, params_of
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-from search_benchmark import benchmark
+from studies.benchmarks.search_benchmark import benchmark
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 from conftest import make_bank, write_image_folder
 
-PARETO = Path(__file__).parents[1] / "studies" / "pareto.py"
-sys.path.insert(0, str(PARETO.parent))
-import pareto  # noqa: E402
+from mi_tune.runtime.command import run_command
+from studies.commands.pareto import pareto
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str]:
     monkeypatch.setattr(sys, "argv", ["pareto.py", *arguments])
     monkeypatch.setattr("ray.init", lambda *a, **k: pytest.fail("Ray was started"))
-    status = pareto.main()
+    status = run_command(pareto)
     return status, capsys.readouterr().err
 
 
@@ -118,7 +117,12 @@ def test_a_full_disk_is_found_before_the_study_starts(monkeypatch, capsys, tmp_p
 
 
 def test_help_names_every_option_of_the_readme():
-    out = subprocess.run([sys.executable, str(PARETO), "--help"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[1] / "studies" / "pareto.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     for option in (
         "--private",
         "--public",

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from mi_tune.attacks import WhiteBox
-from mi_tune.cache import content_key
 from mi_tune.data import Bank
-from mi_tune.device import autocast, precision
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Recipe, Training, predict
 from mi_tune.priors import DCGANPrior
-from mi_tune.training import Recipe, Training, predict
+from mi_tune.runtime.cache import content_key
+from mi_tune.runtime.device import autocast, precision
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 

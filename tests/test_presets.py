@@ -8,7 +8,6 @@ import torch
 from conftest import make_bank
 from torch import nn
 
-from mi_tune.assets import check_names
 from mi_tune.attacks import BUDGETS, PRESETS, Attack, Ground, Portfolio, Reconstructions, make_attack, open_oracle
 from mi_tune.attacks.constraints import Clamp
 from mi_tune.attacks.engine import Stage
@@ -20,12 +19,13 @@ from mi_tune.attacks.repulsion import SphereRepulsion
 from mi_tune.attacks.selection import ByConfidence, LabelOverViews, Last
 from mi_tune.attacks.students import Students, TargetOnly, Untrained
 from mi_tune.erasing import ErasingLaw
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Recipe, Training
 from mi_tune.priors import GanRecipe, fit_eigenfaces, render_samples, train_dcgan
 from mi_tune.priors.base import Prior, to_uint8
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
-from mi_tune.training import Recipe, Training
+from mi_tune.trial.assets import check_names
 
 CPU = torch.device("cpu")
 CLASSES, SAMPLES = 4, 120

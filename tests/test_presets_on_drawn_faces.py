@@ -14,11 +14,11 @@ from mi_tune.attacks import PRESETS, Attack, Ground, Portfolio, make_attack, ope
 from mi_tune.attacks.students import Students, Untrained
 from mi_tune.data.procedural import neutral, procedural_banks, render
 from mi_tune.erasing import ErasingLaw
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Recipe, Training, predict
 from mi_tune.priors import GanRecipe, ProceduralPrior, fit_eigenfaces, render_samples, train_dcgan
 from mi_tune.priors.base import Prior
-from mi_tune.training import Recipe, Training, predict
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 PEOPLE, SIDE = 10, 24

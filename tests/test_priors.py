@@ -7,12 +7,12 @@ import pytest
 import torch
 from conftest import make_bank, write_image_folder
 
-from mi_tune import assets
-from mi_tune.errors import DivergedError
 from mi_tune.priors import DCGANPrior, GanRecipe, fit_eigenfaces, render_samples, train_dcgan
 from mi_tune.priors.diff_augment import diff_augment
-from mi_tune.seeds import generator
+from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.seeds import generator
 from mi_tune.setup import make_setup
+from mi_tune.trial import assets
 
 CPU = torch.device("cpu")
 PUBLIC = make_bank(8, images=12, size=16)

@@ -9,7 +9,7 @@ from drawn_people import people
 
 from mi_tune.data import procedural_banks
 from mi_tune.data.procedural import IDENTITY, photograph
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 
 def test_a_bank_has_the_people_and_photographs_that_were_asked_for():

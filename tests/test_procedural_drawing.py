@@ -8,7 +8,7 @@ from drawn_people import people
 from torch import Tensor
 
 from mi_tune.data.procedural import IDENTITY, NUISANCE, neutral, render
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 
 def with_nuisance(n: int, **values: float) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from drawn_people import TINY, people
 
-from mi_tune import assets
-from mi_tune.assets import load_data
 from mi_tune.data import procedural_banks
 from mi_tune.data.procedural import neutral, render
 from mi_tune.priors import ProceduralPrior
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 from mi_tune.setup import make_setup
+from mi_tune.trial import assets
+from mi_tune.trial.assets import load_data
 
 CPU = torch.device("cpu")
 

@@ -7,10 +7,10 @@ import pytest
 from conftest import make_bank, write_image_folder
 from drawn_people import TINY
 
-from mi_tune.assets import check_names, load_data
 from mi_tune.data import procedural_banks
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
+from mi_tune.trial.assets import check_names, load_data
 
 
 def test_a_setup_of_drawn_faces_brings_the_parameters_of_its_private_people():

@@ -11,13 +11,13 @@ from conftest import make_bank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mi_tune.defences.properties import location, partial_erasure
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import LOCATIONS, ErasingLaw
-from mi_tune.errors import InputError
+from mi_tune.erasing.realised_area import realised_share, with_share
 from mi_tune.nets import create_classifier
-from mi_tune.properties import location, partial_erasure
-from mi_tune.realised_area import realised_share, with_share
-from mi_tune.training import Recipe, Training
-from mi_tune.treatment import Treatment
+from mi_tune.nets.training import Recipe, Training
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 DRAWS = 20_000

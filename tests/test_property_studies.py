@@ -14,11 +14,12 @@ import yaml
 from conftest import folder_setup
 from rich.console import Console
 
-from analysis import load_property, property_table, write_property_report
-from analysis.property_report import sentence
-from mi_tune.errors import InputError
-from mi_tune.properties import DESCRIPTION, partial_erasure
-from mi_tune.study.property_command import property_command
+from analysis.pages import property_table, write_property_report
+from analysis.pages.property_report import sentence
+from analysis.statistics import load_property
+from mi_tune.defences.properties import DESCRIPTION, partial_erasure
+from mi_tune.runtime.errors import InputError
+from studies.commands.properties import property_command
 
 PEOPLE, KEPT, TEST = 20, 4, 5
 SHARES = {
@@ -144,8 +145,7 @@ def test_a_folder_without_a_study_is_one_line(tmp_path):
     ],
 )
 def test_what_cannot_be_studied_is_refused_before_anything_is_computed(tmp_path, arguments, said):
-    setups = Path(__file__).parents[1] / "studies" / "setups"
-    command = property_command("t", "partial", partial_erasure, 0.4, setups, "doc")
+    command = property_command("t", "partial", partial_erasure, 0.4, "location", "doc")
     with pytest.raises(InputError, match=said):
         command.main([*arguments, "--out", str(tmp_path / "out")], standalone_mode=False)
     assert not (tmp_path / "out").exists()
@@ -154,7 +154,7 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_computed(tmp_path,
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_property_is_studied_from_training_to_the_page_and_found_again(tmp_path, monkeypatch):
-    from mi_tune.study.property_study import PropertyOptions, study_property
+    from mi_tune.confirmation.property_study import PropertyOptions, study_property
 
     monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "cache"))
     setup = folder_setup(tmp_path / "images", epochs=2)

@@ -1,8 +1,6 @@
 """The transcribed attack loops find what the engine finds when it is given the same starts, budget and views."""
 
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,10 +12,8 @@ from mi_tune.attacks.losses import poincare
 from mi_tune.attacks.views import Identity
 from mi_tune.nets import create_classifier
 from mi_tune.priors import fit_eigenfaces, render_samples
-from mi_tune.seeds import generator
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "studies"))
-import published_loops
+from mi_tune.runtime.seeds import generator
+from studies.benchmarks import published_loops
 
 CPU = torch.device("cpu")
 PEOPLE = torch.tensor([0, 2, 3])

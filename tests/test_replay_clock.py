@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from synthetic_table import ATTACK, CHEAP, LOOK, TRAIN, make_table, some_laws
 
-from analysis.searches import curves
+from analysis.statistics.searches import curves
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
-from mi_tune.study.front import hypervolume
+from mi_tune.search.front import hypervolume
 from mi_tune.study.journal import Asked
 
 

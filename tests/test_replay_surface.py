@@ -5,10 +5,10 @@ import pytest
 from synthetic_table import KEPT, PEOPLE, make_table, some_laws, true_accuracies
 
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
-from mi_tune.errors import InputError
 from mi_tune.replay.noise import People, measure_noise, measure_people
 from mi_tune.replay.surface import Surface, load_surface
-from mi_tune.study.front import hypervolume
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import hypervolume
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,10 @@ def test_a_recommended_law_that_is_truly_below_the_floor_is_worth_nothing(surfac
     natural, _ = surface.truth(laws)
     floor = float(np.median(natural))
     good = [law for law, n in zip(laws, natural, strict=True) if n >= floor]
-    assert surface.worth(laws, floor) == surface.worth(good, 0.0) < surface.worth(laws, 0.0)
+    assert surface.worth(laws, floor) == pytest.approx(
+        surface.worth(good, 0.0), abs=1e-12
+    )  # another batch, other rounding
+    assert surface.worth(good, 0.0) < surface.worth(laws, 0.0)
     assert surface.worth([], 0.0) == 0
     assert surface.worth([laws[int(natural.argmin())]], floor) == 0
 

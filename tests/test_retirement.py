@@ -13,9 +13,9 @@ from mi_tune.attacks import Ground, WhiteBox, make_attack
 from mi_tune.attacks.constraints import Free
 from mi_tune.attacks.latents import Point
 from mi_tune.attacks.optimisers import Adam, Found, Mover, Retire
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier
 from mi_tune.priors import fit_eigenfaces, render_samples
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 RANDOM = torch.Generator()

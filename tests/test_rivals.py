@@ -5,16 +5,16 @@ import pytest
 from synthetic_table import make_table
 
 from mi_tune.erasing import REFERENCE_LAWS
-from mi_tune.errors import InputError
 from mi_tune.replay.methods import is_modelled, method_name
 from mi_tune.replay.noise import People
 from mi_tune.replay.rivals import Contest, least_accuracy, make_rival
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
-from mi_tune.study.front_model import FrontModel, Observations
-from mi_tune.study.improvement import Staircases
-from mi_tune.study.samplers import SAMPLERS
-from mi_tune.study.space import law_from
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.improvement import Staircases
+from mi_tune.search.samplers import SAMPLERS
+from mi_tune.search.space import law_from
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from mi_tune.setup import SearchSetup
 from mi_tune.study.cluster import FRESH_SECONDS, Demand, Room, fitting
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.search import ParetoSearch
+from mi_tune.study.searcher import ParetoSearch
 
 
 def test_nothing_is_suggested_beyond_the_room_that_there_is_now():

@@ -1,6 +1,5 @@
 """The command that compares searches: what it prints, what it draws, and how it refuses."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,14 @@ from click.testing import CliRunner
 from synthetic_table import make_table
 
 from analysis import figures
-from analysis.searches import Curves, comparison
+from analysis.statistics.searches import Curves, comparison
 from mi_tune.erasing import NO_DEFENCE
-from mi_tune.errors import InputError
 from mi_tune.replay import kept
 from mi_tune.replay.earlier import earlier_study
 from mi_tune.replay.surface import Surface
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-import search_benchmark
-from search_benchmark import benchmark
+from mi_tune.runtime.errors import InputError
+from studies.benchmarks import search_benchmark
+from studies.benchmarks.search_benchmark import benchmark
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +79,7 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     files[0].write_bytes(b"cut off")
     run()
     assert len(simulated) == 3
-    assert {"seeds.py", "erasing.py", "setup.py", "nehvi.py", "surface.py"} <= {path.name for path in kept.code_files()}
+    assert {"seeds.py", "law.py", "setup.py", "nehvi.py", "surface.py"} <= {path.name for path in kept.code_files()}
     assert {path.name for path in kept.code_files() if path not in kept.code_files(modelled=False)} == set(kept.MODEL)
     monkeypatch.setattr(kept, "_versions", lambda: {"optuna": "another"})
     run()

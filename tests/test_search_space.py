@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution
 
 from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.search.geometry import value_at
+from mi_tune.search.space import LARGEST_AREA, distributions, law_from, params_of
 from mi_tune.setup import Space
-from mi_tune.study.geometry import value_at
-from mi_tune.study.space import LARGEST_AREA, distributions, law_from, params_of
 
 WIDE = Space(
     probability=(0.0, 1.0),

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mi_tune.assets import check_names
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup, read_setup
+from mi_tune.trial.assets import check_names
 
 SETUPS = Path(__file__).parents[1] / "studies" / "setups"
 

@@ -11,10 +11,10 @@ from mi_tune.study.cluster import connect  # before anything that imports Ray  #
 
 from ray import cloudpickle, tune
 
+from mi_tune.search.halving import Halving, Ladder, Rungs
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.moasha import Halving, Ladder, Rungs
-from mi_tune.study.search import ParetoSearch
+from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -12,8 +12,8 @@ from mi_tune.attacks import Ground, WhiteBox, open_oracle, students
 from mi_tune.attacks.students import RECIPE, Students, TargetOnly, Untrained
 from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Recipe, Training
 from mi_tune.priors import fit_eigenfaces, render_samples
-from mi_tune.training import Recipe, Training
 
 CPU = torch.device("cpu")
 CLASSES = 5

@@ -19,11 +19,11 @@ import yaml
 from conftest import make_bank, write_image_folder
 from rich.console import Console
 
-from mi_tune.errors import InputError
+from mi_tune.erasing.columns import law_of
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import StoppingSetup, make_setup
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.run import RunOptions, run_study
-from mi_tune.study.table import law_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -101,9 +101,9 @@ def test_every_trial_leaves_its_artefacts(finished):
 
 
 def test_the_stored_target_has_the_accuracy_that_the_table_says(finished, folders):
-    from mi_tune.assets import load_data
     from mi_tune.nets import create_classifier
-    from mi_tune.training import predict
+    from mi_tune.nets.training import predict
+    from mi_tune.trial.assets import load_data
 
     path, table = finished
     data = load_data(setup_with(folders), 0)

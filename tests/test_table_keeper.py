@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.setup import SearchSetup
 from mi_tune.study.folder import StudyFolder
-from mi_tune.study.front import front_mask, hypervolume
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.progress import StudyProgress
 from mi_tune.study.table_keeper import LEAST_SECONDS, MOST_SHARE, TableKeeper

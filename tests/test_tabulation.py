@@ -13,20 +13,20 @@ import pytest
 import torch
 from conftest import folder_setup
 
-from mi_tune import tables
-from mi_tune.assets import cheap_attacker, load_data, prepare_attacker, prepare_judge
-from mi_tune.confirmation.points import CONFIRMED_LAWS
 from mi_tune.erasing import ErasingLaw
-from mi_tune.errors import DivergedError, InputError
-from mi_tune.evaluation import LawEvaluation, natural_per_class, target_training
+from mi_tune.nets.training import Training
+from mi_tune.replay import tables
+from mi_tune.replay.tabulation.about import description, trials_per_class
+from mi_tune.replay.tabulation.cells import TrialBench
+from mi_tune.replay.tabulation.design import DesignLaw, design
+from mi_tune.replay.tabulation.rows import HITS, trial_rows, write_table
+from mi_tune.replay.tabulation.trial import rungs
+from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import Space
-from mi_tune.study.space import distributions, law_from
-from mi_tune.tabulation.about import description, trials_per_class
-from mi_tune.tabulation.cells import TrialBench
-from mi_tune.tabulation.design import DesignLaw, design
-from mi_tune.tabulation.rows import HITS, trial_rows, write_table
-from mi_tune.tabulation.trial import rungs
-from mi_tune.training import Training
+from mi_tune.trial.assets import cheap_attacker, load_data, prepare_attacker, prepare_judge
+from mi_tune.trial.evaluation import LawEvaluation, natural_per_class, target_training
+from mi_tune.trial.point import CONFIRMED_LAWS
 
 CPU = torch.device("cpu")
 SPACE = Space(probability=(0.0, 1.0), area_span=(0.0, 0.7), aspect_max=(1.0, 3.3), count=(1, 3))
@@ -203,7 +203,7 @@ def test_a_table_is_read_as_it_was_written(bench: TrialBench, tmp_path: Path):
     rows = []
     for law in laws:
         rows += trial_rows(law, 0, bench.trial(law.law, 0), rungs(6), trials)
-    about = description(bench, laws, 1, 2, rows, "python studies/tabulate_trials.py")
+    about = description(bench, laws, 1, 2, rows, "python studies/benchmarks/tabulate_trials.py")
     write_table(rows, about, tmp_path / "mine")
     table = tables.load_table("mine", tmp_path)
     assert table.about == about
@@ -236,5 +236,5 @@ def test_an_unknown_table_is_answered_by_those_that_exist(tmp_path: Path):
 
 
 def test_reading_tables_needs_no_torch():
-    code = "import sys, mi_tune.tables; sys.exit('torch' in sys.modules)"
+    code = "import sys, mi_tune.replay.tables; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,8 +10,6 @@ import torch
 from conftest import make_bank, write_image_folder
 from torch import nn
 
-from mi_tune import assets
-from mi_tune.errors import DivergedError, InputError
 from mi_tune.nets.class_gan import AuxiliaryDiscriminator, ClassDiscriminator, ProjectionDiscriminator
 from mi_tune.priors import (
     ConditionalPrior,
@@ -32,8 +30,10 @@ from mi_tune.priors import (
 )
 from mi_tune.priors.dcgan import distance_from_unit_slope
 from mi_tune.priors.game import Game, hinge, squared_gradient
-from mi_tune.seeds import generator
+from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.seeds import generator
 from mi_tune.setup import make_setup
+from mi_tune.trial import assets
 
 CPU = torch.device("cpu")
 CLASSES = 4

@@ -8,9 +8,9 @@ import torch
 from conftest import make_bank
 
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
-from mi_tune.errors import DivergedError
 from mi_tune.nets import create_classifier
-from mi_tune.training import Recipe, Training, predict
+from mi_tune.nets.training import Recipe, Training, predict
+from mi_tune.runtime.errors import DivergedError
 
 CPU = torch.device("cpu")
 LAW = ErasingLaw(probability=0.7, area=(0.1, 0.5), fill="noise")

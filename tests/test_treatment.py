@@ -8,15 +8,15 @@ import pytest
 import torch
 from conftest import folder_setup
 
-from mi_tune.assets import load_data, target_recipe
-from mi_tune.comparison import trained_target
-from mi_tune.controls import CutMix, GridMask, Mixup, PixelDropout
+from mi_tune.defences.controls import CutMix, GridMask, Mixup, PixelDropout
+from mi_tune.defences.properties import location, partial_erasure
+from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, controlled, ladder
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
-from mi_tune.errors import InputError
-from mi_tune.evaluation import LawEvaluation, target_training
-from mi_tune.properties import location, partial_erasure
-from mi_tune.training import Recipe, Training
-from mi_tune.treatment import CONTROL_NAMES, Treatment, controlled, ladder
+from mi_tune.nets.training import Recipe, Training
+from mi_tune.runtime.errors import InputError
+from mi_tune.trial.assets import load_data, target_recipe
+from mi_tune.trial.comparison import trained_target
+from mi_tune.trial.evaluation import LawEvaluation, target_training
 
 CPU = torch.device("cpu")
 LAW = ErasingLaw(1.0, area=(0.1, 0.3), fill="mean")

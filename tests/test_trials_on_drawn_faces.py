@@ -9,14 +9,14 @@ from conftest import make_bank, write_image_folder
 from drawn_people import TINY
 from synthetic_study import write_study
 
-from analysis import load_study
-from mi_tune import assets
-from mi_tune.assets import load_data
+from analysis.statistics import load_study
 from mi_tune.data.procedural import IDENTITY
 from mi_tune.erasing import NO_DEFENCE
-from mi_tune.evaluation import LawEvaluation
 from mi_tune.setup import make_setup
-from mi_tune.study.table import ADDED
+from mi_tune.trial import assets
+from mi_tune.trial.assets import load_data
+from mi_tune.trial.evaluation import LawEvaluation
+from mi_tune.trial.table import ADDED
 
 CPU = torch.device("cpu")
 

@@ -7,11 +7,11 @@ import torch
 from conftest import make_bank, write_image_folder
 from own_generators import CODE, plain, style
 
-from mi_tune import assets
 from mi_tune.attacks import Ground, make_attack, open_oracle
-from mi_tune.errors import InputError
 from mi_tune.priors import UserPrior, render_samples
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
+from mi_tune.trial import assets
 
 CPU = torch.device("cpu")
 

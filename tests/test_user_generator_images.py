@@ -9,7 +9,7 @@ from own_generators import plain, style
 from PIL import Image
 
 from mi_tune.priors import check_prior
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ import torch
 from own_generators import CODE, plain, style
 
 from mi_tune.priors import GeneratorSource, ImportedPrior
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from own_generators import plain, refused, style
 
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 

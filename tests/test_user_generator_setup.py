@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mi_tune import assets
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
+from mi_tune.trial import assets
 
 SETUPS = [
     ({"kind": "import"}, "needs a generator"),

@@ -9,7 +9,7 @@ from torch import nn
 
 from mi_tune.attacks.constraints import PSpace
 from mi_tune.priors.style import before_activation
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 CPU = torch.device("cpu")
 

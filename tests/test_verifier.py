@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mi_tune.data import Bank, Split, procedural_banks, split_each_identity
-from mi_tune.errors import InputError
 from mi_tune.judging import Verifier, VerifierRecipe, train_verifier
 from mi_tune.judging import verifier as module
 from mi_tune.judging.verifier import embed, enrol, threshold_at, train_encoders
 from mi_tune.nets import create_classifier, head_of
 from mi_tune.nets.cosine import create_cosine_classifier, take_off_head
+from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 PRIVATE, PUBLIC, _ = procedural_banks(private=8, public=40, images=8, resolution=16, seed=0)

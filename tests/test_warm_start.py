@@ -1,5 +1,6 @@
 """A study that starts from an earlier one: what it takes over, what it leaves, and what becomes of both."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,17 @@ from synthetic_study import trial, write_study
 from test_journal import SPACE, objective, search
 
 from mi_tune.erasing import ErasingLaw
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.arcsine import drawn_in, spread_out
+from mi_tune.search.front import hypervolume
+from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.geometry import Geometry
+from mi_tune.search.space import distributions, law_from, params_of
+from mi_tune.search.warm import Earlier, warm_start
 from mi_tune.setup import SearchSetup, Space
-from mi_tune.study.arcsine import drawn_in, spread_out
-from mi_tune.study.front import hypervolume
-from mi_tune.study.front_model import FrontModel, Observations
-from mi_tune.study.geometry import Geometry
+from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.journal import WARM, StudyJournal
-from mi_tune.study.space import distributions, law_from, params_of
-from mi_tune.study.warm import Earlier, read_earlier, warm_start
+from mi_tune.trial.laws import laws_of
 
 
 def run(journal: StudyJournal, trials: int | None = None) -> None:
@@ -29,7 +32,8 @@ def run(journal: StudyJournal, trials: int | None = None) -> None:
 def earlier_study(space: Space = SPACE, trials: int = 30) -> Earlier:
     journal = StudyJournal(None, "earlier", search(space=space, sampler="qmc", trials=trials), 3, 30)
     run(journal)
-    return Earlier("earlier", space, journal.table(), Path("earlier"))
+    runs = journal.table()
+    return Earlier("earlier", space, runs, laws_of(runs, Path("earlier")), Path("earlier"))
 
 
 def journal_from(earlier: Earlier, path: Path | None = None, **changes) -> StudyJournal:
@@ -118,7 +122,7 @@ def test_two_studies_that_search_nothing_alike_are_refused():
 def test_a_study_without_a_complete_trial_is_refused():
     earlier = earlier_study()
     with pytest.raises(InputError, match="none of its trials is complete"):
-        warm_start(Earlier("earlier", SPACE, earlier.runs.assign(state="failed"), Path("earlier")), SPACE, 4)
+        warm_start(replace(earlier, laws=earlier.laws.assign(state="failed")), SPACE, 4)
 
 
 def test_a_folder_without_a_study_is_named(tmp_path):
@@ -137,7 +141,7 @@ def test_a_copy_of_what_was_read_reads_the_same(tmp_path):
     config["config"] = {"name": "orl", "search": {"space": SPACE.model_dump(mode="json")}}
     (folder / "study.yaml").write_text(yaml.safe_dump(config))
     earlier = read_earlier(folder)
-    earlier.copy_to(tmp_path / "copy")
+    copy_earlier(earlier, tmp_path / "copy")
     there, here = warm_start(earlier, SPACE, 3), warm_start(read_earlier(tmp_path / "copy"), SPACE, 3)
     assert there.first == here.first
     assert there.notes == here.notes

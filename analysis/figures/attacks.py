@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.attacks import Attacks
 from analysis.figures.look import NEUTRAL, SERIES, layout
+from analysis.statistics.attacks import Attacks
 
 COLOURS = dict(zip(("white-box", "soft-label", "hard-label"), SERIES, strict=False))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from analysis.contrast import PropertyRecord
 from analysis.figures.look import FRONT, NEUTRAL, REFERENCE, layout
-from mi_tune.confirmation.points import UNDEFENDED
+from analysis.statistics.contrast import PropertyRecord
+from mi_tune.trial.point import UNDEFENDED
 
 
 def plot_contrasts(record: PropertyRecord) -> go.Figure:

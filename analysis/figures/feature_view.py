@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.look import FRONT, NEUTRAL, REFERENCE, SERIES, layout
-from mi_tune.features import DIFFERENCE, PAIRS, WAY, FeatureView
-from mi_tune.features.view import GROUPS
+from mi_tune.judging.features import DIFFERENCE, PAIRS, WAY, FeatureView
+from mi_tune.judging.features.view import GROUPS
 
 COLOURS = dict(zip(GROUPS, (FRONT, SERIES[3], REFERENCE), strict=True))
 MARKERS = dict(zip(GROUPS, ("circle", "circle", "diamond"), strict=True))

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
-from analysis.records import Study
-from mi_tune.study.table import law_of
-from mi_tune.study.wording import describe
+from analysis.statistics.records import Study
+from mi_tune.erasing.columns import law_of
+from mi_tune.erasing.wording import describe
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from analysis.figures.look import FRONT, NEUTRAL, REFERENCE, layout
-from analysis.importance import LABELS, Importance
+from analysis.statistics.importance import LABELS, Importance
 
 PALE = "rgba(141,153,174,0.35)"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.evidence import Evidence
 from analysis.figures.look import FRONT, NEUTRAL, layout
-from analysis.verdict import full_title
+from analysis.statistics.evidence import Evidence
+from analysis.statistics.verdict import full_title
 
 STEP = 0.22
 """Distance of two rungs of one law, in rows."""

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.look import layout
-from analysis.records import Study
+from analysis.statistics.records import Study
 
 MOST = 8
 

@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.look import FRONT, NEUTRAL, layout
-from analysis.records import Study
-from analysis.statistics import hypervolume_history
+from analysis.statistics.recommendation import hypervolume_history
+from analysis.statistics.records import Study
 
 
 @dataclass(frozen=True)

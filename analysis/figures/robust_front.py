@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.attainment import Surface
-from analysis.evidence import Evidence
 from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
-from analysis.records import NO_DEFENCE
-from analysis.shrinkage import Shrinkage
-from analysis.verdict import title
-from mi_tune.study.wording import describe
+from analysis.statistics.attainment import Surface
+from analysis.statistics.evidence import Evidence
+from analysis.statistics.records import NO_DEFENCE
+from analysis.statistics.shrinkage import Shrinkage
+from analysis.statistics.verdict import title
+from mi_tune.erasing.wording import describe
 
 COLUMNS = (
     *("name", "label", "kind", "natural", "natural_low", "natural_high", "attack", "attack_low", "attack_high"),

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures.look import NEUTRAL, SERIES, layout
-from analysis.searches import Curves
+from analysis.statistics.searches import Curves
 
 FAINT = 0.12
 

@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures.look import SERIES, layout
-from analysis.records import Study
-from mi_tune.study.table import law_of
-from mi_tune.study.wording import describe
+from analysis.statistics.records import Study
+from mi_tune.erasing.columns import law_of
+from mi_tune.erasing.wording import describe
 
 
 @dataclass(frozen=True)

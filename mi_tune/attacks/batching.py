@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 

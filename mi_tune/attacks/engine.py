@@ -31,10 +31,10 @@ from mi_tune.attacks.selection import Selection
 from mi_tune.attacks.students import Students, TargetOnly, Untrained
 from mi_tune.attacks.tuning import PriorTuning
 from mi_tune.attacks.views import Identity, View
-from mi_tune.device import comfortable_batch
-from mi_tune.errors import DivergedError, InputError
 from mi_tune.priors.base import Prior, to_uint8
-from mi_tune.seeds import derive_seed, generator
+from mi_tune.runtime.device import comfortable_batch
+from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.seeds import derive_seed, generator
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mi_tune.attacks.latents import Draw, Gaussian, Point
 from mi_tune.attacks.optimisers import Constraint, Found, Mover, Retire
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 class _Archive:

@@ -11,7 +11,7 @@ from torch import Tensor
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel, SoftLabel
 from mi_tune.priors.base import to_uint8
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 
 class Init(Protocol):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

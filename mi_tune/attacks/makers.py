@@ -9,20 +9,21 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mi_tune import augment, erasing
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.losses import margin
 from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox
 from mi_tune.attacks.views import Erase
-from mi_tune.cache import cached, content_key
+from mi_tune.data import augment
+from mi_tune.erasing import fills, law
 from mi_tune.nets import class_gan
 from mi_tune.nets import gan as gan_nets
 from mi_tune.priors import base, conditional, diff_augment, game, kedmi, lokt, plgmi
 from mi_tune.priors.base import Prior, PriorSamples, to_uint8
 from mi_tune.priors.conditional import ConditionalPrior
-from mi_tune.seeds import generator
+from mi_tune.runtime.cache import cached, content_key
+from mi_tune.runtime.seeds import generator
 
-CODE = (base, conditional, diff_augment, game, kedmi, lokt, plgmi, gan_nets, class_gan, augment, erasing)
+CODE = (base, conditional, diff_augment, game, kedmi, lokt, plgmi, gan_nets, class_gan, augment, fills, law)
 """The code that decides what these priors are."""
 
 

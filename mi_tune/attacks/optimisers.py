@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mi_tune.attacks.constraints import Clamp, Free, L1Ball
 from mi_tune.attacks.latents import Draw, Gaussian, GaussianVariable, Point, PointVariable
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 Constraint = Free | Clamp | L1Ball
 

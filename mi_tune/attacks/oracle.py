@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mi_tune.device import autocast, comfortable_batch
-from mi_tune.errors import InputError
 from mi_tune.nets import head_of
+from mi_tune.nets.features import features_of
+from mi_tune.runtime.device import autocast, comfortable_batch
+from mi_tune.runtime.errors import InputError
 
 
 class Answer(NamedTuple):
@@ -137,20 +138,6 @@ def open_oracle(access: str, target: nn.Module, device: torch.device, classes: i
     if access not in ORACLES:
         raise InputError(f"unknown access '{access}'; choose from {', '.join(ORACLES)}")
     return ORACLES[access](target, device, classes)
-
-
-class features_of:
-    """Collect what the last linear layer of `model` is given, one entry a forward pass, while the context is open."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.layer, self.seen = head_of(model), []
-
-    def __enter__(self) -> list[Tensor]:
-        self.hook = self.layer.register_forward_pre_hook(lambda _, inputs: self.seen.append(inputs[0]))
-        return self.seen
-
-    def __exit__(self, *error: object) -> None:
-        self.hook.remove()
 
 
 def folded(model: nn.Module) -> nn.Module:

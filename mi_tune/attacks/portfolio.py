@@ -13,9 +13,9 @@ from mi_tune.attacks.engine import Attack, Passes, Reconstructions, plain
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel
 from mi_tune.attacks.selection import Selection
-from mi_tune.errors import InputError
 from mi_tune.priors.base import Prior
-from mi_tune.seeds import generator
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import generator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mi_tune import augment, nets, training
+from mi_tune import nets
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox
-from mi_tune.cache import cached, content_key, tensor_key
-from mi_tune.nets import create_classifier, strided_cnn
-from mi_tune.seeds import derive_seed
-from mi_tune.training import Recipe, Training
+from mi_tune.data import augment
+from mi_tune.nets import create_classifier, strided_cnn, training
+from mi_tune.nets.training import Recipe, Training
+from mi_tune.runtime.cache import cached, content_key, tensor_key
+from mi_tune.runtime.seeds import derive_seed
 
 RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01, shift=0, flip=False)
 """How a student is trained: few epochs, many images, each as the target saw it. What the target said of an image does

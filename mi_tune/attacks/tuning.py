@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mi_tune.attacks.ground import Ground
-from mi_tune.errors import InputError
 from mi_tune.priors.base import Prior
-from mi_tune.seeds import generator
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import generator
 
 
 @dataclass(frozen=True)

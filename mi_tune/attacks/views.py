@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mi_tune.augment import random_affine
+from mi_tune.data.augment import random_affine
 from mi_tune.erasing import ErasingLaw
 from mi_tune.priors.plgmi import target_view
 

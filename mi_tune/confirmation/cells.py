@@ -16,22 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mi_tune.assets import StudyData, prepare_ground, prepare_panel
 from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
-from mi_tune.audit.battery import Attempt
-from mi_tune.cache import cached, content_key, tensor_key
-from mi_tune.comparison import TARGET_CODE
-from mi_tune.confirmation import baselines, mechanism
-from mi_tune.confirmation.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
-from mi_tune.confirmation.points import Point
-from mi_tune.errors import DivergedError, InputError
-from mi_tune.evaluation import natural_per_class, target_training
+from mi_tune.confirmation import baselines
 from mi_tune.judging import panel, verifier
 from mi_tune.judging.panel import Panel
 from mi_tune.nets import create_classifier
-from mi_tune.seeds import derive_seed
+from mi_tune.nets.training import Training, predict
+from mi_tune.runtime.cache import cached, content_key, tensor_key
+from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
-from mi_tune.training import Training, predict
+from mi_tune.trial import mechanism
+from mi_tune.trial.assets import StudyData, prepare_ground, prepare_panel
+from mi_tune.trial.audit.battery import Attempt
+from mi_tune.trial.comparison import TARGET_CODE
+from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
+from mi_tune.trial.point import Point
 
 
 @dataclass(frozen=True)

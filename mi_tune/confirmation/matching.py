@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mi_tune.confirmation.points import Point, stopped
-
-MATCHED = 0.02
-"""Natural accuracies further apart than this are not called equal."""
+from mi_tune.trial.point import Point, stopped
 
 
 def match_stops(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mi_tune.attacks import BUDGETS, make_attack
-from mi_tune.audit.battery import Attempt, plan_attempts
 from mi_tune.confirmation.baselines import BASELINES
-from mi_tune.confirmation.points import Point
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
+from mi_tune.trial.audit.battery import Attempt, plan_attempts
+from mi_tune.trial.point import Point
 
 PORTFOLIO = ("ppa:full", "lomma:reduced", "taa:reduced", "eot_re:reduced", "clean_student:reduced", "brepmi:reduced")
 """The default attacks on every law: two published white-box attacks, averaging, two who know about erasing, and one

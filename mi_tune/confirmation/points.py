@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
-from mi_tune.errors import InputError
-from mi_tune.study.front import front_mask, hypervolume
-from mi_tune.study.table import law_of
-from mi_tune.treatment import CONTROL_NAMES, Treatment, ladder
-
-CONFIRMED_LAWS = {
-    **REFERENCE_LAWS,
-    # RandomErasing() as torchvision calls it without arguments: zeros, in pixel space black
-    "torchvision default": ErasingLaw(0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), fill="black"),
-}
-"""The reference points of a confirmation."""
-
-UNDEFENDED = "no defence"
-
-
-@dataclass(frozen=True)
-class Point:
-    """A way to train, to be confirmed by targets of fresh seeds.
-
-    Args:
-        name: of the reference, `trial 7`, or of the control.
-        kind: `reference`, `front`, `near front`, `stopped early` (without defence) or `augmentation`.
-        treatment: what its targets are trained with, fills resolved.
-        trial: the study's trial of this law, None where the study has none.
-        epoch: stop there, and not at the end of the schedule.
-    """
-
-    name: str
-    kind: str
-    treatment: Treatment
-    trial: int | None = None
-    epoch: int | None = None
-
-    @property
-    def is_control(self) -> bool:
-        return self.kind in ("stopped early", "augmentation")
+from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, ladder
+from mi_tune.erasing.columns import law_of
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.trial.point import CONFIRMED_LAWS, UNDEFENDED, Point
 
 
 def choose_points(
@@ -93,11 +59,6 @@ def candidate_controls(mean: tuple[float, ...]) -> dict[str, list[Point]]:
         name: [Point(title, "augmentation", step.resolved(mean)) for title, step in ladder(name).items()]
         for name in CONTROL_NAMES
     }
-
-
-def stopped(epoch: int) -> Point:
-    """The undefended training, stopped after `epoch` epochs."""
-    return Point(f"no defence, stopped at epoch {epoch}", "stopped early", Treatment(NO_DEFENCE), epoch=epoch)
 
 
 def _spread(natural: np.ndarray, attack: np.ndarray, members: np.ndarray, count: int) -> list[int]:

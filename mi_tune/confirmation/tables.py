@@ -11,7 +11,7 @@ import pandas as pd
 from mi_tune.confirmation.baselines import BASELINES
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.plan import Plan, attempt_of
-from mi_tune.confirmation.points import Point
+from mi_tune.trial.point import Point
 
 
 class Tables(NamedTuple):

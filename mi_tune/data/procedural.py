@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mi_tune.data.bank import Bank
-from mi_tune.seeds import generator
+from mi_tune.runtime.seeds import generator
 
 # lengths in half image sides, the image being [-1, 1] x [-1, 1] with y downwards; shades from 0 (black) to 1
 IDENTITY = {

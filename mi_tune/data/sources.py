@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mi_tune.data.bank import Bank
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")

@@ -9,8 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mi_tune.data.bank import Bank
-from mi_tune.errors import InputError
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
 
 SAME_IMAGE = 0.99
 """Correlation at 12x12 grey above which two images count as copies of one photograph."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.seeds import derive_seed
 
 
 class Estimate(NamedTuple):
@@ -66,3 +66,13 @@ def per_class_mean(correct: np.ndarray, labels: np.ndarray, classes: int) -> np.
     """Mean of `correct` (n,) within each class (classes,). Every class needs an image."""
     counts = np.bincount(labels, minlength=classes)
     return np.bincount(labels, weights=correct.astype(float), minlength=classes) / counts
+
+
+def with_interval(estimate: Estimate) -> str:
+    """An accuracy and its interval: `0.58 [0.47, 0.69]`."""
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference and its interval: `+0.08 [-0.01, +0.17]`."""
+    return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mi_tune.cache import content_key
 from mi_tune.judging.intervals import Estimate, class_interval
 from mi_tune.judging.judge import Judge
 from mi_tune.judging.verifier import Verifier
+from mi_tune.runtime.cache import content_key
 
 
 class PanelJudge(Protocol):

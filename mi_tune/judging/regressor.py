@@ -17,15 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.cache import cached, content_key
 from mi_tune.data import procedural
 from mi_tune.data.procedural import IDENTITY, NOISE, draw_identities, neutral, photograph, render
-from mi_tune.device import autocast
-from mi_tune.errors import DivergedError
 from mi_tune.nets import small_cnn
 from mi_tune.nets.small_cnn import SmallCNN
-from mi_tune.seeds import derive_seed, generator
-from mi_tune.training import predict
+from mi_tune.nets.training import predict
+from mi_tune.runtime.cache import cached, content_key
+from mi_tune.runtime.device import autocast
+from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.seeds import derive_seed, generator
 
 FRESH = 2000
 """Fresh people on whom the regressor is measured."""

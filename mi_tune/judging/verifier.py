@@ -18,16 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune import augment, nets, training
-from mi_tune.cache import cached, content_key
-from mi_tune.data import Bank, Split
-from mi_tune.errors import InputError
+from mi_tune import nets
+from mi_tune.data import Bank, Split, augment
 from mi_tune.judging import intervals
 from mi_tune.judging.intervals import Estimate, class_interval, per_class_mean
-from mi_tune.nets import conv_attention, cosine, residual, small_cnn
+from mi_tune.nets import conv_attention, cosine, residual, small_cnn, training
 from mi_tune.nets.cosine import create_cosine_classifier, take_off_head
-from mi_tune.seeds import derive_seed
-from mi_tune.training import Recipe, Training, predict
+from mi_tune.nets.training import Recipe, Training, predict
+from mi_tune.runtime.cache import cached, content_key
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
 from mi_tune.nets.conv_attention import ConvAttention
 from mi_tune.nets.residual import ResidualGroupNorm
 from mi_tune.nets.small_cnn import SmallCNN
 from mi_tune.nets.strided_cnn import StridedCNN
+from mi_tune.runtime.errors import InputError
 
 OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
     "small_cnn": SmallCNN,
@@ -24,6 +25,9 @@ OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
     "strided_cnn_wide": partial(StridedCNN, width=32),
 }
 """Classifiers of (classes, channels, resolution) by name."""
+
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Classifier(nn.Module):
@@ -87,6 +91,11 @@ def head_of(model: nn.Module) -> nn.Linear:
     if not layers:
         raise InputError(f"{type(model).__name__} has no linear layer, so its penultimate features are not defined")
     return layers[-1]
+
+
+def place(module: Module, device: torch.device) -> Module:
+    """Move a module to a device, with its convolutions in channels_last memory, which is faster on CPU and GPU."""
+    return module.to(device).to(memory_format=torch.channels_last)
 
 
 def parameter_count(model: nn.Module) -> int:

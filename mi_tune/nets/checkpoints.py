@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
 from mi_tune.nets import create_classifier, head_of
+from mi_tune.runtime.errors import InputError
 
 PREFIX = "backbone."
 """What `Classifier` puts before the names of its backbone's weights."""

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 class _Block(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 
 class SmallCNN(nn.Module):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
-from mi_tune.seeds import generator
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import generator
 
 
 class Prior(nn.Module):

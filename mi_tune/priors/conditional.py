@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mi_tune.device import autocast
-from mi_tune.errors import InputError
 from mi_tune.nets.class_gan import ClassGenerator
 from mi_tune.priors.base import Prior
 from mi_tune.priors.game import GameRecipe
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.device import autocast
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
 
 
 class ConditionalPrior(Prior):

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.device import autocast
 from mi_tune.nets.gan import Discriminator, Generator
 from mi_tune.priors.base import Prior
 from mi_tune.priors.game import Fake, Game, GameRecipe, Real, squared_gradient
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.device import autocast
+from mi_tune.runtime.seeds import derive_seed
 
 Loss = Literal["logistic", "wgan-gp"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mi_tune.augment import shift_and_flip
+from mi_tune.data.augment import shift_and_flip
 from mi_tune.erasing import ErasingLaw
 
 _CUTOUT = ErasingLaw(probability=1.0, area=(0.15, 0.15), location="overflow", fill=(0.5,))

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.augment import shift_and_flip
-from mi_tune.device import autocast
-from mi_tune.errors import DivergedError
+from mi_tune.data.augment import shift_and_flip
 from mi_tune.priors.diff_augment import diff_augment
-from mi_tune.seeds import generator
+from mi_tune.runtime.device import autocast
+from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.seeds import generator
 
 
 @dataclass(frozen=True)

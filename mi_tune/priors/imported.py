@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mi_tune.errors import InputError
 from mi_tune.priors.source import GeneratorSource
 from mi_tune.priors.user import UserPrior
+from mi_tune.runtime.errors import InputError
 
 
 class ImportedPrior(UserPrior):

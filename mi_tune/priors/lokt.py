@@ -17,7 +17,7 @@ from torch import Tensor
 from mi_tune.nets.class_gan import AuxiliaryDiscriminator
 from mi_tune.priors.conditional import ConditionalPrior, fresh_prior
 from mi_tune.priors.game import Fake, Game, GameRecipe, Real, hinge, squared_gradient
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.seeds import derive_seed
 
 HardLabel = Callable[[Tensor], Tensor]
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mi_tune.augment import random_affine
-from mi_tune.errors import InputError
+from mi_tune.data.augment import random_affine
 from mi_tune.nets.class_gan import ProjectionDiscriminator
 from mi_tune.priors.conditional import ConditionalPrior, fresh_prior
 from mi_tune.priors.game import Fake, Game, GameRecipe, Real, hinge, squared_gradient
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
 
 InversionLoss = Callable[[Tensor, Tensor], Tensor]
 

@@ -14,8 +14,8 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.errors import InputError
 from mi_tune.priors.source import GeneratorSource, one_line
 from mi_tune.priors.user import UserPrior
-from mi_tune.seeds import generator
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import generator
 
 SLOPE = 0.2
 """Of StyleGAN2's leaky ReLUs (Karras et al., CVPR 2020)."""

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mi_tune.cache import content_key, tensor_key
-from mi_tune.errors import InputError
 from mi_tune.priors.base import Prior
 from mi_tune.priors.source import GeneratorSource, one_line
-from mi_tune.seeds import generator
+from mi_tune.runtime.cache import content_key, tensor_key
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import generator
 
 _PROBED = 8  # images that are looked at before a generator is used
 _OUTSIDE = 0.2  # share of pixels far outside the range from which on it must be the wrong one

@@ -1,1 +1,1 @@
-"""Searches replayed from a table of real trials: what they find and what it would have cost, in seconds. No Ray."""
+"""Searches replayed from tables of real trials, and how such tables are made."""

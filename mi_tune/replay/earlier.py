@@ -7,8 +7,9 @@ from pathlib import Path
 from mi_tune.replay.rivals import Contest, make_rival
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
-from mi_tune.seeds import derive_seed
-from mi_tune.study.warm import Earlier
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.warm import Earlier
+from mi_tune.trial.laws import laws_of
 
 TRIALS = 36
 """Of an earlier study: as many as the default study has."""
@@ -24,4 +25,5 @@ def earlier_study(surface: Surface, name: str, seed: int, min_accuracy_kept: flo
     seed = derive_seed(seed, "earlier") % 2**32
     contest = Contest(make_rival("nehvi+repeat"), surface, seed, min_accuracy_kept, TRIALS)
     simulate(surface, contest, 1, float("inf"), seed)
-    return Earlier(name, surface.space, contest.journal.table(), Path(name))
+    runs = contest.journal.table()
+    return Earlier(name, surface.space, runs, laws_of(runs, Path(name)), Path(name))

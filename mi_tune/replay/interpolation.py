@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mi_tune.study.gaussian import GaussianProcess
+from mi_tune.search.gaussian import GaussianProcess
 
 ENOUGH = 200
 """Laws that the lengths of a Gaussian process are fitted to at most."""

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 import mi_tune
-from mi_tune.cache import content_key, save_atomically
 from mi_tune.replay.simulator import Trace
+from mi_tune.runtime.cache import content_key, save_atomically
 
-CODE = ("*.py", "replay/**/*.py", "study/**/*.py")
+CODE = ("setup.py", *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")))
 """Files of the package that decide what comes out."""
 MODEL = ("condense.py", "front_model.py", "improvement.py", "nehvi.py")
 """Those of them that decide nothing where a search does not ask our model."""

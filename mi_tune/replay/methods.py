@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 
-from mi_tune.errors import InputError
 from mi_tune.replay.outside import OUTSIDERS, check_installed, make_outsider
 from mi_tune.replay.rivals import NEED_EARLIER, Contest, make_rival
 from mi_tune.replay.simulator import Search
 from mi_tune.replay.surface import Surface
-from mi_tune.study.samplers import SAMPLERS
-from mi_tune.study.warm import Earlier
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.samplers import SAMPLERS
+from mi_tune.search.warm import Earlier
 
 
 def method_name(text: str) -> str:

@@ -10,17 +10,17 @@ import numpy as np
 from scipy import stats
 
 from mi_tune.erasing import ErasingLaw
-from mi_tune.errors import InputError
 from mi_tune.replay.surface import Surface
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.geometry import Geometry
+from mi_tune.search.halving import Rungs
+from mi_tune.search.samplers import SAMPLERS
+from mi_tune.search.space import distributions, params_of
+from mi_tune.search.warm import Earlier, WarmStart, warm_start
 from mi_tune.setup import SearchSetup
-from mi_tune.study.front import front_mask, hypervolume
-from mi_tune.study.front_model import FrontModel, Observations
-from mi_tune.study.geometry import Geometry
 from mi_tune.study.journal import Asked, StudyJournal
-from mi_tune.study.moasha import Rungs
-from mi_tune.study.samplers import SAMPLERS
-from mi_tune.study.space import distributions, params_of
-from mi_tune.study.warm import Earlier, WarmStart, warm_start
 
 PARTS = {
     "floor": "training stops where the natural accuracy cannot come up to the floor any more",

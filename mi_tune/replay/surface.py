@@ -15,15 +15,15 @@ import yaml
 from scipy.stats import qmc
 
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
-from mi_tune.errors import InputError
 from mi_tune.replay.interpolation import Interpolator, candidates, coarse
 from mi_tune.replay.noise import Noise, People, measure_noise, measure_people
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.arcsine import drawn_in, spread_out
+from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.search.geometry import Geometry
+from mi_tune.search.space import coordinates, distributions, law_from
 from mi_tune.setup import Space
-from mi_tune.study.arcsine import drawn_in, spread_out
-from mi_tune.study.front import front_mask, hypervolume
-from mi_tune.study.geometry import Geometry
-from mi_tune.study.space import coordinates, distributions, law_from
 
 ACCURACIES = ("natural_accuracy", "cheap_attack_accuracy", "attack_accuracy")
 SECONDS = ("train_seconds", "evaluate_seconds", "cheap_attack_seconds", "attack_seconds")
@@ -92,7 +92,9 @@ class Surface:
         self._way = way
         missing = [name for name in NEEDED if name not in rows]
         if missing:
-            raise InputError(f"the table lacks column {missing[0]}; studies/tabulate.py writes all that are needed")
+            raise InputError(
+                f"the table lacks column {missing[0]}; studies/benchmarks/tabulate_trials.py writes all that are needed"
+            )
         if "space" not in about:
             raise InputError("the table's description lacks 'space'; it says what the laws were drawn from")
         rows = rows[rows.state == "complete"].sort_values(["law", "seed", "rung"])

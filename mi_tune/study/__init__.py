@@ -1,1 +1,1 @@
-"""The study: search, run, resume, and the folder that it leaves. Only here and in trial.py is Ray known."""
+"""Studies on Ray Tune: run, resumed and written to a folder. This room and those above it alone import Ray."""

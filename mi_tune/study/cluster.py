@@ -26,7 +26,7 @@ for _name, _value in {
 
 import ray  # noqa: E402
 
-from mi_tune.errors import InputError  # noqa: E402
+from mi_tune.runtime.errors import InputError  # noqa: E402
 
 MANY = 10**6
 """For Ray's own limit of trials at a time, where the searcher keeps a closer one. Without any, Ray starts workers one

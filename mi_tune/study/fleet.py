@@ -12,7 +12,7 @@ from mi_tune.study.cluster import Resources  # before anything that imports Ray 
 from ray import tune
 from ray.tune.result import DONE
 
-from mi_tune.device import pick_device, use_one_thread
+from mi_tune.runtime.device import pick_device, use_one_thread
 
 Work = Callable[[Any, Any], dict]
 """(what `prepare` returned in this process, job) -> a flat result"""

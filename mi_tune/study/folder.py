@@ -12,9 +12,9 @@ import pandas as pd
 import yaml
 from filelock import FileLock, Timeout
 
-from mi_tune.cache import save_atomically
-from mi_tune.errors import InputError
-from mi_tune.study.table import with_added
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.errors import InputError
+from mi_tune.trial.table import with_added
 
 
 @contextmanager

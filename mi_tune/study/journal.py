@@ -21,14 +21,15 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
+from mi_tune.erasing.columns import law_columns
+from mi_tune.search.repeats import Repeats
+from mi_tune.search.samplers import REFERENCE, make_sampler
+from mi_tune.search.space import distributions, law_from, params_of
+from mi_tune.search.warm import WarmStart
 from mi_tune.setup import SearchSetup
 from mi_tune.study.journal_file import JournalFile
 from mi_tune.study.journal_storage import OpenTrialsStorage
-from mi_tune.study.repeats import Repeats
-from mi_tune.study.samplers import REFERENCE, make_sampler
-from mi_tune.study.space import distributions, law_from, params_of
-from mi_tune.study.table import frame_of, law_columns
-from mi_tune.study.warm import WarmStart
+from mi_tune.trial.table import frame_of
 
 NO_DEFENCE = "no defence"
 WARM = "warm"
@@ -293,7 +294,7 @@ class StudyJournal:
     # ---------------------------------------------------------------------------------------------------- table
 
     def table(self) -> pd.DataFrame:
-        """One row a trial, in the order of their numbers; see `mi_tune.study.table`."""
+        """One row a trial, in the order of their numbers; see `mi_tune.trial.table`."""
         return frame_of(
             self._row(t)
             for _, t in self._all()

@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_tune.erasing import ErasingLaw
-from mi_tune.study.front import front_mask, hypervolume
+from mi_tune.erasing.columns import law_of
+from mi_tune.erasing.wording import describe
+from mi_tune.runtime.wording import duration
+from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.study.journal import OBJECTIVES, StudyJournal
-from mi_tune.study.table import law_of
-from mi_tune.study.wording import describe, duration
 
 
 class StudyProgress(tune.Callback):

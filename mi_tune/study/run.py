@@ -20,26 +20,34 @@ from ray import tune
 from rich.console import Console
 
 from mi_tune import __version__
-from mi_tune.assets import StudyData, check_names, check_own_generator, load_data, prepare_attacker, prepare_judge
 from mi_tune.attacks import make_attack
-from mi_tune.cache import save_atomically
 from mi_tune.data.procedural import IDENTITY
-from mi_tune.device import pick_device, precision, use_one_thread
-from mi_tune.errors import InputError
 from mi_tune.judging import IdentityRegressor
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.device import pick_device, precision, use_one_thread
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import counted, duration
+from mi_tune.search.halving import Halving, Ladder, Rungs
+from mi_tune.search.samplers import check_sampler
+from mi_tune.search.warm import Earlier, WarmStart, warm_start
 from mi_tune.setup import Setup, make_setup
-from mi_tune.study.estimate import Estimate, estimate
+from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
-from mi_tune.study.moasha import Halving, Ladder, Rungs
 from mi_tune.study.progress import StudyProgress
-from mi_tune.study.samplers import check_sampler
-from mi_tune.study.search import ParetoSearch
+from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
-from mi_tune.study.warm import Earlier, WarmStart, read_earlier, warm_start
-from mi_tune.study.wording import counted, duration
-from mi_tune.trial import UNITS, ErasingTrial, Shared
+from mi_tune.study.trainable import UNITS, ErasingTrial, Shared
+from mi_tune.trial.assets import (
+    StudyData,
+    check_names,
+    check_own_generator,
+    load_data,
+    prepare_attacker,
+    prepare_judge,
+)
+from mi_tune.trial.estimate import Estimate, estimate
 
 # what may differ when a study is resumed: it changes how long a study goes on, not what it is about
 RESUMABLE = ("search.trials",)
@@ -111,7 +119,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     study.claim()
     try:
         if earlier and earlier.folder != study.warm:
-            earlier.copy_to(study.warm)
+            copy_earlier(earlier, study.warm)
         return _run(setup, seed, study, data, warm, expected, options, console)
     finally:
         study.release()

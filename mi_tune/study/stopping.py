@@ -7,8 +7,8 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from mi_tune.errors import InputError
-from mi_tune.study.moasha import Halving
+from mi_tune.runtime.errors import InputError
+from mi_tune.search.halving import Halving
 
 
 class ParetoHalving(FIFOScheduler):

@@ -37,7 +37,7 @@ from mi_tune.attacks.presets.white_box import (
     ppdg,
     taa,
 )
-from mi_tune.errors import InputError
+from mi_tune.runtime.errors import InputError
 
 Preset = Callable[[str], Attack | Portfolio]
 

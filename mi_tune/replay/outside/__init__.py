@@ -15,9 +15,9 @@ import warnings
 from dataclasses import dataclass
 from types import ModuleType
 
-from mi_tune.errors import InputError
 from mi_tune.replay.simulator import Search
 from mi_tune.replay.surface import Surface
+from mi_tune.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.replay.outside.framework import OutsideContest, OwnDraws
 from mi_tune.replay.rivals import STARTUP
 from mi_tune.replay.surface import Surface
-from mi_tune.seeds import derive_seed
-from mi_tune.study.front import REFERENCE_POINT, front_mask, hypervolume
-from mi_tune.study.space import distributions, params_of
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.front import REFERENCE_POINT, front_mask, hypervolume
+from mi_tune.search.space import distributions, params_of
 
 THRESHOLDS = [f"natural >= {REFERENCE_POINT[0]}", f"attack <= {REFERENCE_POINT[1]}"]
 """Objective thresholds: the corner of the hypervolume that searches are compared by."""

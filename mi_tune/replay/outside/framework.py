@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from mi_tune.replay.rivals import Contest, Rival
 from mi_tune.replay.surface import Surface
-from mi_tune.seeds import derive_seed
+from mi_tune.runtime.seeds import derive_seed
 from mi_tune.study.journal import Asked
 
 

@@ -26,8 +26,8 @@ from mi_tune.replay.outside.framework import OutsideContest, OwnDraws
 from mi_tune.replay.outside.syne_space import plain, syne_space
 from mi_tune.replay.rivals import STARTUP
 from mi_tune.replay.surface import Surface
-from mi_tune.seeds import derive_seed
-from mi_tune.study.space import distributions, params_of
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.space import distributions, params_of
 
 METRICS = ["negative_natural_accuracy", "attack_accuracy"]
 REFERENCE_POINT = -2.0

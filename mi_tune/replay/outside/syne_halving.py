@@ -17,8 +17,8 @@ from syne_tune.optimizer.schedulers.multiobjective.multiobjective_priority impor
 from mi_tune.replay.outside.framework import OutsideContest, OwnDraws
 from mi_tune.replay.outside.syne_space import plain, syne_space
 from mi_tune.replay.surface import Surface
-from mi_tune.study.moasha import ranks
-from mi_tune.study.space import distributions
+from mi_tune.search.halving import ranks
+from mi_tune.search.space import distributions
 
 REDUCTION = 3
 METRICS = ["negative_natural_accuracy", "attack_accuracy"]
@@ -26,7 +26,8 @@ METRICS = ["negative_natural_accuracy", "attack_accuracy"]
 
 class OrderedPriority(MOPriority):
     """The place of every point in the sorted order, where the priority that is shipped gives the indices of the sorted
-    points. The order is that of `mi_tune.study.moasha`, which sees objectives scaled and begins a front at its corner.
+    points. The order is that of `mi_tune.search.halving`, which sees objectives scaled and begins a front at its
+    corner.
     """
 
     def priority_unsafe(self, objectives: np.ndarray) -> np.ndarray:

@@ -1,0 +1,99 @@
+"""The report on attacks on one model: one HTML file that works offline and can be passed on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+from plotly.offline import get_plotlyjs
+
+from analysis.figures import attacks_info, plot_attacks
+from analysis.pages.faces import shown_classes, sprite
+from analysis.pages.report import inside_script
+from analysis.statistics.attacks import Attacks
+from mi_tune.erasing import ErasingLaw
+from mi_tune.erasing.wording import describe
+from mi_tune.runtime.cache import save_atomically
+
+
+def write_attack_report(attacks: Attacks) -> Path:
+    """Write report.html in the folder. It shows faces only where examples.npz is stored beside it."""
+    page = render_attacks(attacks)
+    path = attacks.folder / "report.html"
+    save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    return path
+
+
+def render_attacks(attacks: Attacks) -> str:
+    """The page as text."""
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    law = attacks.config["law"]
+    figure = plot_attacks(attacks_info(attacks)) if len(attacks.complete) else None
+    return environment.get_template("attacks.html.j2").render(
+        config=attacks.config,
+        headline=attack_headline(attacks),
+        law="unknown" if law is None else describe(ErasingLaw.from_dict(law)),
+        rows=[_row(attacks, row) for _, row in _ordered(attacks).iterrows()],
+        strips=_strips(attacks),
+        settings=yaml.safe_dump(attacks.config, sort_keys=False, allow_unicode=True),
+        plotly=get_plotlyjs(),
+        css=(here / "report.css").read_text(),
+        script=(here / "page.js").read_text(),
+        data=inside_script({"figures": {"attacks": json.loads(figure.to_json())} if figure else {}}),
+    )
+
+
+def attack_headline(attacks: Attacks) -> str:
+    """What the attacks found, in a sentence or two."""
+    complete = attacks.complete
+    if not len(complete):
+        return "No attack has come to an end yet."
+    best = complete.iloc[0]
+    text = (
+        f"{len(complete)} attack{'s' if len(complete) > 1 else ''} on this model; the strongest, "
+        f"{attacks.title(best)}, has an attack accuracy of {best.attack_accuracy:.1%} "
+        f"[{best.attack_accuracy_low * 100:.0f}, {best.attack_accuracy_high * 100:.0f}]"
+    )
+    if not len(attacks.samples):
+        return f"{text}. Chance is {attacks.chance:.1%}."
+    return f"{text}; the best prior samples without any optimisation have {attacks.samples.attack_accuracy.max():.1%}."
+
+
+def _ordered(attacks: Attacks) -> pd.DataFrame:
+    """Attacks, the strongest first, then those that failed, then baselines."""
+    failed = attacks.table[attacks.table.state == "failed"]
+    return pd.concat([attacks.complete, failed, attacks.table[attacks.table.state == "baseline"]])
+
+
+def _row(attacks: Attacks, row: pd.Series) -> dict[str, Any]:
+    return {name: None if pd.isna(value) else value for name, value in row.items()} | {"title": attacks.title(row)}
+
+
+def _strips(attacks: Attacks) -> list[dict[str, Any]]:
+    """Real people, the priors' samples and each attack's best reconstructions, in the same order of people."""
+    real = attacks.examples()
+    if real is None:
+        return []
+    most = int(attacks.table.classes.max())
+    shown = shown_classes(min(most, len(real)))
+    strips = [_strip("real", real[shown], np.zeros(len(shown), int))]
+    for table in (attacks.samples, attacks.complete):
+        for _, row in table.iterrows():
+            faces = attacks.faces(row)
+            if faces is not None:
+                own = shown[shown < len(faces.images)]
+                name = f"{attacks.title(row)} ({row.attack_accuracy:.0%})"
+                strips.append(_strip(name, faces.images[own, 0], faces.identified[own, 0].astype(int)))
+    return strips
+
+
+def _strip(name: str, images: np.ndarray, hits: np.ndarray) -> dict[str, Any]:
+    return {"name": name, "uri": sprite(images), "hits": hits.tolist()}

@@ -1,0 +1,61 @@
+"""Faces for the page: strips of small images, packed into one WebP each."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from analysis.statistics.records import Study
+
+MOST_CLASSES = 48
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Images of the same classes side by side, as a data URI; `identified`: 1 where the judge knows the person."""
+
+    uri: str
+    identified: list[int]
+
+
+@dataclass(frozen=True)
+class FaceStrips:
+    """The real people's strip and one strip a trial; the same `classes` in the same order, `side` pixels each."""
+
+    real: Strip
+    trials: dict[int, Strip]
+    side: int
+    classes: int
+
+
+def face_strips(study: Study) -> FaceStrips | None:
+    """Strips of up to `MOST_CLASSES` classes, best reconstruction of each; None without real images to compare."""
+    real = study.examples()
+    if real is None:
+        return None
+    shown = shown_classes(len(real))
+    trials = {}
+    for trial in study.complete.trial:
+        faces = study.faces(int(trial))
+        if faces is not None and len(faces.images) == len(real):
+            marks = faces.identified[shown, 0].astype(int).tolist()
+            trials[int(trial)] = Strip(sprite(faces.images[shown, 0]), marks)
+    return FaceStrips(Strip(sprite(real[shown]), []), trials, real.shape[-1], len(shown))
+
+
+def shown_classes(classes: int, most: int = MOST_CLASSES) -> np.ndarray:
+    """Up to `most` of the classes, evenly spread."""
+    return np.unique(np.linspace(0, classes - 1, min(most, classes)).round().astype(int))
+
+
+def sprite(images: np.ndarray) -> str:
+    """uint8 (n, channels, height, width) side by side as a WebP data URI."""
+    row = np.concatenate(list(images), axis=2)
+    pixels = row[0] if len(row) == 1 else row.transpose(1, 2, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(buffer, "WEBP", quality=88, method=6)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,115 @@
+"""The page and the terminal table of a study of one property."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go
+import yaml
+from plotly.offline import get_plotlyjs
+from rich import box
+from rich.table import Table
+
+from analysis.figures import plot_contrasts
+from analysis.pages.report import inside_script
+from analysis.statistics.contrast import Contrast, PropertyRecord, load_property
+from analysis.statistics.verdict import full_title
+from mi_tune.judging.intervals import Estimate
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.errors import InputError
+
+
+def write_property_report(folder: Path | str) -> Path:
+    """Write `report.html` into the folder of a property study, from that folder alone. Raises InputError."""
+    record = load_property(folder)
+    path = record.folder / "report.html"
+    try:
+        save_atomically(path, lambda p: p.write_text(render_property(record), encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the report ({error.strerror})") from error
+    return path
+
+
+def render_property(record: PropertyRecord) -> str:
+    """The page as text."""
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    figures: dict[str, go.Figure] = {"contrasts": plot_contrasts(record)}
+    return environment.get_template("property.html.j2").render(
+        record=record,
+        sentence=sentence(record),
+        attacks=[full_title(attack) for attack in record.config["attacks"]],
+        rows=[_row(one, record) for one in record.contrasts],
+        settings=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
+        plotly=get_plotlyjs(),
+        css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
+        script=(here / "page.js").read_text(),
+        data=inside_script({"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}}),
+    )
+
+
+def sentence(record: PropertyRecord) -> str:
+    """Which treatments leak more or less than the base beyond doubt."""
+    base = record.config["base"]
+    told = [one for one in record.contrasts if one.claim is not None and one.claim.apart]
+    if not told:
+        return f"Nothing is told apart from {base}."
+    parts = []
+    for word, sign in (("more", 1), ("less", -1)):
+        names = [one.name for one in told if one.attack_change is not None and sign * one.attack_change.value > 0]
+        if names:
+            parts.append(f"{word} is found of {', '.join(names)}")
+    return f"Compared with {base}, {'; '.join(parts)}."
+
+
+def property_table(record: PropertyRecord) -> Table:
+    """The same for a terminal."""
+    base = record.config["base"]
+    table = Table(
+        box=box.SIMPLE,
+        caption=f"accuracies in percent with 95 % intervals over seeds and people; judge {record.judge}; "
+        f"{record.seeds} seeds; changes: paired differences to '{base}', attack: mean of all; p corrected (Holm)",
+        caption_justify="left",
+    )
+    table.add_column("training", overflow="fold")
+    attacks = record.config["attacks"]
+    for name in ("natural", *attacks, "natural change", "attack change", "p"):
+        table.add_column(name, justify="right")
+    for one in record.contrasts:
+        cells = [_percent(one.attacks[name]) if name in one.attacks else "failed" for name in attacks]
+        changes = [_percent(change, signed=True) for change in (one.natural_change, one.attack_change)]
+        p = "" if one.claim is None else f"{one.claim.corrected:.2g}"
+        table.add_row(one.name, _percent(one.natural), *cells, *changes, p)
+    return table
+
+
+def _percent(estimate: Estimate | None, signed: bool = False) -> str:
+    if estimate is None:
+        return ""
+    value, low, high = (100 * part + 0.0 for part in estimate)
+    # brackets are markup to rich
+    return rf"{value:+.1f} \[{low:+.0f}, {high:+.0f}]" if signed else rf"{value:.1f} \[{low:.0f}, {high:.0f}]"
+
+
+def _row(one: Contrast, record: PropertyRecord) -> dict:
+    def number(estimate: Estimate | None, sign: str = "") -> dict | None:
+        if estimate is None:
+            return None
+        value, low, high = (round(100 * part, 1) + 0.0 for part in estimate)
+        interval = f"[{low:{sign}.0f}, {high:{sign}.0f}]"
+        return {"value": estimate.value, "text": f"{value:{sign}.1f}", "interval": interval}
+
+    return {
+        "name": one.name,
+        "base": one.name == record.config["base"],
+        "natural": number(one.natural),
+        "attacks": [number(one.attacks.get(attack)) for attack in record.config["attacks"]],
+        "natural_change": number(one.natural_change, "+"),
+        "attack_change": number(one.attack_change, "+"),
+        "p": None if one.claim is None else f"{one.claim.corrected:.2g}",
+        "apart": one.claim is not None and one.claim.apart,
+    }

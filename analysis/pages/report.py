@@ -1,0 +1,303 @@
+"""The report: one HTML file that works offline and can be passed on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import plotly.graph_objects as go
+import yaml
+from plotly.offline import get_plotlyjs
+
+from analysis import figures
+from analysis.pages.faces import face_strips
+from analysis.statistics.importance import TITLES, Importance, Unanswered, asked, importances, in_words
+from analysis.statistics.recommendation import Expectation, Recommendation, recommend
+from analysis.statistics.records import Study, load_study
+from mi_tune.erasing.columns import law_of
+from mi_tune.erasing.export import law_snippet, torchvision_obstacles
+from mi_tune.erasing.wording import describe
+from mi_tune.judging.intervals import Estimate
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import duration
+
+LOSSES = [k / 100 for k in range(21)]
+"""Allowed losses of natural accuracy that the slider offers."""
+DEFAULT_LOSS = 0.05
+
+
+def write_report(folder: Path | str, include_images: bool | None = None, output: Path | None = None) -> Path:
+    """Write the report of the study in `folder`; everything comes from that folder.
+
+    Args:
+        include_images: whether the page may show real faces and reconstructions; None leaves it to the study
+            (built-in public faces: yes; own data: only if it was run with images).
+        output: file to write; `report.html` in the folder when missing.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: not a study folder, or the file cannot be written.
+    """
+    study = load_study(folder)
+    if include_images is None:
+        include_images = bool(study.config.get("images_allowed"))
+    page = render(study, include_images)
+    path = output or study.folder / "report.html"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the report ({error.strerror})") from error
+    return path
+
+
+def render(study: Study, include_images: bool) -> str:
+    """The page as text."""
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    faces = face_strips(study) if include_images else None
+    recommendations = [_recommendation(study, r) if (r := recommend(study, loss)) else None for loss in LOSSES]
+    answers = importances(study) if len(study.complete) else []
+    data = {
+        "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study, answers).items()},
+        "trials": {str(row.trial): _trial(study, row) for _, row in study.trials.iterrows()},
+        "recommendations": recommendations,
+        "defaultLoss": LOSSES.index(DEFAULT_LOSS),
+        "faces": asdict(faces) if faces else None,
+        "pins": _first_pins(study, recommendations),
+    }
+    return environment.get_template("report.html.j2").render(
+        study=study,
+        config=study.config,
+        settings=yaml.safe_dump(_public_settings(study.config), sort_keys=False, allow_unicode=True),
+        counts=study.runs.state.value_counts().to_dict(),
+        headline=headline(study),
+        rows=[_trial(study, row) for _, row in study.trials.iterrows()],
+        cost=_cost(study),
+        repeated=bool((study.trials.runs > 1).any()),
+        answers=[_told(answer) for answer in answers],
+        has_faces=faces is not None,
+        images_known=bool(study.config.get("images_allowed")) or include_images,
+        curves=len(study.front),
+        losses=[int(loss * 100) for loss in LOSSES],
+        plotly=get_plotlyjs(),
+        css=(here / "report.css").read_text(),
+        script=(here / "interaction.js").read_text(),
+        data=inside_script(data),
+    )
+
+
+def _figures(study: Study, answers: list[Importance | Unanswered]) -> dict[str, go.Figure]:
+    if not len(study.complete):
+        return {}
+    return {
+        "front": figures.plot_front(figures.front_info(study)),
+        "progress": figures.plot_progress(figures.progress_info(study)),
+        "training": figures.plot_training(figures.training_info(study)),
+        "parameters": figures.plot_parameters(figures.parameters_info(study)),
+        "maps": figures.plot_maps(figures.maps_info(study)),
+        **{_figure_of(a): figures.plot_importance(a) for a in answers if isinstance(a, Importance)},
+    }
+
+
+def _figure_of(answer: Importance | Unanswered) -> str:
+    return f"importance-{answer.question}"
+
+
+def _told(answer: Importance | Unanswered) -> dict[str, str | None]:
+    """What the page says of a question; `why` where it has no answer."""
+    title = TITLES[answer.question]
+    if isinstance(answer, Unanswered):
+        return {"title": title, "why": answer.why}
+    return {
+        "title": title,
+        "why": None,
+        "figure": _figure_of(answer),
+        "asked": asked(answer),
+        "words": in_words(answer),
+    }
+
+
+def inside_script(value: Any) -> str:
+    """JSON that no text in it can end the script element with."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
+    """What the page knows of a trial."""
+    law = study.law(int(row.trial))
+    data = study.config["data"]
+    side, channels = data["resolution"], data["channels"]
+    obstacles = torchvision_obstacles(law, side, side) if law.probability else []
+    numbers = {
+        name: _number(row[name])
+        for name in (
+            *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
+            *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high"),
+            *("start_attack_accuracy", "target_accuracy_on_reconstructions", "realised_area", "seconds"),
+        )
+    }
+    return {
+        "trial": int(row.trial),
+        "state": row.state,
+        "reference": row.reference,
+        "law": describe(law_of(row)),
+        "front": row.trial in study.front.index,
+        "reason": row.reason,
+        "runs": int(row.runs),
+        "snippet": law_snippet(law, side, side, channels),
+        "obstacles": obstacles,
+        **{
+            f"{name}_text": None if pd.isna(row[name]) else f"{_percent(row[name])} {_interval(row, name)}"
+            for name in ("natural_accuracy", "attack_accuracy")
+        },
+        **numbers,
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
+    row, undefended = study.trials.loc[found.trial], study.undefended
+    assert undefended is not None  # or there would be no recommendation
+    if found.trial == undefended.trial:
+        verdict = "No erasing: no law within this loss had a lower attack accuracy."
+    elif found.helps is None:
+        verdict = "Accuracies per class are missing, so the difference to no defence has no interval."
+    elif found.helps:
+        verdict = f"Attack accuracy changes by {_change(found.attack_change)} against no defence."
+    else:
+        verdict = (
+            f"Not distinguishable from no defence: attack accuracy changes by {_change(found.attack_change)}, "
+            "an interval that holds zero."
+        )
+    others = len(found.equals)
+    return {
+        "trial": found.trial,
+        "name": row.reference or f"law {found.trial}",
+        "natural": f"{_percent(row.natural_accuracy)} {_interval(row, 'natural_accuracy')}",
+        "naturalBase": _percent(undefended.natural_accuracy),
+        "naturalChange": _change(found.natural_change) if found.natural_change else "",
+        "attack": f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')}",
+        "attackBase": f"{_percent(undefended.attack_accuracy)} {_interval(undefended, 'attack_accuracy')}",
+        "verdict": verdict,
+        "expected": _expected(found),
+        "helps": found.helps,
+        "equals": list(found.equals),
+        "ties": ""
+        if not others
+        else f"{others} other law{'s' if others > 1 else ''} within this loss cannot be told apart from it.",
+    }
+
+
+def _expected(found: Recommendation) -> str:
+    """Why this law: what the model expects of it, or nothing where only measurements decided."""
+    if found.expected is None:
+        return ""
+    doubt = " What was measured costs more than is allowed, beyond doubt: confirm it first." if found.costs_more else ""
+    return (
+        f"Chosen by what a model of all trials expects: {_foreseen(found.expected)}. "
+        f"Luck moves that less than a law's own measurement.{doubt}"
+    )
+
+
+def _foreseen(chance: Expectation) -> str:
+    return (
+        f"natural accuracy {_percent(chance.natural_accuracy)}, {chance.natural_loss * 100:.1f} points lost, "
+        f"and attack accuracy {_percent(chance.attack_accuracy)}"
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    return f"[{row[f'{name}_low'] * 100:.0f}, {row[f'{name}_high'] * 100:.0f}]"
+
+
+def _change(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    value, low, high = (round(v * 100, 1) + 0.0 for v in estimate)  # + 0.0: no minus zero
+    return f"{value:+.1f} points [{low:+.0f}, {high:+.0f}]"
+
+
+def headline(study: Study) -> str:
+    """The study in a sentence or two."""
+    complete, front = len(study.complete), len(study.front)
+    if not complete:
+        return "No law has been trained and attacked yet."
+    text = (
+        f"{complete} erasing law{'s were' if complete > 1 else ' was'} trained and attacked{_repeats(study)}; "
+        f"{front} of them {'is' if front == 1 else 'are'} on the front."
+    )
+    found = recommend(study, DEFAULT_LOSS)
+    if found is None or study.undefended is None or found.trial == study.undefended.trial:
+        return text
+    row = study.trials.loc[found.trial]
+    name = row.reference or f"law {found.trial}"
+    attack = (
+        f"{_percent(row.attack_accuracy)} {_interval(row, 'attack_accuracy')} instead of "
+        f"{_percent(study.undefended.attack_accuracy)} {_interval(study.undefended, 'attack_accuracy')} "
+        f"({row.attack}, {row.budget} budget; judge {row.judge}, {_percent(row.judge_accuracy)} on real images)."
+    )
+    allowed = f"{text} For at most {DEFAULT_LOSS * 100:.0f} points of natural accuracy lost,"
+    if found.expected is None:
+        return f"{allowed} {name} has an attack accuracy of {attack}"
+    return (
+        f"{allowed} a model of all trials chooses {name} and expects of it {_foreseen(found.expected)}. "
+        f"Measured: natural accuracy {_percent(row.natural_accuracy)} {_interval(row, 'natural_accuracy')} instead of "
+        f"{_percent(study.undefended.natural_accuracy)} {_interval(study.undefended, 'natural_accuracy')}, "
+        f"attack accuracy {attack}"
+    )
+
+
+def _repeats(study: Study) -> str:
+    again = int((study.complete.runs > 1).sum())
+    return f", {again} of them more than once" if again else ""
+
+
+def _cost(study: Study) -> dict[str, str]:
+    trials = study.runs
+    ended = pd.to_datetime(trials.finished[trials.finished != ""], utc=True)
+    begun = pd.to_datetime(trials.started[trials.started != ""], utc=True)
+    wall = (ended.max() - begun.min()).total_seconds() if len(ended) and len(begun) else 0.0
+    passes = trials.forward_passes.sum() + trials.backward_passes.sum()
+    return {
+        "wall": duration(wall),
+        "worker": duration(float(trials.seconds.sum())),
+        "passes": f"{passes / 1e6:.1f} million",
+        "memory": f"{trials.peak_memory_mb.max():.0f} MB" if trials.peak_memory_mb.notna().any() else "not measured",
+    }
+
+
+def _first_pins(study: Study, recommendations: list[dict | None]) -> list[int]:
+    """The trials that the page shows at first: no defence, and what is recommended."""
+    pins = [] if study.undefended is None else [int(study.undefended.trial)]
+    found = recommendations[LOSSES.index(DEFAULT_LOSS)]
+    if found and found["trial"] not in pins:
+        pins.append(found["trial"])
+    return pins or [int(t) for t in study.complete.trial[:2]]
+
+
+def _public_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """study.yaml without the user's paths."""
+    settings = json.loads(json.dumps(config, default=str))
+    data = settings.get("config", {}).get("data", {})
+    for side in ("private", "public"):
+        if data.get(side):
+            data[side] = "(own folder)"
+    return settings

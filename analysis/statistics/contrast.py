@@ -1,0 +1,121 @@
+"""A study of one property: every treatment beside the one that the others are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from analysis.statistics.arrays import as_array, natural_array
+from analysis.statistics.claims import Claim, claims
+from analysis.statistics.resampling import between, resample
+from mi_tune.defences.properties import DESCRIPTION
+from mi_tune.judging.intervals import Estimate
+from mi_tune.runtime.errors import InputError
+
+RESAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A treatment.
+
+    Args:
+        natural: accuracy on test images. attacks: attack accuracy by `name:budget`, without those that failed.
+        mean: over the attacks that came to an end on every treatment. natural_change, attack_change: natural accuracy
+            and `mean`, minus those of the base, paired by seed and person; None for the base itself.
+        claim: on `attack_change`, corrected for the number of treatments (Holm).
+    """
+
+    name: str
+    natural: Estimate
+    attacks: dict[str, Estimate]
+    mean: Estimate
+    natural_change: Estimate | None
+    attack_change: Estimate | None
+    claim: Claim | None
+
+
+@dataclass(frozen=True)
+class PropertyRecord:
+    """`property.yaml` as `config`, what was measured of every treatment, and the judge that measured."""
+
+    folder: Path
+    config: dict[str, Any]
+    contrasts: tuple[Contrast, ...]
+    judge: str
+
+    @property
+    def seeds(self) -> int:
+        return int(self.config["seeds"])
+
+    @property
+    def people(self) -> int:
+        return int(self.config["data"]["identities"])
+
+
+def is_property(folder: Path | str) -> bool:
+    """Whether a folder is that of a finished study of one property."""
+    return (Path(folder) / DESCRIPTION).exists()
+
+
+def load_property(folder: Path | str, judge: str | None = None) -> PropertyRecord:
+    """Read a property study and compare its treatments. Raises InputError for a folder that is none.
+
+    judge: by default the second classifier, which no search was judged by.
+    """
+    folder = Path(folder)
+    try:
+        config = yaml.safe_load((folder / DESCRIPTION).read_text())
+        natural, hits = (pd.read_parquet(folder / f"{name}.parquet") for name in ("natural", "hits"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{folder}: not a finished study of a property ({' '.join(str(error).split())})") from error
+    names = [one["name"] for one in config["judges"]]
+    judge = judge or names[1]
+    if judge not in names:
+        raise InputError(f"{folder}: no judge '{judge}'; choose from {', '.join(names)}")
+    points = [point["name"] for point in config["points"]]
+    return PropertyRecord(folder, config, tuple(_contrasts(config, natural, hits, points, judge)), judge)
+
+
+def _contrasts(
+    config: dict[str, Any], natural: pd.DataFrame, hits: pd.DataFrame, points: Sequence[str], judge: str
+) -> list[Contrast]:
+    seeds, classes, base = int(config["seeds"]), int(config["data"]["identities"]), config["base"]
+    series: dict[tuple[str, str], np.ndarray] = {}
+    for point in points:
+        series[point, ""] = natural_array(natural[natural.point == point], seeds, classes)
+        for attack in config["attacks"]:
+            mine = hits[(hits.point == point) & (hits.attack == attack)]
+            if len(mine):
+                series[point, attack] = as_array(mine, mine.image, mine[judge], seeds, classes)
+    everywhere = [attack for attack in config["attacks"] if all((point, attack) in series for point in points)]
+    if not everywhere:
+        raise InputError("no attack came to an end on every treatment; see attacks.parquet for the reasons")
+    drawn = resample({" / ".join(name): array for name, array in series.items()}, RESAMPLES)
+    column = {name: drawn.column(" / ".join(name)) for name in series}
+
+    def one(point: str, attacks: Sequence[str]) -> tuple[float, np.ndarray]:
+        """Mean over the attacks: its value and draws."""
+        columns = [column[point, attack] for attack in attacks]
+        return float(drawn.values[columns].mean()), drawn.draws[:, columns].mean(1)
+
+    def change(point: str, attacks: Sequence[str]) -> tuple[float, np.ndarray]:
+        (ours, our_draws), (theirs, their_draws) = one(point, attacks), one(base, attacks)
+        return ours - theirs, our_draws - their_draws
+
+    others = [point for point in points if point != base]
+    claimed = dict(zip(others, claims({p: change(p, everywhere)[1] for p in others}), strict=True))
+    found = []
+    for point in points:
+        met = [attack for attack in config["attacks"] if (point, attack) in series]
+        changes = [None if point == base else between(*change(point, attacks)) for attacks in ([""], everywhere)]
+        attacks = {attack: between(*one(point, [attack])) for attack in met}
+        means = between(*one(point, [""])), attacks, between(*one(point, everywhere))
+        found.append(Contrast(point, *means, *changes, claimed.get(point)))
+    return found

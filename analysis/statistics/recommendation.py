@@ -1,0 +1,115 @@
+"""What the records say: hypervolume over the study, paired differences, and the law to recommend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from analysis.statistics.records import Study
+from mi_tune.judging.intervals import Estimate, class_difference
+from mi_tune.search.front import hypervolume
+
+
+def hypervolume_history(study: Study) -> pd.DataFrame:
+    """Hypervolume of the complete trials so far, at the end of each, in the order in which they ended.
+
+    Columns: `trial`, `finished` (number of complete trials), `minutes` since the study's first trial began,
+    `hypervolume` in [0, 1].
+    """
+    complete = study.complete
+    ends = pd.to_datetime(complete.finished, utc=True)
+    complete = complete.assign(end=ends).sort_values(["end", "trial"], kind="stable")
+    begun = pd.to_datetime(study.runs.started[study.runs.started != ""], utc=True).min()
+    reference = study.config["hypervolume_reference"]
+    natural, attack = complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float)
+    corner = reference["natural_accuracy"], reference["attack_accuracy"]
+    volumes = [hypervolume(natural[:k], attack[:k], *corner) for k in range(1, len(complete) + 1)]
+    return pd.DataFrame(
+        {
+            "trial": complete.trial.to_numpy(),
+            "finished": np.arange(1, len(complete) + 1),
+            "minutes": (complete.end - begun).dt.total_seconds().to_numpy() / 60,
+            "hypervolume": volumes,
+        }
+    )
+
+
+def difference(study: Study, trial: int, other: int, column: str) -> Estimate | None:
+    """`column` of `trial` minus that of `other`, paired by class, with a 95 % class-level bootstrap interval.
+
+    None where one of them left no accuracies per class.
+    """
+    ours, theirs = study.per_class(trial), study.per_class(other)
+    if ours is None or theirs is None or column not in ours or column not in theirs:
+        return None
+    return class_difference(ours[column].to_numpy(float), theirs[column].to_numpy(float))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the search's model expects of a law; natural_loss is against what is expected without defence."""
+
+    natural_loss: float
+    natural_accuracy: float
+    attack_accuracy: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The complete law with the least attack accuracy among those within the allowed loss, as `Study.expected` has it.
+
+    Among many measurements the best is partly the luckiest; what the search's model expects of a law is less so.
+
+    expected: what the model expects of the law, by which it is within the loss whatever was measured of it; None where
+    measurements decided. natural_change, attack_change: measured, against no defence, paired by class. equals: other
+    laws within the loss whose attack accuracy cannot be told apart from this one's at 95 % (paired by class, not
+    corrected for their number).
+    """
+
+    trial: int
+    allowed_loss: float
+    expected: Expectation | None
+    natural_change: Estimate | None
+    attack_change: Estimate | None
+    equals: tuple[int, ...]
+
+    @property
+    def helps(self) -> bool | None:
+        """Whether the attack accuracy is below the undefended one beyond doubt; None when that is not known."""
+        return None if self.attack_change is None else self.attack_change.high < 0
+
+    @property
+    def costs_more(self) -> bool:
+        """Whether more natural accuracy was lost in measurement than is allowed, beyond doubt."""
+        return self.natural_change is not None and self.natural_change.high < -self.allowed_loss
+
+
+def recommend(study: Study, allowed_loss: float) -> Recommendation | None:
+    """The law to train with when natural accuracy may fall by `allowed_loss` (0.05: five points) below no defence.
+
+    None when the trial without defence is not complete.
+    """
+    undefended = study.undefended
+    if undefended is None:
+        return None
+    chances = study.expected.assign(trial=study.complete.trial)
+    chances["natural_loss"] = chances.natural_accuracy[undefended.trial] - chances.natural_accuracy
+    within = chances[chances.natural_loss <= allowed_loss + 1e-9]
+    best = within.sort_values(["attack_accuracy", "natural_accuracy", "trial"], ascending=[True, False, True]).iloc[0]
+    trial, base = int(best.trial), int(undefended.trial)
+    equals = []
+    for other in within.trial:
+        apart = None if other == trial else difference(study, int(other), trial, "attack_accuracy")
+        if apart is not None and apart.low <= 0 <= apart.high:
+            equals.append(int(other))
+    same = trial == base
+    return Recommendation(
+        trial,
+        allowed_loss,
+        Expectation(*(float(best[field.name]) for field in fields(Expectation))) if best.modelled else None,
+        None if same else difference(study, trial, base, "natural_accuracy"),
+        None if same else difference(study, trial, base, "attack_accuracy"),
+        tuple(equals),
+    )

@@ -1,0 +1,103 @@
+"""One property of an erasing law on trial: treatments that differ in it alone, each with fresh seeds, each attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
+
+import yaml
+from rich.console import Console
+
+from mi_tune import __version__
+from mi_tune.confirmation.jobs import CellWork, JobCost, do_jobs, write_tables
+from mi_tune.confirmation.plan import Plan
+from mi_tune.confirmation.tables import collect
+from mi_tune.defences.properties import DESCRIPTION
+from mi_tune.defences.treatment import Treatment
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.device import pick_device, precision
+from mi_tune.runtime.wording import duration
+from mi_tune.setup import Setup
+from mi_tune.study.folder import only_writer
+from mi_tune.trial.assets import check_names, load_data
+from mi_tune.trial.estimate import measure_speed
+from mi_tune.trial.point import UNDEFENDED, Point
+
+
+@dataclass(frozen=True)
+class PropertyOptions:
+    """seeds: targets of every treatment. attacks: by `name:budget`. address, gpus_per_trial, workers: see `connect`."""
+
+    seeds: int
+    attacks: tuple[str, ...]
+    address: str | None = None
+    gpus_per_trial: float | None = None
+    workers: int | None = None
+
+
+def study_property(
+    setup: Setup,
+    seed: int,
+    title: str,
+    treatments: Mapping[str, Treatment],
+    folder: Path,
+    options: PropertyOptions,
+    console: Console,
+) -> Path:
+    """Train, attack and judge every treatment and the training without defence; returns the folder.
+
+    What was computed before is found again. The folder's files are those of a confirmation, but for `property.yaml`,
+    which says what was compared; the first treatment is what the others are compared with.
+
+    Raises:
+        InputError: anything that cannot work, before any training.
+    """
+    check_names(setup)
+    plan = Plan(options.seeds, portfolio=options.attacks, ladder=(), controls=options.attacks)
+    data = load_data(setup, seed)
+    mean = tuple(data.private.take(data.split.train).mean())
+    points = [Point(UNDEFENDED, "reference", Treatment())]
+    points += [Point(name, "property", treatment.resolved(mean)) for name, treatment in treatments.items()]
+    with only_writer(folder):
+        work = CellWork(setup, data, seed, folder / "cells")
+        bench = work.bench(pick_device())
+        cost = JobCost(setup, data, measure_speed(setup, data, bench.device))
+        training = plan.training(points, points[0])[plan.seeds :]
+        with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+            attacking = plan.attacking(points)
+            console.print(
+                f"[bold]{title}[/]: {len(points)} trainings x {plan.seeds} seeds, attacked by "
+                f"{', '.join(plan.every_attack())}; {resources.workers} at a time: about "
+                f"[bold]{duration(1.25 * cost.of([*training, *attacking]) / resources.workers)}[/] "
+                "if nothing of it was done before",
+                highlight=False,
+                soft_wrap=True,
+            )
+            preparing = plan.preparing(points[0], setup.prior.kind)
+            do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
+            do_jobs(attacking, work, resources, folder, cost, "attacks", console)
+        write_tables(folder, collect(bench, plan, points))
+        description = {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "title": title,
+            "base": points[1].name,
+            "seeds": plan.seeds,
+            "attacks": list(plan.portfolio),
+            "points": [{"name": point.name, "treatment": point.treatment.to_dict()} for point in points],
+            "judges": [
+                {"name": judge.name, "saw_private": judge.saw_private, "held_out": float(judge.held_out.value)}
+                for judge in bench.panel.judges
+            ],
+            "seed": seed,
+            "config": setup.model_dump(mode="json"),
+            "data": {"private": data.private.fingerprint(), "identities": data.private.identities},
+            "versions": {"mi_tune": __version__},
+            "precision": str(precision(bench.device)).removeprefix("torch."),
+        }
+        text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
+        save_atomically(folder / DESCRIPTION, lambda path: path.write_text(text))
+    return folder

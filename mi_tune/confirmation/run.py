@@ -1,0 +1,224 @@
+"""Run or resume a confirmation: check, choose, train with fresh seeds, match controls, attack, judge, write tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from rich.console import Console
+
+from mi_tune import __version__
+from mi_tune.confirmation.cells import Workbench
+from mi_tune.confirmation.jobs import CellWork, JobCost, do_jobs, write_tables
+from mi_tune.confirmation.matching import match_augmentations, match_stops
+from mi_tune.confirmation.plan import Plan, check_attacks
+from mi_tune.confirmation.points import candidate_controls, choose_points
+from mi_tune.confirmation.tables import collect, collect_views
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.device import pick_device, precision
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import duration
+from mi_tune.search.expectation import expected
+from mi_tune.setup import Setup, make_setup
+from mi_tune.study.folder import StudyFolder, only_writer
+from mi_tune.study.run import check_same_data
+from mi_tune.trial.assets import load_data
+from mi_tune.trial.estimate import measure_speed
+from mi_tune.trial.laws import laws_of
+from mi_tune.trial.point import UNDEFENDED, Point, stopped
+
+FEW_CLASSES = 20
+"""With fewer people an interval is so wide that only the largest effects show."""
+
+
+@dataclass(frozen=True)
+class ConfirmOptions:
+    """How to confirm.
+
+    Args:
+        plan: attacks and seeds. points: laws beside the reference points. augmentations: whether other augmentations
+            are controls too. address, gpus_per_trial, workers: see `connect`.
+    """
+
+    plan: Plan
+    points: int = 4
+    augmentations: bool = True
+    address: str | None = None
+    gpus_per_trial: float | None = None
+    workers: int | None = None
+
+
+def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Path:
+    """Confirm the study in a folder; returns the folder of the confirmation. What was computed before is found again.
+
+    Raises:
+        InputError: not a study, an unfinished one, one whose data has changed, or unknown attacks; before any compute.
+    """
+    study = StudyFolder(study_folder)
+    config = study.read_config()
+    if not isinstance(config, dict) or "config" not in config or "data" not in config:
+        raise InputError(
+            f"{study_folder}: study.yaml is not a study's; give the folder of a study, such as results/orl"
+        )
+    setup = make_setup(config["config"], f"{study_folder}/study.yaml")
+    plan = options.plan
+    for attacks in (plan.portfolio, plan.ladder, plan.controls):
+        check_attacks(attacks)
+    trials = _finished_trials(study, setup, config["smoke"])
+    data = load_data(setup, config["seed"])
+    check_same_data(study, data)
+    classes = data.private.identities
+    if classes < FEW_CLASSES:
+        console.print(
+            f"{classes} people are few: with them alone an attack accuracy of one half is known to about "
+            f"+-{98 / classes**0.5:.0f} points at best",
+            style="yellow",
+            highlight=False,
+        )
+    laws = laws_of(trials, study.path)
+    chances = expected(trials, laws[laws.state == "complete"], setup.search.space)
+    points = choose_points(laws, tuple(config["data"]["mean"]), options.points, chances)
+    if len(points) == len([p for p in points if p.kind == "reference"]) and options.points:
+        console.print("no law but the reference points is on the front or near it", style="yellow", highlight=False)
+    folder = study.path / "confirmation"
+    with only_writer(folder):
+        work = CellWork(setup, data, config["seed"], folder / "cells")
+        return _run(work, plan, points, options, folder, console)
+
+
+def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFrame:
+    trials = study.read_table()
+    running = int((trials.state == "running").sum())
+    missing = setup.search.trials - len(trials) + running
+    if missing > 0 and not smoke:
+        raise InputError(
+            f"{study.path}: {missing} of {setup.search.trials} trials are missing; finish the study by "
+            f"python studies/pareto.py --resume --name {setup.name}, or shorten it by --trials {len(trials) - running}"
+        )
+    return trials
+
+
+def _run(
+    work: CellWork,
+    plan: Plan,
+    points: list[Point],
+    options: ConfirmOptions,
+    folder: Path,
+    console: Console,
+) -> Path:
+    bench = work.bench(pick_device())
+    candidates = candidate_controls(tuple(work.data.private.take(work.data.split.train).mean()))
+    if not options.augmentations:
+        candidates = {}
+    trained = [*points, *(step for steps in candidates.values() for step in steps)]
+    undefended = next(point for point in points if point.name == UNDEFENDED)
+    speed = measure_speed(work.setup, work.data, bench.device)
+    cost = JobCost(work.setup, work.data, speed)
+    training = plan.training(trained, undefended)
+    with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+        # a control for every defended law at most, and one of every augmentation
+        erasing = [point for point in points if point.treatment.law.probability]
+        controls = [stopped(number + 1) for number in range(len(erasing) + len(candidates))]
+        foreseen = [*training, *plan.attacking([*points, *controls]), *plan.comparing(points)]
+        expected = cost.of(foreseen) / resources.workers
+        console.print(
+            f"{len(points)} laws x {plan.seeds} fresh seeds, attacked by {', '.join(plan.every_attack())}, and "
+            f"controls; {resources.workers} at a time: about [bold]{duration(1.25 * expected)}[/] "
+            "if nothing of it was done before",
+            highlight=False,
+            soft_wrap=True,
+        )
+        preparing = plan.preparing(undefended, work.setup.prior.kind)
+        do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
+        accuracy = _mean_accuracy(bench, plan, trained)
+        curve = np.mean([bench.curve(undefended, n).mean(1).numpy() for n in range(plan.seeds)], axis=0)
+        stops, controls = match_stops(points, accuracy, curve)
+        best = _best(points)
+        controls += match_augmentations(candidates, accuracy, accuracy[best.name])
+        everything = [*points, *controls]
+        do_jobs(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
+        do_jobs(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
+    with console.status("gathering"):
+        tables = collect(bench, plan, everything)
+        write_tables(folder, tables)
+        views = collect_views(bench, plan, everything)
+        _write_views(folder, views)
+        description = _description(bench, plan, everything, stops, best, curve) | {"feature_views": list(views)}
+        text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
+        save_atomically(folder / "confirmation.yaml", lambda path: path.write_text(text))
+    return folder
+
+
+def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dict[str, float]:
+    mean: Callable[[Point], float] = lambda point: float(  # noqa: E731
+        np.mean([bench.target(point, number).natural.mean() for number in range(plan.seeds)])
+    )
+    return {point.name: mean(point) for point in points}
+
+
+def _best(points: Sequence[Point]) -> Point:
+    """The law that other augmentations are matched to: of the search's, the one that dominates most; without one, the
+    last reference point that erases."""
+    own = [point for point in points if point.trial is not None and point.kind in ("front", "near front")]
+    return own[0] if own else next(p for p in reversed(points) if p.treatment.law.probability > 0)
+
+
+def _write_views(folder: Path, views: dict[str, dict[str, Any]]) -> None:
+    arrays = {f"{number}/{name}": array for number, view in enumerate(views.values()) for name, array in view.items()}
+    save_atomically(folder / "feature_views.npz", partial(np.savez_compressed, **arrays))
+
+
+def _description(
+    bench: Workbench,
+    plan: Plan,
+    points: Sequence[Point],
+    stops: dict[str, Point | None],
+    best: Point,
+    curve: np.ndarray,
+) -> dict[str, Any]:
+    data = bench.data
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "study": bench.setup.name,
+        "seeds": plan.seeds,
+        "portfolio": list(plan.portfolio),
+        "ladder": list(plan.ladder),
+        "controls": list(plan.controls),
+        "points": [
+            {**{k: v for k, v in asdict(p).items() if k != "treatment"}, "treatment": p.treatment.to_dict()}
+            for p in points
+        ],
+        "matched_stops": {name: point.name if point else UNDEFENDED for name, point in stops.items()},
+        "augmentations_matched_to": best.name,
+        "undefended_curve": [round(float(value), 4) for value in curve],
+        "judges": [
+            {
+                "name": judge.name,
+                "question": judge.question,
+                "fingerprint": judge.key,
+                "saw_private": judge.saw_private,
+                "in_search": judge.in_search,
+                **dict(zip(("held_out", "held_out_low", "held_out_high"), map(float, judge.held_out), strict=True)),
+            }
+            for judge in bench.panel.judges
+        ],
+        "data": {
+            "private": data.private.fingerprint(),
+            "public": data.public.fingerprint(),
+            "identities": data.private.identities,
+            "test": len(data.split.test),
+        },
+        "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
+        "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
+        "precision": str(precision(bench.device)).removeprefix("torch."),
+    }

@@ -1,0 +1,47 @@
+"""Erasing laws by the names under which they are published."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import yaml
+
+from mi_tune.erasing.law import ErasingLaw
+from mi_tune.runtime.errors import InputError
+
+NO_DEFENCE = ErasingLaw(probability=0.0)
+
+REFERENCE_LAWS: dict[str, ErasingLaw] = {
+    "no defence": NO_DEFENCE,
+    "MIDRE(0.1, 0.4)": ErasingLaw(probability=1.0, area=(0.1, 0.4), fill="midre"),
+    "MIDRE(0.1, 0.8)": ErasingLaw(probability=1.0, area=(0.1, 0.8), fill="midre"),
+    "Zhong et al.": ErasingLaw(probability=0.5, area=(0.02, 0.4), aspect=(0.3, 3.3), fill="noise"),
+}
+"""The laws that everybody wants to see on the plot. MIDRE with the fill of its released code."""
+
+SHORT_NAMES = dict(zip(("none", "midre-0.4", "midre-0.8", "zhong"), REFERENCE_LAWS.values(), strict=True))
+"""Laws that a model may have been trained with, by short names."""
+
+
+def named_law(text: str) -> ErasingLaw | None:
+    """The law that `--law` gives: a name of `SHORT_NAMES`, `unknown` (None), or a YAML or JSON mapping, or its file.
+
+    Raises InputError for an unknown name or parameter.
+    """
+    if text == "unknown":
+        return None
+    if text in SHORT_NAMES:
+        return SHORT_NAMES[text]
+    mapping = text.lstrip().startswith("{")
+    if not mapping and not Path(text).is_file():
+        known = ("unknown", *SHORT_NAMES)
+        near = difflib.get_close_matches(text, known, n=2) or known
+        raise InputError(f"unknown law '{text}'; did you mean {', '.join(near)}? A mapping or a file with one does too")
+    try:
+        values = yaml.safe_load(text if mapping else Path(text).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"--law {text}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"--law {text}: not a mapping of parameters such as probability, area, fill")
+    return ErasingLaw.from_dict(values)

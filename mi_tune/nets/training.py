@@ -1,0 +1,218 @@
+"""One resumable training loop for targets, judges and their twins.
+
+Images stay on the device as one uint8 tensor; a batch is an index. Every epoch draws from a random stream of its
+own, seeded by name, so that a run that stops after any epoch and goes on gives the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mi_tune.data.augment import random_affine, shift_and_flip
+from mi_tune.erasing import NO_DEFENCE, ErasingLaw
+from mi_tune.runtime.device import autocast, comfortable_batch
+from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.seeds import generator
+
+
+class Augmentation(Protocol):
+    """Changes a batch of float images (n, channels, height, width) in [0, 1] and its labels, drawing from `random`.
+
+    `mixes_labels`: whether it takes and returns probabilities (n, classes) in place of int64 labels (n,).
+    """
+
+    @property
+    def mixes_labels(self) -> bool: ...
+
+    def __call__(self, images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images a step; the last, smaller batch of an epoch is used too.
+        optimiser: `adamw`, or `sgd` with Nesterov momentum 0.9.
+        learning_rate: the peak of the one-cycle schedule (Smith, arXiv 1708.07120): linear warm-up over the
+            first 15 % of the steps, then a cosine down to zero.
+        weight_decay: decoupled for AdamW, L2 for SGD.
+        shift: random translation in pixels, either way.
+        flip: mirror half of the images.
+        affine: random rotation, zoom and brightness (the judge's augmentation) instead of `shift`.
+        dropped: share of the training images left out of each epoch, drawn anew every epoch, in [0, 1).
+        refilled: the kept images are gone through again until the epoch is as long as without `dropped`.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    shift: int = 2
+    flip: bool = True
+    affine: bool = False
+    dropped: float = 0.0
+    refilled: bool = False
+
+
+class Training:
+    """Training of one classifier, an epoch at a time.
+
+    Args:
+        model: takes float images in [0, 1]; moved to the device.
+        images: uint8 (n, channels, height, width), labels: int64 (n,), or probabilities (n, classes): the bank, never
+            written to.
+        indices: int64 (m,), the images of the bank to train on.
+        law: the erasing law, applied in pixel space after shift and flip; `mean` must be resolved.
+        seed: seeds order, augmentation and erasing (not the model's initialisation).
+        control: another augmentation, applied after the law. With one that mixes labels, `labels` must reach the
+            model's last class.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        indices: Tensor,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        law: ErasingLaw = NO_DEFENCE,
+        control: Augmentation | None = None,
+    ) -> None:
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.images, self.labels, self.indices = images.to(device), labels.to(device), indices.to(device)
+        self.recipe, self.seed, self.device, self.law, self.control = recipe, seed, device, law, control
+        if control is not None and control.mixes_labels and labels.ndim == 1:
+            self.labels = F.one_hot(self.labels).float()
+        self.epoch = 0
+        self.erase_map = torch.zeros(images.shape[2:], device=device)
+        self.views = 0
+        self.optimiser = _optimiser(model, recipe)
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.recipe.epochs
+
+    def train_epoch(self) -> float:
+        """One pass over the images in random order; returns the mean loss. Raises DivergedError if not finite."""
+        random = generator(self.seed, "epoch", self.epoch, device=self.device)
+        order = self._order(random)
+        n, size = len(order), self.recipe.batch_size
+        steps = math.ceil(n / size)
+        losses = torch.zeros((), device=self.device)
+        self.model.train()
+        for step in range(steps):
+            batch = order[step * size : (step + 1) * size]
+            self._set_learning_rate((self.epoch * steps + step) / (self.recipe.epochs * steps))
+            images, labels = self._augment(self.images[batch], random), self.labels[batch]
+            if self.control is not None:
+                images, labels = self.control(images, labels, random)
+            images = images.contiguous(memory_format=torch.channels_last)
+            with autocast(self.device):
+                loss = F.cross_entropy(self.model(images), labels)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            losses += loss.detach() * len(batch)
+        self.epoch += 1
+        mean = float(losses / n)
+        if not math.isfinite(mean):
+            raise DivergedError(
+                f"training diverged: the loss is {mean} in epoch {self.epoch}; lower target.learning_rate"
+            )
+        return mean
+
+    def _order(self, random: torch.Generator) -> Tensor:
+        """The images of one epoch in the order in which they are seen."""
+        n = len(self.indices)
+        order = self.indices[torch.randperm(n, device=self.device, generator=random)]
+        kept = order[: max(1, round(n * (1 - self.recipe.dropped)))]
+        if not self.recipe.refilled:
+            return kept
+        again = [
+            kept[torch.randperm(len(kept), device=self.device, generator=random)]
+            for _ in range(math.ceil(n / len(kept)) - 1)
+        ]
+        return torch.cat([kept, *again])[:n]
+
+    def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
+        if self.recipe.affine:
+            images = images.float() / 255
+            images = random_affine(
+                images,
+                random,
+                scale=(0.8, 1.0),
+                aspect=(0.9, 1.1),
+                rotation=10,
+                flip=self.recipe.flip,
+                shift=0.05,
+            )
+            light = torch.rand(2, len(images), 1, 1, 1, device=self.device, generator=random)
+            images = ((images - 0.5) * (0.7 + 0.6 * light[0]) + 0.5 + 0.3 * (light[1] - 0.5)).clamp(0, 1)
+        else:
+            images = shift_and_flip(images, self.recipe.shift, self.recipe.flip, random)
+        self.views += len(images)
+        if self.law.active(self.epoch, self.recipe.epochs):
+            images, mask = self.law.erase(images, random)
+            self.erase_map += mask.sum(0)
+        return images.float() / 255 if images.dtype == torch.uint8 else images
+
+    def _set_learning_rate(self, progress: float) -> None:
+        warm = 0.15
+        factor = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * max(factor, 1e-3)
+
+    def state_dict(self) -> dict:
+        """Everything that `load_state_dict` needs to go on after the last whole epoch."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "epoch": self.epoch,
+            "erase_map": self.erase_map,
+            "views": self.views,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.epoch, self.views = state["epoch"], state["views"]
+        self.erase_map = state["erase_map"].to(self.device)
+
+    @property
+    def erased_share(self) -> Tensor:
+        """Share of the training views so far in which each pixel was erased, (height, width)."""
+        return self.erase_map / max(self.views, 1)
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    # norms and biases are not decayed
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    free = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, device: torch.device, indices: Tensor | None = None) -> Tensor:
+    """Logits (n, classes), float32 on the CPU, of uint8 images or float images in [0, 1], or of those at `indices`."""
+    model.eval()
+    outputs = []
+    for part in (torch.arange(len(images)) if indices is None else indices).split(comfortable_batch(device)):
+        x = images[part.to(images.device)].to(device)
+        x = (x.float() / 255 if x.dtype == torch.uint8 else x).contiguous(memory_format=torch.channels_last)
+        with autocast(device):
+            outputs.append(model(x).float().cpu())
+    return torch.cat(outputs)

@@ -1,0 +1,118 @@
+"""What a table says of itself: everything that decided its numbers, and what they cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from mi_tune import __version__
+from mi_tune.attacks import Attack, Portfolio
+from mi_tune.replay.tabulation.cells import TrialBench
+from mi_tune.replay.tabulation.design import DesignLaw
+from mi_tune.replay.tabulation.trial import FRACTIONS, rungs, val_images
+from mi_tune.runtime.device import precision
+
+
+def trials_per_class(bench: TrialBench) -> dict[str, list[int]]:
+    """Of how many val images and reconstructions of each class the hits are counts."""
+    classes = bench.data.private.identities
+    return {
+        "natural": val_images(bench.data).tolist(),
+        "cheap": [bench.tools.cheap.keep] * classes,
+        "attack": [bench.tools.attack.keep] * classes,
+    }
+
+
+def description(
+    bench: TrialBench,
+    laws: Sequence[DesignLaw],
+    seeds: int,
+    complete: int,
+    rows: Sequence[dict[str, Any]],
+    command: str,
+) -> dict[str, Any]:
+    """The table's description, as plain values.
+
+    Args:
+        laws: the design. complete: laws of which every seed is done. rows: of the table.
+        command: the command line that made it.
+    """
+    setup, data, tools = bench.setup, bench.data, bench.tools
+    private, public, split = data.private, data.public, data.split
+    return {
+        "name": setup.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "seed": bench.seed,
+        "laws": {"asked": len(laws), "complete": complete, "seeds": seeds},
+        "trials": trials_per_class(bench),
+        "rungs": [
+            {"fraction": fraction, "epochs": epochs}
+            for fraction, epochs in zip(FRACTIONS, rungs(setup.target.epochs), strict=True)
+        ],
+        "attacks": {"cheap": _attack(tools.cheap), "attack": _attack(tools.attack)},
+        "judge": {
+            "name": tools.judge.name,
+            "fingerprint": tools.judge.key,
+            "held_out_accuracy": float(tools.judge.held_out.value),
+            "held_out_low": float(tools.judge.held_out.low),
+            "held_out_high": float(tools.judge.held_out.high),
+        },
+        "prior": {"name": tools.ground.prior.name, "fingerprint": tools.ground.key},
+        "data": {
+            "private": {
+                "fingerprint": private.fingerprint(),
+                "identities": private.identities,
+                "train": len(split.train),
+                "val": len(split.val),
+                "test": len(split.test),
+            },
+            "public": {
+                "fingerprint": public.fingerprint(),
+                "identities": public.identities,
+                "images": len(public),
+            },
+            "mean": [float(value) for value in private.take(split.train).mean()],
+        },
+        "space": setup.search.space.model_dump(mode="json"),
+        "references": {law.reference: law.law.to_dict() for law in laws if law.reference},
+        "setup": setup.model_dump(mode="json"),
+        "seconds": _seconds(rows),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "device": _device(bench.device)},
+        "versions": {
+            "mi_tune": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "ray", "numpy")},
+        },
+        "precision": str(precision(bench.device)).removeprefix("torch."),
+    }
+
+
+def _attack(attack: Attack | Portfolio) -> dict[str, Any]:
+    parts = json.loads(json.dumps(attack.describe()))  # tuples as lists, for YAML
+    return {"name": attack.name, "budget": attack.budget, "parts": parts}
+
+
+def _seconds(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Seconds of work in all, by phase; of training, what the last rung has."""
+    total: Counter[str] = Counter()
+    last = max((row["rung"] for row in rows), default=0)
+    for row in rows:
+        if row["rung"] == last:
+            total["train"] += row["train_seconds"]
+        if row["state"] == "complete":
+            for phase in ("evaluate", "cheap_attack", "attack"):
+                total[phase] += row[f"{phase}_seconds"]
+    return {phase: round(float(seconds), 1) for phase, seconds in total.items()}
+
+
+def _device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,222 @@
+"""Make or extend a table of real trials: every law of the design, trained and measured by Ray's workers."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from mi_tune.replay import tables
+from mi_tune.replay.tabulation.about import description, trials_per_class
+from mi_tune.replay.tabulation.cells import TrialBench
+from mi_tune.replay.tabulation.design import DesignLaw, design
+from mi_tune.replay.tabulation.rows import trial_rows, write_table
+from mi_tune.replay.tabulation.trial import FRACTIONS, rungs
+from mi_tune.runtime.device import pick_device
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import duration
+from mi_tune.setup import Setup
+from mi_tune.study.fleet import run_jobs
+from mi_tune.study.folder import only_writer
+from mi_tune.trial.assets import StudyData, check_names, load_data
+from mi_tune.trial.estimate import measure_speed
+
+JOBS_A_LINE = 20
+"""Where there is no terminal, a line is written after so many trials."""
+
+
+@dataclass(frozen=True)
+class TabulateOptions:
+    """How to make a table.
+
+    Args:
+        laws: of the design. seeds: targets of every law. minutes: after which no trial is begun, or None.
+        package: whether the table is also written into the package. command: the command line, for the description.
+        address, gpus_per_trial, workers: see `connect`.
+    """
+
+    laws: int
+    seeds: int = 2
+    minutes: float | None = None
+    package: bool = False
+    command: str = ""
+    address: str | None = None
+    gpus_per_trial: float | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many of the laws have all their trials, and how many were asked for."""
+
+    complete: int
+    laws: int
+
+    @property
+    def finished(self) -> bool:
+        return self.complete == self.laws
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One trial: a law of the design with one seed."""
+
+    law: DesignLaw
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What travels to the workers."""
+
+    setup: Setup
+    data: StudyData
+    seed: int
+    cells: Path
+
+    def bench(self, device: torch.device) -> TrialBench:
+        return TrialBench(self.setup, self.data, self.seed, self.cells, device)
+
+
+def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, console: Console) -> Outcome:
+    """Do what is missing of the table in a folder, and write it; also when stopped early.
+
+    Raises:
+        InputError: anything the user gave that cannot work, before any compute; or another run writes there.
+    """
+    until = time.time() + 60 * options.minutes if options.minutes is not None else None
+    check_names(setup)
+    laws = design(setup.search.space, options.laws, seed)
+    data = load_data(setup, seed)
+    folder = folder.absolute()
+    with only_writer(folder):
+        work = _Work(setup, data, seed, folder / "cells")
+        bench = work.bench(pick_device())
+        with console.status("making judge and prior, or finding them in the cache"):
+            bench.tools  # noqa: B018  once, before every worker asks for it
+        jobs = [_Job(law, number) for law in laws for number in range(options.seeds)]
+        missing = [job for job in jobs if bench.finished(job.law.law, job.seed) is None]
+        console.print(f"{len(laws)} laws x {options.seeds} seeds, {len(missing)} trials to do", highlight=False)
+        try:
+            if missing:
+                _do(missing, work, bench, until, folder, options, console)
+        finally:
+            outcome = _gather(bench, laws, jobs, folder, options, console)
+        return outcome
+
+
+# ------------------------------------------------------------------------------------------------------------- jobs
+
+
+def _do(
+    jobs: Sequence[_Job],
+    work: _Work,
+    bench: TrialBench,
+    until: float | None,
+    folder: Path,
+    options: TabulateOptions,
+    console: Console,
+) -> None:
+    """Run the jobs, telling how far they are."""
+    expected = _trial_seconds(bench)
+    told: Counter[str] = Counter()
+    bar = Progress(
+        TextColumn("[bold]trials"),
+        BarColumn(40),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("trials", total=len(jobs), left="")
+    begun = time.monotonic()
+
+    def done(job: _Job, result: dict) -> None:
+        if result.get("skipped"):
+            return
+        told["done"] += 1
+        left = (time.monotonic() - begun) * (len(jobs) / told["done"] - 1)
+        bar.update(task, advance=1, left=f"about {duration(left)} left")
+        if result["reason"]:
+            # a fault that all share is told once
+            told[result["reason"]] += 1
+            if told[result["reason"]] == 1:
+                text = f"law {job.law.number}, seed {job.seed}: failed: {result['reason']}"
+                console.print(text, style="red", highlight=False, markup=False)
+        elif not console.is_terminal and (told["done"] % JOBS_A_LINE == 0 or told["done"] == len(jobs)):
+            text = f"{told['done']}/{len(jobs)} trials; law {job.law.number}, seed {job.seed}: {result['said']}"
+            console.print(f"{text}  [about {duration(left)} left]", highlight=False, markup=False, soft_wrap=True)
+
+    with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+        console.print(
+            f"{resources.workers} at a time, about {duration(expected)} each: "
+            f"about [bold]{duration(expected * len(jobs) / resources.workers)}[/]",
+            highlight=False,
+        )
+        with bar:
+            run_jobs(jobs, work.bench, partial(_work_on, until=until), resources, folder / "ray", done)
+
+
+def _work_on(bench: TrialBench, job: _Job, until: float | None) -> dict[str, Any]:
+    """Do one job in a worker, unless the time is up. `said`: its outcome in a few words."""
+    if until is not None and time.time() >= until:
+        return {"skipped": True}
+    found = bench.trial(job.law.law, job.seed)
+    if found["reason"]:
+        return {"said": found["reason"]}
+    last = trial_rows(job.law, job.seed, found, rungs(bench.setup.target.epochs), trials_per_class(bench))[-1]
+    return {"said": f"natural {last['natural_accuracy']:.3f}, attack {last['attack_accuracy']:.3f}"}
+
+
+def _trial_seconds(bench: TrialBench) -> float:
+    """Expected seconds of one trial on one worker."""
+    setup, data, tools = bench.setup, bench.data, bench.tools
+    speed = measure_speed(setup, data, bench.device)
+    people, samples, public = data.private.identities, setup.prior.samples, len(data.public)
+    cheap, attack = (speed.of(a.passes(people, samples, public)) for a in (tools.cheap, tools.attack))
+    training = setup.target.epochs * len(data.split.train) * speed.train_image
+    return training + len(FRACTIONS) * (len(data.split.val) * speed.forward + cheap) + attack
+
+
+# ------------------------------------------------------------------------------------------------------------ table
+
+
+def _gather(
+    bench: TrialBench,
+    laws: Sequence[DesignLaw],
+    jobs: Sequence[_Job],
+    folder: Path,
+    options: TabulateOptions,
+    console: Console,
+) -> Outcome:
+    """Write what is done into the table, and its complete laws into the package if that is asked for."""
+    epochs, trials = rungs(bench.setup.target.epochs), trials_per_class(bench)
+    rows: list[dict[str, Any]] = []
+    trained: Counter[int] = Counter()
+    for job in jobs:
+        if (found := bench.finished(job.law.law, job.seed)) is not None:
+            rows += trial_rows(job.law, job.seed, found, epochs, trials)
+            trained[job.law.number] += 1
+    whole = {number for number, seeds in trained.items() if seeds == options.seeds}
+    if rows:
+        about = description(bench, laws, options.seeds, len(whole), rows, options.command)
+        write_table(rows, about, folder / "table")
+        console.print(f"table: {folder / 'table.parquet'}", highlight=False, markup=False, soft_wrap=True)
+    if options.package:
+        if not whole:
+            raise InputError(f"{folder}: no law is complete yet; nothing was written into the package")
+        kept = [row for row in rows if row["law"] in whole]
+        stem = tables.FOLDER / bench.setup.name
+        write_table(kept, description(bench, laws, options.seeds, len(whole), kept, options.command), stem)
+        console.print(f"in the package: {stem}.parquet", highlight=False, markup=False, soft_wrap=True)
+    return Outcome(len(whole), len(laws))

@@ -1,0 +1,114 @@
+"""One trial of the table: a law's target, looked at and attacked at the rungs of its schedule.
+
+The learning rate follows the schedule of the whole training, so that what is seen at a lower rung is an under-trained
+model: the one that early stopping would see.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mi_tune.attacks import Attack, Ground, Portfolio
+from mi_tune.erasing import ErasingLaw
+from mi_tune.judging import Judge
+from mi_tune.nets.training import Training
+from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.trial.assets import StudyData
+from mi_tune.trial.evaluation import attack_half_trained, natural_per_class, target_training
+
+FRACTIONS = (1 / 9, 1 / 3, 1.0)
+"""The rungs, as shares of the schedule's epochs."""
+
+CODE = (sys.modules[__name__],)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a target is measured with: the cheap attack of every rung, the study's attack of the last, and the judge."""
+
+    cheap: Attack | Portfolio
+    attack: Attack | Portfolio
+    ground: Ground
+    judge: Judge
+
+
+def rungs(epochs: int) -> tuple[int, ...]:
+    """After how many epochs a training of `epochs` is looked at; the last is its end."""
+    return tuple(max(1, round(epochs * fraction)) for fraction in FRACTIONS)
+
+
+def val_images(data: StudyData) -> np.ndarray:
+    """How many val images each class has, int (classes,)."""
+    return np.bincount(data.private.labels[data.split.val], minlength=data.private.identities)
+
+
+def run_trial(
+    setup: Setup, data: StudyData, law: ErasingLaw, seed: int, replicate: int, tools: Tools, device: torch.device
+) -> dict[str, Any]:
+    """Train the target of a law and replicate to its end and measure it at every rung.
+
+    Weights, order and attacks are those of a study of `seed`, shared by all laws, which pairs them.
+
+    Returns:
+        `rungs`: of each that was measured, `epochs`, `natural_hits`, `cheap` and, at the last, `attack` (both: `hits`,
+        `forward_passes`, `backward_passes`), and `seconds` by phase (`train` from the beginning, the others at this
+        rung). Hits are counts per class. `reason`: why no more were measured, "" if all were; `seconds`: spent until
+        then.
+    """
+    # as a trial of a study: what layers such as dropout draw
+    torch.manual_seed(derive_seed(seed, "trial"))
+    run = target_training(setup, data, law, seed, replicate, device)
+    at = rungs(run.recipe.epochs)
+    found: list[dict[str, Any]] = []
+    seconds: Counter[str] = Counter()
+    reason = ""
+    try:
+        for number, epochs in enumerate(at):
+            seconds = Counter(train=seconds["train"])
+            with _timed(seconds, "train"):
+                while run.epoch < epochs:
+                    run.train_epoch()
+            rung: dict[str, Any] = {"epochs": epochs}
+            with _timed(seconds, "evaluate"):
+                natural = natural_per_class(run.model, data, device)
+                rung["natural_hits"] = np.rint(natural * val_images(data)).astype(int).tolist()
+            with _timed(seconds, "cheap"):
+                rung["cheap"] = _attacked(tools.cheap, tools, run, seed, replicate)
+            if number == len(at) - 1:
+                with _timed(seconds, "attack"):
+                    rung["attack"] = _attacked(tools.attack, tools, run, seed, replicate)
+            found.append({**rung, "seconds": dict(seconds)})
+    except DivergedError as error:
+        reason = str(error)
+    return {"rungs": found, "reason": reason, "seconds": dict(seconds)}
+
+
+def _attacked(attack: Attack | Portfolio, tools: Tools, run: Training, seed: int, replicate: int) -> dict[str, Any]:
+    result, verdicts = attack_half_trained(
+        run, attack, tools.ground, tools.judge, derive_seed(seed, "attack", replicate)
+    )
+    return {
+        "hits": (verdicts.top1 == np.arange(len(verdicts.top1))[:, None]).sum(1).tolist(),
+        "forward_passes": int(result.forward_passes),
+        "backward_passes": int(result.backward_passes),
+    }
+
+
+@contextmanager
+def _timed(seconds: Counter[str], phase: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[phase] += time.perf_counter() - begun

@@ -1,0 +1,61 @@
+"""What every command line has in common: its help, its errors in one line, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mi_tune.runtime.errors import InputError
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default": True}
+"""Settings of click's context that every command has."""
+
+
+class Interrupted(click.ClickException):
+    """The user interrupted a command. The message says what was kept."""
+
+
+class Command(click.Command):
+    """A command that says what was kept when it is interrupted.
+
+    Args:
+        kept: half a sentence for the user who has pressed Ctrl-C.
+    """
+
+    def __init__(
+        self, *arguments: Any, kept: str = "finished work is kept: the same command goes on", **options: Any
+    ) -> None:
+        super().__init__(*arguments, **{"context_settings": SETTINGS} | options)
+        self.kept = kept
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command's function. Raises Interrupted on Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            raise Interrupted(self.kept) from None
+
+
+def run_command(command: click.Command, arguments: Sequence[str] | None = None, name: str | None = None) -> int:
+    """Run a command and return its exit status: 0, 2 for wrong input (one line on stderr), 130 after Ctrl-C.
+
+    Args:
+        arguments: those of the command line by default. name: of the program in its help, by default as it was called.
+    """
+    try:
+        command.main(arguments, prog_name=name, standalone_mode=False)
+        return 0
+    except Interrupted as interrupted:
+        print(f"interrupted; {interrupted.message}", file=sys.stderr)
+        return 130
+    except click.ClickException as error:
+        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 2

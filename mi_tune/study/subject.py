@@ -1,0 +1,84 @@
+"""A target of a study as the subject of an audit."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pandas as pd
+
+from mi_tune.erasing.columns import law_of
+from mi_tune.nets.checkpoints import load_classifier
+from mi_tune.runtime.errors import InputError
+from mi_tune.setup import make_setup
+from mi_tune.study.folder import StudyFolder
+from mi_tune.trial.assets import load_data
+from mi_tune.trial.audit import Subject
+
+
+def trial_number(folder: Path, trial: str | None) -> int:
+    """The number of a trial given as number, as name of a reference, or not at all (the one without defence).
+
+    Raises InputError if it is not in the study.
+    """
+    table = _table(folder)
+    names = {str(name).lower(): int(number) for name, number in zip(table.reference, table.trial, strict=True) if name}
+    wanted = "no defence" if trial is None else trial.strip().lower()
+    if wanted in names:
+        return names[wanted]
+    if wanted.isdigit() and int(wanted) in set(table.trial):
+        return int(wanted)
+    if trial is None:
+        raise InputError(f"{folder}: no trial without defence yet; choose one by --trial NUMBER")
+    numbers = f"numbers {table.trial.min()} to {table.trial.max()}" if len(table) else "no trials yet"
+    near = difflib.get_close_matches(wanted, names, n=3) or list(names)
+    raise InputError(f"{folder}: no trial '{trial}'; there are {numbers}" + f" and {', '.join(near)}" * bool(near))
+
+
+def study_subject(folder: Path, trial: int) -> Subject:
+    """The first target of a trial of the study in `folder`.
+
+    Raises:
+        InputError: not a study; the trial left no target; images or weights that are not the study's.
+    """
+    config = StudyFolder(folder).read_config()
+    table = _table(folder).set_index("trial")
+    place = folder / "trials" / f"{trial:04d}" / "target.pt"
+    if not place.exists():
+        state, reason = table.loc[trial, "state"], str(table.loc[trial, "reason"])
+        raise InputError(f"{folder}: trial {trial} left no target.pt ({state}{': ' * bool(reason)}{reason})")
+    setup = make_setup(config["config"], f"{folder}/study.yaml")
+    seed = int(config["seed"])
+    data = load_data(setup, seed)
+    for side, bank in (("private", data.private), ("public", data.public)):
+        if config["data"][side]["fingerprint"] != bank.fingerprint():
+            raise InputError(f"{folder}: the {side} images have changed since the study; its models cannot be judged")
+    bank = data.private
+    model = load_classifier(place, setup.target.architecture, bank.identities, bank.channels, bank.resolution)
+    row = table.loc[trial]
+    return Subject(
+        name=f"{config['name']}, trial {trial}",
+        about={
+            "study": config["name"],
+            "trial": trial,
+            "reference": str(row.reference),
+            "architecture": setup.target.architecture,
+        },
+        model=model,
+        setup=setup,
+        data=data,
+        seed=seed,
+        law=law_of(row).resolved(bank.take(data.split.train).mean()),
+        measured_on=("validation images", data.split.val),
+        images_allowed=bool(config.get("images_allowed")),
+    )
+
+
+def _table(folder: Path) -> pd.DataFrame:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a study, such as results/orl")
+    StudyFolder(folder).read_config()
+    try:
+        return pd.read_parquet(folder / "trials.parquet")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: no readable trials.parquet; this is not a study folder") from error

@@ -1,0 +1,181 @@
+"""The Ray Tune trainable: a law is trained, then attacked, in steps that Ray can checkpoint and move."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+from ray.tune.result import DONE, SHOULD_CHECKPOINT
+
+from mi_tune.erasing import ErasingLaw
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.device import pick_device, use_one_thread
+from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.trial.assets import Attacker, StudyData, cheap_attacker
+from mi_tune.trial.evaluation import LawEvaluation
+
+CHECKPOINT = "state.pt"
+UNITS = ("epoch",)
+"""What trials report their progress in."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every trial of a study is given once, through Ray's object store.
+
+    `judge` and `attacker` are references in lists, so that training can start while they are being made.
+    `looks`: epochs after which half-trained targets are attacked, for a scheduler that compares trials there.
+    """
+
+    setup: Setup
+    data: StudyData
+    seed: int
+    study: Path
+    judge: list[ray.ObjectRef]
+    attacker: list[ray.ObjectRef]
+    looks: tuple[int, ...] = ()
+    checkpoint_seconds: float = 30.0
+    _loaded: dict[str, Any] = field(default_factory=dict)
+
+    def load(self, name: str) -> Any:
+        """The judge or attacker, fetched on first use by this process."""
+        if name not in self._loaded:
+            self._loaded[name] = ray.get(getattr(self, name)[0])
+        return self._loaded[name]
+
+    def cheap(self) -> Attacker:
+        """The attacker that looks at half-trained targets."""
+        return cheap_attacker(self.load("attacker"), self.setup)
+
+
+class ErasingTrial(tune.Trainable):
+    """Train one law's targets, attack them, judge the attack.
+
+    Config: `trial` (number), `law` (dict), `reference` (its name or ""), `floor` (natural accuracy below which the
+    attack is skipped, or None), `repeat` (how often the law was run before), `resume_from` (checkpoint folder of an
+    earlier run, or None).
+
+    Every result has `state`: `running` with `phase`, `epoch` and `natural_accuracy`, after a look also
+    `cheap_attack_accuracy`, and with what a scheduler would leave behind: `seconds` and `rungs`; at the end
+    `complete`, `infeasible` or `failed`, with the trial's `record` (columns of the table).
+
+    What goes wrong inside a step is the law's own result (`failed`, with its reason) and is not tried again; the
+    loss of a worker or node raises, and Ray restarts the trial from its last checkpoint.
+    """
+
+    def setup(self, config: dict, shared: Shared | None = None) -> None:
+        use_one_thread()
+        assert shared is not None
+        self.shared = shared
+        self.device = pick_device()
+        self._begin(config)
+
+    def reset_config(self, new_config: dict) -> bool:
+        del self.evaluation
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict) -> None:
+        torch.manual_seed(derive_seed(self.shared.seed, "trial"))
+        self.trial_number: int = config["trial"]
+        self.floor: float | None = config.get("floor")
+        self.started = _now()
+        self.checkpointed = datetime.now(UTC)
+        self.evaluation = LawEvaluation(
+            self.shared.setup,
+            self.shared.data,
+            ErasingLaw.from_dict(config["law"]),
+            self.shared.seed,
+            self.device,
+            config.get("repeat", 0),
+            # what runs to its end whatever is seen of it on the way is not looked at
+            () if config.get("reference") or config.get("repeat") else self.shared.looks,
+        )
+        if config.get("resume_from"):
+            self.load_checkpoint(config["resume_from"])
+
+    def step(self) -> dict:
+        try:
+            return self._advance()
+        except DivergedError as error:
+            return self._final("failed", str(error))
+        except torch.OutOfMemoryError as error:
+            return self._final("failed", f"out of GPU memory: {str(error).splitlines()[0]}")
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            message = " ".join(str(error).split()) or type(error).__name__
+            return self._final(
+                "failed", f"{message} ({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
+            )
+
+    def _advance(self) -> dict:
+        evaluation = self.evaluation
+        if not evaluation.trained:
+            evaluation.train_block()
+            if evaluation.look_due:
+                # in the same step: a scheduler compares trials as soon as they report a rung's epoch
+                evaluation.look(self.shared.cheap(), self.shared.load("judge"))
+        elif self.floor is not None and evaluation.natural_accuracy < self.floor:
+            return self._final("infeasible", f"natural accuracy below the floor {self.floor:.3f}: attack skipped")
+        elif not evaluation.finished:
+            evaluation.attack_next(self.shared.load("attacker"), self.shared.load("judge"))
+            if evaluation.finished:
+                return self._final("complete")
+        trained = evaluation.trained
+        due = (datetime.now(UTC) - self.checkpointed).total_seconds() >= self.shared.checkpoint_seconds
+        result = {
+            "state": "running",
+            "phase": "attack" if trained else "train",
+            "epoch": evaluation.epoch,
+            "natural_accuracy": evaluation.natural_accuracy,
+            SHOULD_CHECKPOINT: due,
+        }
+        if evaluation.seen:
+            result |= {"cheap_attack_accuracy": evaluation.seen[-1][1], "rungs": evaluation.seen}
+            result["seconds"] = sum(evaluation.seconds.values())
+        return result
+
+    def _final(self, state: str, reason: str = "") -> dict:
+        """The last result: the record, with artefacts written before it is reported."""
+        evaluation = self.evaluation
+        folder = Path("trials") / f"{self.trial_number:04d}"
+        record: dict[str, Any] = {"started": self.started, "finished": _now(), "reason": reason}
+        if state != "failed":
+            evaluation.write_artefacts(self.shared.study / folder)
+            record |= evaluation.training_record() | {"artefacts": folder.as_posix()}
+        if evaluation.seen:
+            record["rungs"] = evaluation.seen
+        if state == "complete":
+            attacker, judge = self.shared.load("attacker"), self.shared.load("judge")
+            record |= evaluation.attack_record() | {
+                "attack": attacker.attack.name,
+                "budget": attacker.attack.budget,
+                "judge": judge.name,
+                "judge_accuracy": judge.held_out.value,
+            }
+        return {"state": state, "record": record, DONE: True}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        self.checkpointed = datetime.now(UTC)
+        state = {"evaluation": self.evaluation.state_dict(), "started": self.started}
+        save_atomically(Path(checkpoint_dir) / CHECKPOINT, lambda path: torch.save(state, path))
+
+    def load_checkpoint(self, checkpoint: str) -> None:
+        state = torch.load(Path(checkpoint) / CHECKPOINT, weights_only=True, map_location=self.device)
+        self.evaluation.load_state_dict(state["evaluation"])
+        self.started = state["started"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

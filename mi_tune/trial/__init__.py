@@ -1,0 +1,1 @@
+"""One law from training to verdict, and what trials share. Nothing here knows Ray."""

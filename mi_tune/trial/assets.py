@@ -1,0 +1,331 @@
+"""What all trials of a study share: its data, the attacker's prior and samples, the judge. Made once, cached."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mi_tune.attacks import Attack, Ground, Portfolio, make_attack
+from mi_tune.data import (
+    Bank,
+    Split,
+    augment,
+    drop_copies,
+    folder_bank,
+    orl_bank,
+    procedural,
+    procedural_banks,
+    split_each_identity,
+    split_identities,
+)
+from mi_tune.erasing import fills, law
+from mi_tune.judging import (
+    Judge,
+    JudgeRecipe,
+    RegressorRecipe,
+    Verifier,
+    VerifierRecipe,
+    train_judge,
+    train_regressor,
+    train_verifier,
+)
+from mi_tune.judging.panel import ClassifierJudge, Panel, PanelJudge, VerifierJudge
+from mi_tune.nets import check_architecture, gan
+from mi_tune.nets.training import Recipe
+from mi_tune.priors import (
+    DCGANPrior,
+    GanRecipe,
+    GeneratorSource,
+    ImportedPrior,
+    Prior,
+    ProceduralPrior,
+    StylePrior,
+    UserPrior,
+    base,
+    check_prior,
+    dcgan,
+    diff_augment,
+    eigenface,
+    fit_eigenfaces,
+    game,
+    imported,
+    render_samples,
+    source,
+    style,
+    train_dcgan,
+    user,
+    wgan_recipe,
+)
+from mi_tune.priors import procedural as oracle
+from mi_tune.runtime.cache import cached, content_key
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.setup import Setup
+
+# the code that decides what a prior is: a change to it makes a new one
+EIGENFACE_CODE = (eigenface, base)
+GAN_CODE = (dcgan, game, diff_augment, gan, augment, fills, law, base)
+PROCEDURAL_CODE = (oracle, procedural, base)
+OWN_CODE = (imported, style, user, source, base)
+
+SECOND_JUDGES = ("conv_attention", "residual_gn", "small_cnn")
+"""Architectures of a confirmation's second judge: the first that neither the targets nor the first judge have."""
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """Private images with their split, public images, and how many public copies of private images were dropped.
+
+    `identity_parameters`: of drawn people, the numbers in [0, 1] that make each private one, float32 (classes,
+    parameters); None for photographs.
+    """
+
+    private: Bank
+    public: Bank
+    split: Split
+    copies_dropped: int
+    identity_parameters: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """What the attacker brings: an attack, and what it stands on."""
+
+    attack: Attack | Portfolio
+    ground: Ground
+
+
+def load_data(setup: Setup, seed: int) -> StudyData:
+    """Read, check and split the images of a setup.
+
+    Raises:
+        InputError: see the sources and splits; also an identity that is in both folders, and channels that differ.
+    """
+    data = setup.data
+    if data.source == "procedural":
+        return _drawn_people(setup, seed)
+    if data.source == "orl":
+        private, public = split_identities(orl_bank(data.resolution), data.private_identities or 30, seed)
+    else:
+        private, public = _own_folders(setup, seed)
+    split = split_each_identity(private, data.split, seed)
+    public, dropped = drop_copies(public, private)
+    if len(public) < 2:
+        raise InputError("no public image is left once copies of private images are dropped; give other public people")
+    return StudyData(private, public, split, dropped)
+
+
+def _drawn_people(setup: Setup, seed: int) -> StudyData:
+    data = setup.data
+    private, public, parameters = procedural_banks(
+        data.private_identities or 30,
+        data.public_identities or 60,
+        data.images_per_identity or 10,
+        data.resolution,
+        seed,
+    )
+    # no search for copies: people are drawn apart, and two who look alike are still two
+    return StudyData(private, public, split_each_identity(private, data.split, seed), 0, parameters)
+
+
+def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
+    data = setup.data
+    assert data.private is not None  # checked by DataSetup
+    private = folder_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
+    if data.public is None:
+        if private.identities < 4:
+            raise InputError(
+                f"{data.private}: {private.identities} identities cannot be split into private and public people; "
+                "give --public DIR"
+            )
+        return split_identities(private, data.private_identities or round(private.identities * 0.6), seed)
+    public = folder_bank(data.public, data.resolution, data.channels or private.channels, data.fit)
+    shared = sorted(set(private.names) & set(public.names))
+    if shared:
+        raise InputError(
+            f"identity '{shared[0]}' is in both {data.private} and {data.public}"
+            f"{f' (and {len(shared) - 1} more)' if len(shared) > 1 else ''}; the attacker may not know private people: "
+            "move it to one side, or rename it if it is another person"
+        )
+    wanted = data.private_identities
+    if wanted is not None and wanted > private.identities:
+        raise InputError(f"{data.private}: {private.identities} identities, fewer than private_identities {wanted}")
+    if wanted is not None and wanted < private.identities:
+        private = _draw(private, wanted, seed)
+    return private, public
+
+
+def _draw(bank: Bank, identities: int, seed: int) -> Bank:
+    order = np.random.default_rng(derive_seed(seed, "identities")).permutation(bank.identities)
+    return bank.only(np.sort(order[:identities]))
+
+
+def target_recipe(setup: Setup) -> Recipe:
+    """The training of a target, without its erasing law."""
+    target = setup.target
+    return Recipe(
+        epochs=target.epochs,
+        batch_size=target.batch_size,
+        optimiser=target.optimiser,
+        learning_rate=target.learning_rate,
+        weight_decay=target.weight_decay,
+        shift=target.shift,
+        flip=target.flip,
+    )
+
+
+def judge_recipe(setup: Setup) -> JudgeRecipe:
+    return JudgeRecipe(setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs))
+
+
+def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
+    """Train the judge, or find it in the cache; for drawn people, with the regressor that reads their identity."""
+    judge = train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
+    if data.identity_parameters is None:
+        return judge
+    return dataclasses.replace(
+        judge, regressor=train_regressor(data.private.resolution, regressor_recipe(setup), device)
+    )
+
+
+def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:
+    """The search's judge, a second one of another architecture, and the answers of a verifier that no private image
+    has trained. Where all public images are of one person, or nobody knows of whom, no verifier can be trained.
+    """
+    first = prepare_judge(setup, data, seed, device)
+    second = train_judge(
+        data.private, data.split, second_judge_recipe(setup), derive_seed(seed, "second judge"), device
+    )
+    judges: list[PanelJudge] = [
+        ClassifierJudge(first.name, first, in_search=True),
+        ClassifierJudge(second.name, second, in_search=False),
+    ]
+    if data.public.identities > 1:
+        verifier = prepare_verifier(setup, data, seed, device)
+        judges += [VerifierJudge(verifier, "rank-1"), VerifierJudge(verifier, "TAR")]
+    return Panel(tuple(judges))
+
+
+def second_judge_recipe(setup: Setup) -> JudgeRecipe:
+    """The first judge's, of an architecture that neither it nor the targets have."""
+    used = (setup.judge.architecture, setup.target.architecture)
+    architecture = next(name for name in SECOND_JUDGES if name not in used)
+    return dataclasses.replace(judge_recipe(setup), architecture=architecture)
+
+
+def prepare_verifier(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Verifier:
+    """Train the verifier on the public people, or find it. Raises InputError if they are a single one."""
+    views = setup.judge.verifier_views
+    recipe = VerifierRecipe() if views is None else VerifierRecipe(views=views)
+    return train_verifier(data.public, data.private, data.split, recipe, derive_seed(seed, "verifier"), device)
+
+
+def regressor_recipe(setup: Setup) -> RegressorRecipe:
+    steps = setup.judge.regressor_steps
+    return RegressorRecipe() if steps is None else RegressorRecipe(steps=steps)
+
+
+def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
+    """The setup's attack and its ground. Raises InputError if the attack does not fit the prior."""
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    ground = prepare_ground(setup, data, seed, device)
+    attack.check(ground.prior, setup.prior.samples)
+    return Attacker(attack, ground)
+
+
+CHEAP = ("ppa_fast", "reduced")
+"""The attack on targets that are not done."""
+
+
+def cheap_attacker(attacker: Attacker, setup: Setup) -> Attacker:
+    """One that looks at targets that are not done: a tenth of the usual steps or fewer, from the same ground.
+
+    Raises InputError if the attack does not fit the prior.
+    """
+    attack = make_attack(*CHEAP)
+    attack.check(attacker.ground.prior, setup.prior.samples)
+    return Attacker(attack, attacker.ground)
+
+
+def prepare_ground(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Ground:
+    """Make the prior from the public images (or find it in the cache) and render its samples.
+
+    Raises InputError if the prior does not fit the images.
+    """
+    prior, key = _prior(setup, data.public, derive_seed(seed, "prior"), device)
+    check_prior(prior.to(device), data.private.channels, data.private.resolution, device)
+    samples = render_samples(prior, setup.prior.samples, seed, device)
+    key = content_key(key, data.public.fingerprint(), setup.prior.samples, seed)
+    return Ground(prior, samples, data.public.images, key)
+
+
+def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple[Prior, str]:
+    """The prior and its content key."""
+    if setup.prior.kind == "eigenface":
+        return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
+    if setup.prior.kind == "procedural":
+        return ProceduralPrior(public.resolution), content_key(public.resolution, modules=PROCEDURAL_CODE)
+    if setup.prior.generator is not None:
+        own = own_generator(setup, public).load(seed, device)
+        return own, content_key(own.key(), seed, modules=OWN_CODE + own.code())
+    recipe = gan_recipe(setup)
+
+    def make() -> dict:
+        prior = train_dcgan(public.images, recipe, seed, device).cpu()
+        return {"config": prior.config, "state": prior.state_dict()}
+
+    key = content_key(public.fingerprint(), dataclasses.asdict(recipe), seed, modules=GAN_CODE)
+    stored = cached(setup.prior.kind, key, make)
+    prior = DCGANPrior(**stored["config"])
+    prior.load_state_dict(stored["state"])
+    return prior, key
+
+
+def own_generator(setup: Setup, public: Bank) -> UserPrior:
+    """The prior of the user's generator, before its weights are read. Raises InputError."""
+    prior = setup.prior
+    assert prior.generator is not None  # checked by PriorSetup
+    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch")}
+    given = {name: value for name, value in fields.items() if value is not None}
+    kind = StylePrior if prior.kind == "style" else ImportedPrior
+    return kind(GeneratorSource(prior.generator, prior.weights), public.channels, public.resolution, **given)
+
+
+def check_own_generator(setup: Setup, data: StudyData, seed: int, device: torch.device) -> None:
+    """Raise InputError unless the user's generator, if the setup names one, can be the prior."""
+    if setup.prior.generator is not None:
+        prior, _ = _prior(setup, data.public, derive_seed(seed, "prior"), device)
+        check_prior(prior, data.private.channels, data.private.resolution, device)
+
+
+def gan_recipe(setup: Setup) -> GanRecipe:
+    recipe = wgan_recipe() if setup.prior.kind == "wgan" else GanRecipe()
+    return recipe if setup.prior.gan_steps is None else dataclasses.replace(recipe, steps=setup.prior.gan_steps)
+
+
+def check_names(setup: Setup) -> None:
+    """Raise InputError for an unknown architecture or attack, before anything is read or computed."""
+    check_architecture(setup.target.architecture)
+    check_architecture(setup.judge.architecture)
+    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
+        raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
+    if setup.prior.kind == "procedural" and setup.data.source != "procedural":
+        raise InputError(
+            f"prior 'procedural' draws the faces of source 'procedural' alone, not of '{setup.data.source}'; "
+            "choose --prior eigenface or dcgan"
+        )
+    if setup.prior.generator is not None:
+        GeneratorSource(setup.prior.generator, setup.prior.weights).check()
+    if setup.prior.samples < attack.candidates:
+        raise InputError(
+            f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
+        )
+    if setup.judge.architecture == setup.target.architecture:
+        raise InputError(
+            f"the judge has the target's architecture '{setup.judge.architecture}'; a judge must be of another one: "
+            "change judge.architecture"
+        )

@@ -1,0 +1,16 @@
+"""Many attacks on one trained model, judged like those of a study."""
+
+from mi_tune.trial.audit.battery import Attempt, plan_attempts
+from mi_tune.trial.audit.folder import AuditFolder
+from mi_tune.trial.audit.run import AuditOptions, run_audit
+from mi_tune.trial.audit.subject import Subject, own_subject
+
+__all__ = [
+    "Attempt",
+    "AuditFolder",
+    "AuditOptions",
+    "Subject",
+    "own_subject",
+    "plan_attempts",
+    "run_audit",
+]

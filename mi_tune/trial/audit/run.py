@@ -1,0 +1,312 @@
+"""Run a battery of attacks on one model and judge each. Rows that are there already are not computed again."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from mi_tune import __version__, attacks, judging
+from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
+from mi_tune.attacks.inits import BestOfSamples
+from mi_tune.judging import Judge, class_interval, identity_errors, judge_images
+from mi_tune.nets.training import predict
+from mi_tune.priors.base import to_uint8
+from mi_tune.runtime.cache import content_key
+from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.runtime.wording import duration
+from mi_tune.trial.assets import prepare_ground, prepare_judge
+from mi_tune.trial.audit.battery import Attempt
+from mi_tune.trial.audit.folder import AuditFolder, artefact_name
+from mi_tune.trial.audit.subject import Subject
+
+CHANCE, BEST_SAMPLES = "chance", "best prior samples"
+"""Rows that are no attacks."""
+BASELINE = "baseline"
+"""Their state."""
+KEPT = 4
+"""Prior samples per class in the baseline: as many as most presets return at the reduced budget."""
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """How to run.
+
+    Args:
+        seed: of the attacks. classes: attack only the first so many. law_known: whether attacks that know about
+            erasing are told the law. images: whether folder and report may show faces. force: compute every row anew.
+    """
+
+    seed: int
+    classes: int | None = None
+    law_known: bool = True
+    images: bool = True
+    force: bool = False
+
+
+def run_audit(
+    subject: Subject,
+    attempts: list[Attempt],
+    folder: Path,
+    options: AuditOptions,
+    device: torch.device,
+    console: Console,
+) -> pd.DataFrame:
+    """Run what is missing, and return the rows of the baselines and of `attempts`, in their order.
+
+    An attack that fails becomes a row with the state `failed` and its reason, and is tried again next time.
+
+    Raises:
+        InputError: more classes than the model has; a folder that cannot be used; no attack came to an end.
+    """
+    identities = subject.data.private.identities
+    count = identities if options.classes is None else options.classes
+    if not 1 <= count <= identities:
+        raise InputError(f"--classes {count}: the model tells {identities} people apart")
+    audit = AuditFolder(folder)
+    audit.claim(SoftLabel(subject.model, device, identities).key, options.force)
+    try:
+        return _Audit(subject, audit, options, device, console).run(attempts)
+    finally:
+        audit.release()
+
+
+class _Audit:
+    def __init__(
+        self, subject: Subject, folder: AuditFolder, options: AuditOptions, device: torch.device, console: Console
+    ) -> None:
+        self.subject, self.folder, self.options = subject, folder, options
+        self.device, self.console = device, console
+        self.bank = subject.data.private
+        self.classes = torch.arange(self.bank.identities if options.classes is None else options.classes)
+        self.law = subject.law if options.law_known else None
+        self.model_key = SoftLabel(subject.model, device, self.bank.identities).key
+        self.grounds: dict[str, Ground] = {}
+        self.baselines: set[str] = set()
+        self.done: set[str] = set()
+        if not options.force:
+            self.done = {row["key"] for row in folder.rows() if row["state"] in ("complete", BASELINE)}
+
+    def run(self, attempts: list[Attempt]) -> pd.DataFrame:
+        with self.console.status("training the judge, or finding it in the cache"):
+            self.judge: Judge = prepare_judge(self.subject.setup, self.subject.data, self.subject.seed, self.device)
+        self._describe()
+        wanted = [self._chance()]
+        for number, attempt in enumerate(attempts, start=1):
+            wanted += self._attempt(attempt, f"{number}/{len(attempts)}")
+        wanted = sorted(dict.fromkeys(wanted), key=lambda key: key not in self.baselines)
+        table = pd.DataFrame(self.folder.rows())
+        table = table.set_index("key").loc[wanted].reset_index()
+        tried = table[table.state != BASELINE]
+        if (tried.state == "failed").all():
+            raise InputError(f"no attack came to an end; the first one: {tried.reason.iloc[0]}")
+        return table
+
+    # ------------------------------------------------------------------------------------------------ what is shared
+
+    def _ground(self, kind: str) -> Ground:
+        if kind not in self.grounds:
+            setup = self.subject.setup
+            setup = setup.model_copy(update={"prior": setup.prior.model_copy(update={"kind": kind})})
+            with self.console.status(f"making the prior {kind}, or finding it in the cache"):
+                self.grounds[kind] = prepare_ground(setup, self.subject.data, self.subject.seed, self.device)
+        return self.grounds[kind].knowing(self.law)
+
+    def _describe(self) -> None:
+        subject, bank = self.subject, self.bank
+        what, indices = subject.measured_on
+        logits = predict(subject.model, bank.tensors()[0], self.device, torch.from_numpy(indices))
+        accuracy = float((logits.argmax(1).numpy() == bank.labels[indices]).mean())
+        if accuracy < 0.5:
+            self.console.print(
+                f"the model names only {accuracy:.0%} of the {what} right; check its normalisation, --resolution and "
+                "that its classes are the folders in sorted order",
+                style="yellow",
+                highlight=False,
+            )
+        held_out = self.judge.held_out
+        self.folder.write_description(
+            {
+                "name": subject.name,
+                "model": {**subject.about, "fingerprint": self.model_key, "accuracy": accuracy, "measured_on": what},
+                "law": subject.law.to_dict() if subject.law else None,
+                "images_allowed": self.options.images,
+                "data": {
+                    "private": {"fingerprint": bank.fingerprint(), "identities": bank.identities, "images": len(bank)},
+                    "public": {
+                        "fingerprint": subject.data.public.fingerprint(),
+                        "identities": subject.data.public.identities,
+                        "images": len(subject.data.public),
+                    },
+                    "channels": bank.channels,
+                    "resolution": bank.resolution,
+                },
+                "seed": subject.seed,
+                "judge": {
+                    "name": self.judge.name,
+                    "fingerprint": self.judge.key,
+                    "held_out_accuracy": held_out.value,
+                    "held_out_low": held_out.low,
+                    "held_out_high": held_out.high,
+                },
+                "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
+            }
+        )
+        _, first = np.unique(bank.labels[subject.data.split.train], return_index=True)
+        examples = bank.images[subject.data.split.train[first]] if self.options.images else None
+        self.folder.write_examples(examples, bank.names)
+
+    # -------------------------------------------------------------------------------------------------------- rows
+
+    def _row(self, **values: Any) -> dict[str, Any]:
+        return {
+            "law_known": self.law is not None,
+            "classes": len(self.classes),
+            "seed": self.options.seed,
+            "judge": self.judge.name,
+            "judge_accuracy": self.judge.held_out.value,
+            "model": self.model_key,
+            **values,
+        }
+
+    def _key(self, *parts: Any, code: tuple[ModuleType, ...] = (attacks.inits, attacks.oracle)) -> str:
+        """Changes with all that decides a row's numbers."""
+        law = self.law.to_dict() if self.law else None
+        modules = (*code, judging.verdicts, judging.intervals)
+        return content_key(self.model_key, self.judge.key, len(self.classes), law, *parts, modules=modules)
+
+    def _chance(self) -> str:
+        row = self._row(attack=CHANCE, budget="", access="", prior="", state=BASELINE, key=self._key(CHANCE))
+        row["seed"] = self.subject.seed
+        self.folder.put({**row, "attack_accuracy": 1 / self.bank.identities})
+        self.baselines.add(row["key"])
+        return row["key"]
+
+    def _best_samples(self, kind: str) -> str:
+        """The shared samples that the target is surest of: what an attack gets without optimising."""
+        ground = self._ground(kind)
+        key = self._key(BEST_SAMPLES, ground.key)
+        if key not in self.done | self.baselines:
+            begun = time.perf_counter()
+            oracle = SoftLabel(self.subject.model, self.device, self.bank.identities)
+            start = BestOfSamples()(oracle, ground, self.classes.to(self.device), KEPT, self.subject.seed)
+            with torch.no_grad():
+                images = torch.cat(
+                    [to_uint8(ground.prior.decode(part)).cpu() for part in start.flatten(0, 1).split(256)]
+                )
+            images = images.view(*start.shape[:2], *images.shape[1:])
+            row = self._row(attack=BEST_SAMPLES, budget="", access=oracle.access, prior=kind, key=key, state=BASELINE)
+            row |= {"seed": self.subject.seed, "forward_passes": oracle.forward_passes, "backward_passes": 0}
+            row |= {"surrogate_passes": 0, "prepare_seconds": 0.0, "seconds": time.perf_counter() - begun}
+            confidence = oracle.confidence(images.flatten(0, 1)).cpu()
+            own = confidence.gather(1, self.classes.repeat_interleave(KEPT)[:, None]).view(len(images), -1)
+            self._finish(row, images, own, None)
+        self.baselines.add(key)
+        return key
+
+    def _attempt(self, attempt: Attempt, position: str) -> list[str]:
+        """Keys of the baseline that belongs to the attempt, and of the attempt."""
+        attack = attempt.attack
+        title = f"{position} {attack.name} ({attack.budget}, {attack.access}, prior {attempt.prior_name})"
+        row = self._row(attack=attack.name, budget=attack.budget, access=attack.access, prior=attempt.prior_name)
+        # until the ground is there, only its kind can be told
+        row["key"] = self._key(attempt.prior, attack.describe(), self.options.seed, code=code_of(attack))
+        baseline: list[str] = []
+        begun = time.perf_counter()
+        try:
+            # priors are made when they are first needed: a GAN must not keep the other attacks waiting
+            baseline = [self._best_samples(attempt.prior)]
+            ground = self._ground(attempt.prior)
+            row["key"] = self._key(ground.key, attack.describe(), self.options.seed, code=code_of(attack))
+            if row["key"] in self.done:
+                self._say(f"{title}: done before")
+                return [*baseline, row["key"]]
+            with self.console.status(title):
+                attack.check(ground.prior, len(ground.samples.latents))
+                oracle = open_oracle(attack.access, self.subject.model, self.device, self.bank.identities)
+                # the seed of a trial's first target, so that the study's own attack gives the study's numbers
+                found = attack.run(oracle, ground, self.classes, derive_seed(self.options.seed, "attack", 0))
+        except (InputError, DivergedError) as error:
+            return [*baseline, self._fail(row, title, str(error))]
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            return [*baseline, self._fail(row, title, f"out of GPU memory: {str(error).splitlines()[0]}")]
+        except Exception as error:
+            # one broken attack must not cost the others' hours
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
+            return [*baseline, self._fail(row, title, f"{' '.join(str(error).split())} {place}".strip())]
+        row |= {
+            "state": "complete",
+            "forward_passes": found.forward_passes,
+            "backward_passes": found.backward_passes,
+            "surrogate_passes": found.surrogate_passes,
+            "seconds": found.seconds,
+            "prepare_seconds": found.prepare_seconds,
+        }
+        row = self._finish(row, found.images, found.confidence, found.start_images)
+        self._say(
+            f"{title}: attack accuracy {row['attack_accuracy']:.1%} "
+            f"[{row['attack_accuracy_low'] * 100:.0f}, {row['attack_accuracy_high'] * 100:.0f}], "
+            f"{duration(time.perf_counter() - begun)}"
+        )
+        return [*baseline, row["key"]]
+
+    def _fail(self, row: dict, title: str, reason: str) -> str:
+        self.folder.put({**row, "state": "failed", "reason": reason})
+        self.console.print(f"{title}: failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
+        return row["key"]
+
+    def _finish(self, row: dict, images: Tensor, confidence: Tensor, start: Tensor | None) -> dict:
+        """Judge uint8 images (classes, kept, channels, height, width), write artefacts and the row."""
+        verdicts = judge_images(self.judge, images, self.classes, self.device)
+        estimate = class_interval(verdicts.accuracy)
+        own = predict(self.subject.model, images.flatten(0, 1), self.device).argmax(1).view(len(images), -1)
+        on_target = (own == self.classes[:, None]).float()
+        per_class = pd.DataFrame(
+            {
+                "class_name": self.bank.names[: len(images)],
+                "attack_accuracy": verdicts.accuracy,
+                "attack_accuracy_top5": verdicts.accuracy_top5,
+                "target_accuracy_on_reconstructions": on_target.mean(1).numpy(),
+            }
+        )
+        row |= {
+            "attack_accuracy": estimate.value,
+            "attack_accuracy_low": estimate.low,
+            "attack_accuracy_high": estimate.high,
+            "attack_accuracy_top5": float(verdicts.accuracy_top5.mean()),
+            "target_accuracy_on_reconstructions": float(on_target.mean()),
+        }
+        people, regressor = self.subject.data.identity_parameters, self.judge.regressor
+        if people is not None and regressor is not None:
+            errors = identity_errors(regressor, images, people, self.classes, self.device)
+            per_class["identity_error"] = errors.per_class
+            row |= {"identity_error": errors.summary().value, "identification_rate": float(errors.identified.mean())}
+        if start is not None:
+            begun = judge_images(self.judge, start, self.classes, self.device).accuracy
+            per_class["start_attack_accuracy"] = begun
+            row["start_attack_accuracy"] = float(begun.mean())
+        row["artefacts"] = artefact_name(row)
+        arrays = {
+            "images": images.numpy(),
+            "judge_top1": verdicts.top1,
+            "target_confidence": confidence.numpy(),
+            "class_names": np.array(self.bank.names[: len(images)]),
+        }
+        self.folder.put_artefacts(row["artefacts"], per_class, arrays)
+        self.folder.put(row)
+        return row
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)

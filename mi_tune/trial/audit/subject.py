@@ -1,0 +1,101 @@
+"""The model under attack, with the data, setup and seed that judge and attacker are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from mi_tune.data import Bank, drop_copies, folder_bank, orl_bank, split_each_identity
+from mi_tune.erasing import ErasingLaw
+from mi_tune.nets import check_architecture
+from mi_tune.nets.checkpoints import load_classifier
+from mi_tune.setup import Setup, make_setup
+from mi_tune.trial.assets import StudyData, load_data
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model and what belongs to it.
+
+    Args:
+        name: what to call it. about: where it is from, as plain values without paths.
+        setup, data, seed: what judge and priors are made from; for a trial, its study's.
+        law: the erasing law that it was trained with, resolved; None where it is not known.
+        measured_on: indices of private images on which its accuracy is told, and what to call these.
+        images_allowed: whether its report may show faces without being asked.
+    """
+
+    name: str
+    about: dict[str, Any]
+    model: nn.Module
+    setup: Setup
+    data: StudyData
+    seed: int
+    law: ErasingLaw | None
+    measured_on: tuple[str, np.ndarray]
+    images_allowed: bool
+
+
+# ------------------------------------------------------------------------------------------------ the user's own model
+
+
+def own_subject(
+    weights: Path,
+    architecture: str,
+    private: Path,
+    public: Path | None,
+    resolution: int,
+    law: ErasingLaw | None,
+    seed: int,
+    prior: str = "eigenface",
+    fit: str = "crop",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Subject:
+    """The user's own classifier of the people in `private`, its classes in the sorted order of their folders.
+
+    Without public images the attacker's prior is made from the built-in faces. A law's `mean` fill is resolved with the
+    images of `private`.
+
+    Raises:
+        InputError: see `load_classifier`, `make_setup` and the sources and splits of images.
+    """
+    check_architecture(architecture)
+    judge = "residual_gn" if architecture != "residual_gn" else "small_cnn"
+    folders = {"private": str(private), "public": str(public) if public else None}
+    values = {
+        "name": "own",
+        "data": {"source": "folder", "resolution": resolution, "fit": fit, **folders},
+        "target": {"architecture": architecture},
+        "prior": {"kind": prior},
+        "judge": {"architecture": judge},
+    }
+    setup = make_setup(values, "options")
+    data = load_data(setup, seed) if public else _with_built_in_public(setup, seed)
+    bank = data.private
+    return Subject(
+        name=weights.name,
+        about={"weights": weights.name, "architecture": architecture, "public": "own" if public else "built-in ORL"},
+        model=load_classifier(weights, architecture, bank.identities, bank.channels, bank.resolution, mean, std),
+        setup=setup,
+        data=data,
+        seed=seed,
+        law=law.resolved(bank.mean()) if law else None,
+        measured_on=("images of the folder, trained on or not", np.arange(len(bank))),
+        images_allowed=False,
+    )
+
+
+def _with_built_in_public(setup: Setup, seed: int) -> StudyData:
+    data = setup.data
+    assert data.private is not None
+    private = folder_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
+    faces = orl_bank(data.resolution)
+    public = Bank(np.ascontiguousarray(faces.images.repeat(private.channels, 1)), faces.labels, faces.names)
+    public, dropped = drop_copies(public, private)
+    return StudyData(private, public, split_each_identity(private, data.split, seed), dropped)

@@ -1,0 +1,337 @@
+"""One erasing law: train its targets, attack them, judge the attack. No Ray here.
+
+A state machine in small steps, so that whoever drives it can report, checkpoint, stop and go on anywhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mi_tune.attacks import Attack, Ground, Portfolio, Reconstructions, open_oracle
+from mi_tune.defences.treatment import Treatment
+from mi_tune.erasing import ErasingLaw
+from mi_tune.judging import Judge, Verdicts, class_interval, identity_errors, judge_images
+from mi_tune.judging.intervals import class_mean, per_class_mean
+from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Training, predict
+from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.device import peak_memory_mb
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.trial.assets import Attacker, StudyData, target_recipe
+
+# column of per_class.csv: what an attack leaves of it; the latter two for drawn people alone
+PER_CLASS = {
+    "attack_accuracy": "per_class",
+    "start_attack_accuracy": "per_class_start",
+    "identity_error": "per_class_error",
+    "start_identity_error": "per_class_start_error",
+}
+
+
+def target_training(
+    setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, replicate: int, device: torch.device
+) -> Training:
+    """The training of one target, not begun. A `mean` fill is resolved with the training images' mean."""
+    bank = data.private
+    treatment = law if isinstance(law, Treatment) else Treatment(law)
+    treatment = treatment.resolved(bank.take(data.split.train).mean())
+    model = create_classifier(
+        setup.target.architecture,
+        bank.identities,
+        bank.channels,
+        bank.resolution,
+        derive_seed(seed, "target", replicate, "weights"),
+    )
+    return Training(
+        model,
+        *bank.tensors(),
+        torch.from_numpy(data.split.train),
+        treatment.recipe(target_recipe(setup)),
+        derive_seed(seed, "target", replicate, "training"),
+        device,
+        treatment.law,
+        treatment.control,
+    )
+
+
+def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.device) -> np.ndarray:
+    """Natural accuracy of each class on the val images, (classes,)."""
+    labels = data.private.labels[data.split.val]
+    logits = predict(model, data.private.tensors()[0], device, torch.from_numpy(data.split.val))
+    return per_class_mean(logits.argmax(1).numpy() == labels, labels, data.private.identities)
+
+
+def attack_half_trained(
+    run: Training, attack: Attack | Portfolio, ground: Ground, judge: Judge, seed: int
+) -> tuple[Reconstructions, Verdicts]:
+    """Attack all classes of a target as it is now and judge the result; its training goes on untouched.
+
+    Raises DivergedError, InputError.
+    """
+    classes = torch.arange(judge.held_out_per_class.size)
+    # an oracle freezes what it is given
+    oracle = open_oracle(attack.access, copy.deepcopy(run.model), run.device, len(classes))
+    result = attack.run(oracle, ground.knowing(run.law), classes, seed)
+    return result, judge_images(judge, result.images, classes, run.device)
+
+
+class LawEvaluation:
+    """Training, attack and judgement of one law.
+
+    Every seed is derived from the study's and the replicate's number, not from the trial's: all laws start from
+    the same weights and attacks, which pairs their comparison, and the same law gives the same numbers anywhere.
+
+    Args:
+        law: the erasing law, or a whole treatment; a `mean` fill is resolved with the training images' mean.
+        seed: the study's seed. repeat: how often the law was run before, each time with replicates of other numbers.
+        looks: epochs after which a block ends, so that the half-trained targets can be attacked; see `look`.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        data: StudyData,
+        law: ErasingLaw | Treatment,
+        seed: int,
+        device: torch.device,
+        repeat: int = 0,
+        looks: Sequence[int] = (),
+    ) -> None:
+        self.setup, self.data, self.seed, self.device = setup, data, seed, device
+        self.looks = tuple(looks)
+        self.seen: list[tuple[float, float]] = []
+        self.first_replicate = repeat * setup.target.replicates
+        self.runs = [
+            target_training(setup, data, law, seed, self.first_replicate + k, device)
+            for k in range(setup.target.replicates)
+        ]
+        self.law, self.images = self.runs[0].law, self.runs[0].images
+        self.val_indices = torch.from_numpy(data.split.val)
+        self.history: dict[str, list] = {
+            "epochs": [],
+            "natural_accuracy": [[] for _ in self.runs],
+            "train_loss": [[] for _ in self.runs],
+        }
+        self.per_class_natural: list[list[float]] = []
+        self.attacked: list[dict] = []
+        self.first: tuple[Reconstructions, Verdicts] | None = None
+        self.seconds: Counter[str] = Counter()
+
+    # ------------------------------------------------------------------------------------------------- training
+
+    @property
+    def trained(self) -> bool:
+        return all(run.finished for run in self.runs)
+
+    @property
+    def epoch(self) -> int:
+        return self.runs[0].epoch
+
+    @property
+    def natural_accuracy(self) -> float:
+        """Mean over replicates of the latest accuracy on the val images; NaN before the first block."""
+        return float(np.mean(self.per_class_natural)) if self.per_class_natural else math.nan
+
+    def train_block(self) -> None:
+        """Train every replicate for `report_every` epochs, or to the next look, and measure natural accuracy.
+
+        Raises DivergedError.
+        """
+        begun = time.perf_counter()
+        self.per_class_natural = []
+        ends = [look for look in self.looks if look > self.epoch]
+        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *ends])
+        for number, run in enumerate(self.runs):
+            loss = math.nan
+            while run.epoch < end:
+                loss = run.train_epoch()
+            labels = self.data.private.labels[self.data.split.val]
+            logits = predict(run.model, self.images, self.device, self.val_indices)
+            correct = logits.argmax(1).numpy() == labels
+            self.per_class_natural.append(per_class_mean(correct, labels, self.data.private.identities).tolist())
+            self.history["natural_accuracy"][number].append(float(correct.mean()))
+            self.history["train_loss"][number].append(loss)
+        self.history["epochs"].append(self.epoch)
+        self.seconds["train"] += time.perf_counter() - begun
+
+    # ----------------------------------------------------------------------------------------------------- look
+
+    @property
+    def look_due(self) -> bool:
+        """Whether the targets wait to be attacked half-trained."""
+        return not self.trained and sum(look <= self.epoch for look in self.looks) > len(self.seen)
+
+    def look(self, cheap: Attacker, judge: Judge) -> None:
+        """Attack the targets as they are now and note natural and attack accuracy; the training goes on untouched.
+
+        Raises DivergedError, InputError.
+        """
+        begun = time.perf_counter()
+        accuracies = []
+        for number, run in enumerate(self.runs):
+            _, verdicts = attack_half_trained(run, cheap.attack, cheap.ground, judge, self._attack_seed(number))
+            accuracies.append(verdicts.accuracy.mean())
+        self.seen.append((self.natural_accuracy, float(np.mean(accuracies))))
+        self.seconds["attack"] += time.perf_counter() - begun
+
+    # --------------------------------------------------------------------------------------------------- attack
+
+    @property
+    def finished(self) -> bool:
+        return len(self.attacked) == len(self.runs)
+
+    def attack_next(self, attacker: Attacker, judge: Judge) -> None:
+        """Attack all classes of the next replicate and judge the result. Raises DivergedError, InputError."""
+        begun = time.perf_counter()
+        number = len(self.attacked)
+        classes = torch.arange(self.data.private.identities)
+        attack, ground = attacker.attack, attacker.ground
+        oracle = open_oracle(attack.access, self.runs[number].model, self.device, len(classes))
+        # attackers who know about erasing know the law: a defence that must be kept secret is none
+        result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
+        verdicts = judge_images(judge, result.images, classes, self.device)
+        start = judge_images(judge, result.start_images, classes, self.device)
+        own = predict(self.runs[number].model, result.images.flatten(0, 1), self.device).argmax(1)
+        if number == 0:
+            self.first = (result, verdicts)
+        self.attacked.append(
+            {
+                "per_class": verdicts.accuracy.tolist(),
+                "per_class_top5": verdicts.accuracy_top5.tolist(),
+                "per_class_start": start.accuracy.tolist(),
+                "on_target": float((own.view(len(classes), -1) == classes[:, None]).float().mean()),
+                "forward_passes": result.forward_passes,
+                "backward_passes": result.backward_passes,
+                **self._identity(judge, result, classes),
+            }
+        )
+        self.seconds["attack"] += time.perf_counter() - begun
+
+    def _attack_seed(self, number: int) -> int:
+        return derive_seed(self.seed, "attack", self.first_replicate + number)
+
+    def _identity(self, judge: Judge, result: Reconstructions, classes: torch.Tensor) -> dict:
+        """Of drawn people: distance from the true person and identification, by class. Nothing for photographs."""
+        people = self.data.identity_parameters
+        if people is None or judge.regressor is None:
+            return {}
+        found = identity_errors(judge.regressor, result.images, people, classes, self.device)
+        start = identity_errors(judge.regressor, result.start_images, people, classes, self.device)
+        return {
+            "per_class_error": found.per_class.tolist(),
+            "per_class_start_error": start.per_class.tolist(),
+            "per_class_identified": found.identified.tolist(),
+        }
+
+    # -------------------------------------------------------------------------------------------------- results
+
+    def training_record(self) -> dict:
+        """The columns of a trial that training alone decides."""
+        natural = class_interval(np.mean(self.per_class_natural, axis=0))
+        return {
+            **_columns("natural_accuracy", natural),
+            "realised_area": float(torch.stack([run.erased_share for run in self.runs]).mean()),
+            "replicates": len(self.runs),
+            "train_seconds": self.seconds["train"],
+            "attack_seconds": self.seconds["attack"],
+            "seconds": self.seconds["train"] + self.seconds["attack"],
+            "peak_memory_mb": peak_memory_mb(self.device),
+        }
+
+    def attack_record(self) -> dict:
+        """The columns that the attacks decide; call when `finished`."""
+        mean = lambda key: np.mean([a[key] for a in self.attacked], axis=0)  # noqa: E731
+        identity = {}
+        if "per_class_error" in self.attacked[0]:
+            identity = {
+                **_columns("identity_error", class_mean(mean("per_class_error"))),
+                "start_identity_error": float(mean("per_class_start_error").mean()),
+                "identification_rate": float(mean("per_class_identified").mean()),
+            }
+        return {
+            **_columns("attack_accuracy", class_interval(mean("per_class"))),
+            "attack_accuracy_top5": float(mean("per_class_top5").mean()),
+            **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
+            **identity,
+            "target_accuracy_on_reconstructions": float(mean("on_target")),
+            "forward_passes": sum(a["forward_passes"] for a in self.attacked),
+            "backward_passes": sum(a["backward_passes"] for a in self.attacked),
+        }
+
+    def write_artefacts(self, folder: Path) -> None:
+        """Write history.json, target.pt and, after an attack, reconstructions.npz (see docs/study_folder.md)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        erase_map = torch.stack([run.erased_share for run in self.runs]).mean(0)
+        history = {**self.history, "erase_map": [[round(v, 4) for v in row] for row in erase_map.tolist()]}
+        save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
+        state = {k: v.cpu() for k, v in self.runs[0].model.state_dict().items()}
+        save_atomically(folder / "target.pt", lambda p: torch.save(state, p))
+        save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
+        if self.first is not None:
+            result, verdicts = self.first
+            arrays = {
+                "images": result.images.numpy(),
+                "judge_top1": verdicts.top1,
+                "target_confidence": result.confidence.numpy(),
+                "class_names": np.array(self.data.private.names),
+            }
+            save_atomically(folder / "reconstructions.npz", lambda p: np.savez_compressed(p, **arrays))
+
+    def _per_class(self) -> pd.DataFrame:
+        """Accuracies of every class, each the mean over replicates: what paired comparisons of laws are made of."""
+        columns: dict[str, Any] = {
+            "class_name": self.data.private.names,
+            "natural_accuracy": np.mean(self.per_class_natural, axis=0),
+        }
+        for name, key in PER_CLASS.items():
+            if self.attacked and key in self.attacked[0]:
+                columns[name] = np.mean([a[key] for a in self.attacked], axis=0)
+        return pd.DataFrame(columns)
+
+    # ------------------------------------------------------------------------------------------------ checkpoint
+
+    def state_dict(self) -> dict:
+        """State after the last whole step, as tensors and plain values."""
+        first = None
+        if self.first is not None:
+            first = {
+                **vars(self.first[0]),
+                **{f"verdict_{k}": torch.from_numpy(v) for k, v in vars(self.first[1]).items()},
+            }
+        return {
+            "runs": [run.state_dict() for run in self.runs],
+            "history": self.history,
+            "per_class_natural": self.per_class_natural,
+            "attacked": self.attacked,
+            "first": first,
+            "seconds": dict(self.seconds),
+            "seen": [list(pair) for pair in self.seen],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        for run, saved in zip(self.runs, state["runs"], strict=True):
+            run.load_state_dict(saved)
+        self.history, self.per_class_natural = state["history"], state["per_class_natural"]
+        self.attacked, self.seconds = state["attacked"], Counter(state["seconds"])
+        self.seen = [tuple(pair) for pair in state["seen"]]
+        if state["first"] is not None:
+            saved = dict(state["first"])
+            verdicts = {f.name: saved.pop(f"verdict_{f.name}").numpy() for f in dataclasses.fields(Verdicts)}
+            self.first = (Reconstructions(**saved), Verdicts(**verdicts))
+
+
+def _columns(name: str, estimate: tuple[float, float, float]) -> dict[str, float]:
+    return {name: estimate[0], f"{name}_low": estimate[1], f"{name}_high": estimate[2]}

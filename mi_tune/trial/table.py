@@ -1,0 +1,60 @@
+"""The tidy table of trials: its columns, and the way between its rows and erasing laws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from mi_tune.erasing import ErasingLaw
+from mi_tune.erasing.columns import law_columns
+
+COLUMNS = [
+    *("trial", "state", "reference"),
+    *("probability", "area_low", "area_high", "aspect_low", "aspect_high"),
+    *("location", "fill", "count", "clean_epochs"),
+    *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
+    *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
+    *("start_attack_accuracy", "start_attack_accuracy_low", "start_attack_accuracy_high"),
+    *("identity_error", "identity_error_low", "identity_error_high"),
+    *("start_identity_error", "identification_rate"),
+    *("target_accuracy_on_reconstructions", "floor", "realised_area"),
+    *("attack", "budget", "judge", "judge_accuracy", "forward_passes", "backward_passes"),
+    *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
+    *("seed", "replicates", "repeat_of", "started", "finished", "artefacts", "reason"),
+]
+"""The columns in order; docs/study_folder.md says what each means."""
+
+ADDED = (
+    *("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate"),
+    "repeat_of",
+)
+"""Columns that the first studies lack: what they say was not measured, or not done, then."""
+
+_TEXT = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
+_TEXT |= {"started", "finished", "artefacts", "reason"}
+_WHOLE = {"trial", "count", "clean_epochs"}
+
+
+def table_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of records, each with `trial`, `law` (as `ErasingLaw.to_dict`) and any of the other columns."""
+    return frame_of({**record, **law_columns(ErasingLaw.from_dict(record["law"]))} for record in records)
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The table of records that have the columns of their laws already."""
+    frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
+    for column in COLUMNS:
+        if column in _TEXT:
+            frame[column] = frame[column].astype("string").fillna("")
+        elif column in _WHOLE:
+            frame[column] = frame[column].astype("int64")
+        else:
+            frame[column] = pd.to_numeric(frame[column])
+    return frame
+
+
+def with_added(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of any version, with the columns that its version lacked missing in every row."""
+    return table.assign(**{name: float("nan") for name in ADDED if name not in table})

@@ -1,0 +1,1 @@
+"""Measurements of this project: what the numbers in docs/measurements.md were made with."""

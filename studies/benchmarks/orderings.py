@@ -1,0 +1,97 @@
+"""Do orderings that the literature reports hold here? `python studies/benchmarks/orderings.py [--setup procedural]`
+
+Each claim is a pair of attacks that differ in one thing, on the same targets: no defence, MIDRE(0.1, 0.8) and a
+heavier law. Printed are both attack accuracies and their difference, with 95 % intervals over
+people, paired; a claim holds where the interval of the difference lies on its side of zero. Everything computed is
+kept in the cache, so an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from mi_tune.attacks import Attack, make_attack
+from mi_tune.attacks.evolution import CMAES
+from mi_tune.attacks.selection import Last
+from mi_tune.judging.intervals import signed
+from mi_tune.setup import make_setup, read_setup
+from mi_tune.trial.comparison import DEFENDED, LAWS, Contender, Results, compare
+
+SETUPS = Path(__file__).parent / "setups"
+EVERYWHERE = tuple(LAWS)
+
+
+def _with_steps(attack: Attack, steps: int, **changes) -> Attack:
+    return replace(attack, stages=(replace(attack.stages[0], steps=steps),), **changes)
+
+
+def _contenders() -> dict[str, Contender]:
+    """Equal queries: about 50,000 images through the target for 30 people, forwards and backwards together."""
+    ppa, lomma = make_attack("ppa", "reduced"), make_attack("lomma", "reduced")
+    found = {
+        "ppa": Contender("ppa", ppa),
+        "taa": Contender("taa", make_attack("taa", "reduced")),
+        "paa": Contender("paa", make_attack("paa", "reduced")),
+        "lomma": Contender("lomma", lomma, "dcgan"),
+        "lomma, cross-entropy": Contender(
+            "lomma, cross-entropy", replace(lomma, identity_loss="cross_entropy"), "dcgan"
+        ),
+        "white-box": Contender("white-box", make_attack("ppa", "4x")),
+        "soft-label": Contender("soft-label", _with_steps(make_attack("cmaes", "reduced"), 76)),
+        "hard-label": Contender("hard-label", _with_steps(make_attack("brepmi", "reduced"), 48, candidates=1, keep=1)),
+        "first of 8": Contender("first of 8", replace(ppa, selection=Last())),
+    }
+    for count in (2, 8, 32):
+        name = f"best 2 of {count}"
+        found[name] = Contender(name, replace(ppa, candidates=count, keep=2))
+    assert isinstance(found["soft-label"].attack.stages[0].optimiser, CMAES)
+    return found
+
+
+CLAIMS = (
+    # claim, the better one, the worse one, where
+    ("averaging over crops beats its base attack (AlignMI)", "taa", "ppa", DEFENDED),
+    ("averaging over noise beats its base attack (AlignMI)", "paa", "ppa", DEFENDED),
+    ("the logit loss beats cross-entropy (LOMMA)", "lomma", "lomma, cross-entropy", EVERYWHERE),
+    ("soft labels beat hard labels at equal queries", "soft-label", "hard-label", EVERYWHERE),
+    ("gradients beat soft labels at equal queries", "white-box", "soft-label", EVERYWHERE),
+    ("8 candidates beat 2", "best 2 of 8", "best 2 of 2", EVERYWHERE),
+    ("32 candidates beat 8", "best 2 of 32", "best 2 of 8", EVERYWHERE),
+    ("selection over random views beats none", "ppa", "first of 8", EVERYWHERE),
+)
+
+
+@click.command()
+@click.option("--setup", "name", default="orl", show_default=True, help="A name in studies/setups, or a YAML file.")
+@click.option("--replicates", default=2, show_default=True, help="Targets per law.")
+@click.option("--workers", default=2, show_default=True, help="Processes, one CPU thread each.")
+def orderings(name: str, replicates: int, workers: int) -> None:
+    """Print each claim with what was measured."""
+    file = Path(name) if name.endswith((".yaml", ".yml")) else SETUPS / f"{name}.yaml"
+    setup = make_setup(read_setup(file), str(file))
+    contenders = _contenders()
+    cells = compare(setup, LAWS, list(contenders.values()), replicates, workers=workers)
+    total = len(LAWS) * replicates * len(contenders)
+    results = Results(list(track(cells, "attacks", total, console=Console(stderr=True))))
+    table = Table("claim", "better", "worse", "difference", "holds", box=None)
+    for claim, better, worse, where in CLAIMS:
+        apart = results.difference(where, better, worse)
+        holds = "yes" if apart.low > 0 else "no: reversed" if apart.high < 0 else "not told apart"
+        table.add_row(
+            claim, *(_mean(results, where, who) for who in (better, worse)), signed(apart), holds, end_section=True
+        )
+    Console(width=150).print(table)
+
+
+def _mean(results: Results, laws: tuple[str, ...], who: str) -> str:
+    return f"{who} " + " / ".join(f"{results.estimate(law, who).value:.2f}" for law in laws)
+
+
+if __name__ == "__main__":
+    orderings()

@@ -1,0 +1,162 @@
+"""Attack one trained model with many attacks: what does the strongest of them get out of it?
+
+`python studies/attack.py results/orl` attacks a target of a study;
+`python studies/attack.py --weights state.pt --architecture NAME --private DIR` your own model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mi_tune.runtime.command import Command
+from mi_tune.runtime.errors import InputError
+from studies.commands.next_step import say_next, short
+
+
+class Numbers(click.ParamType):
+    """Numbers with commas between."""
+
+    name = "numbers"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is not a list of numbers such as 0.5 or 0.485,0.456,0.406", param, ctx)
+
+
+@click.command(cls=Command, kept="attacks that had ended are in the folder, the same command goes on")
+@click.argument("study", required=False, type=click.Path(path_type=Path))
+@click.option("--trial", help="Trial of the study: number, reference or 'recommended'.  [default: no defence]")
+@click.option("--weights", type=click.Path(path_type=Path), help="state_dict of your own model instead of a study.")
+@click.option("--architecture", help="Its architecture: small_cnn, or any classifier of torchvision.")
+@click.option("--private", type=click.Path(path_type=Path), help="The people it tells apart: one sub-folder each.")
+@click.option("--public", type=click.Path(path_type=Path), help="Images of others.  [default: built-in faces]")
+@click.option("--resolution", type=int, help="Side of its images in pixels.  [default: 64]")
+@click.option("--fit", type=click.Choice(["crop", "stretch"]), help="How images become squares.  [default: crop]")
+@click.option("--mean", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
+@click.option("--std", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
+@click.option("--law", help="Its erasing law: none, midre-0.4, midre-0.8, zhong, or a mapping.  [default: unknown]")
+@click.option("--law-unknown", is_flag=True, help="Do not tell attacks that know of erasing which law it was.")
+@click.option("--attack", default="ppa", help="Presets, or all, published, black-box, erasing-aware; commas between.")
+@click.option("--budget", default="reduced", help="reduced, 4x, 16x or full; commas between.")
+@click.option("--prior", help="eigenface, dcgan or wgan.  [default: the study's, or eigenface]")
+@click.option("--classes", type=click.IntRange(min=1), help="Attack only the first so many people.")
+@click.option("--seed", type=int, help="Seed of the attacks.  [default: the study's, or 0]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: in the study's]")
+@click.option("--include-images/--no-images", default=None, help="Show faces.  [default: as the study; not own data]")
+@click.option("--force", is_flag=True, help="Compute also what the folder already holds.")
+def attack(
+    study: Path | None,
+    trial: str | None,
+    weights: Path | None,
+    architecture: str | None,
+    private: Path | None,
+    public: Path | None,
+    resolution: int | None,
+    fit: str | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    law: str | None,
+    law_unknown: bool,
+    attack: str,
+    budget: str,
+    prior: str | None,
+    classes: int | None,
+    seed: int | None,
+    out: Path | None,
+    include_images: bool | None,
+    force: bool,
+) -> None:
+    """Attack a target of the study in folder STUDY, or your own model (--weights), and judge every attack."""
+    from rich.console import Console
+    from torch import OutOfMemoryError
+
+    from mi_tune.erasing import named_law
+    from mi_tune.runtime.device import pick_device
+    from mi_tune.study.subject import study_subject
+    from mi_tune.trial.audit import AuditOptions, own_subject, plan_attempts, run_audit
+
+    own = {"--architecture": architecture, "--private": private, "--public": public, "--resolution": resolution}
+    own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law}
+    _check_source(study, weights, trial, own)
+    planned = plan_attempts(attack, budget, prior or "eigenface")
+    if study is not None:
+        number = _trial(study, trial)
+        subject = study_subject(study, number)
+        planned = plan_attempts(attack, budget, prior or subject.setup.prior.kind)
+        out = out or study / "attacks" / f"trial-{number:04d}"
+    else:
+        assert weights is not None
+        assert architecture is not None
+        assert private is not None
+        known = named_law(law or "unknown")
+        size, data_seed, kind = resolution or 64, seed or 0, prior or "eigenface"
+        subject = own_subject(
+            weights, architecture, private, public, size, known, data_seed, kind, fit or "crop", mean, std
+        )
+        out = out or Path("results") / f"attack-{weights.stem}"
+    options = AuditOptions(
+        seed=subject.seed if seed is None else seed,
+        classes=classes,
+        law_known=not law_unknown,
+        images=subject.images_allowed if include_images is None else include_images,
+        force=force,
+    )
+    console = Console()
+    try:
+        table = run_audit(subject, planned, out, options, pick_device(), console)
+    except OutOfMemoryError as error:
+        raise InputError("out of GPU memory; free it of other programs, or choose fewer --classes") from error
+
+    from analysis.pages import write_attack_report, write_contact_sheet
+    from analysis.pages.terminal import attack_table
+    from analysis.statistics import load_attacks
+
+    console.print(attack_table(table, console.width))
+    found = load_attacks(out)
+    for path in (out / "attacks.csv", write_contact_sheet(found), write_attack_report(found)):
+        if path is not None:
+            console.print(str(path), highlight=False, markup=False, soft_wrap=True)
+    source = [short(study)] if study is not None else ["--weights", weights, "--architecture", architecture]
+    source += [] if study is not None else ["--private", private, *(["--public", public] if public else [])]
+    if attack == "ppa":
+        say_next(console, "attack it with those that know of erasing", "attack", *source, "--attack", "erasing-aware")
+    elif study is not None:
+        say_next(console, "confirm the whole front", "confirm", short(study))
+    else:
+        say_next(console, "search laws for your own images", "pareto", "--private", private)
+
+
+def _check_source(study: Path | None, weights: Path | None, trial: str | None, own: dict[str, object]) -> None:
+    if (study is None) == (weights is None):
+        raise click.UsageError("give either the folder of a study, such as results/orl, or --weights of your own model")
+    if study is not None:
+        for option, value in own.items():
+            if value is not None:
+                raise click.UsageError(f"{option} goes with --weights; the study knows its own")
+        return
+    if trial is not None:
+        raise click.UsageError("--trial goes with the folder of a study, not with --weights")
+    for option in ("--architecture", "--private"):
+        if own[option] is None:
+            raise click.UsageError(f"--weights needs {option}: what the model is, and whom it tells apart")
+
+
+def _trial(study: Path, trial: str | None) -> int:
+    from mi_tune.study.subject import trial_number
+
+    if trial != "recommended":
+        return trial_number(study, trial)
+    from analysis.pages.report import DEFAULT_LOSS
+    from analysis.statistics import load_study
+    from analysis.statistics.recommendation import recommend
+
+    found = recommend(load_study(study), DEFAULT_LOSS)
+    if found is None:
+        raise click.UsageError(f"{study}: no trial to recommend yet; choose one by --trial NUMBER")
+    return found.trial
