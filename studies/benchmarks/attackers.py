@@ -21,8 +21,7 @@ from mi_tune.judging.intervals import signed, with_interval
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.comparison import DEFENDED, LAWS, Contender, Results, compare
-
-SETUPS = Path(__file__).parent / "setups"
+from studies.commands.setup_files import setup_file
 
 
 @click.command()
@@ -33,7 +32,7 @@ SETUPS = Path(__file__).parent / "setups"
 @click.option("--csv", type=click.Path(path_type=Path), help="Write every cell to this file as well.")
 def attackers(name: str, names: str | None, replicates: int, workers: int, csv: Path | None) -> None:
     """Print attack accuracy of every attack under every law."""
-    file = Path(name) if name.endswith((".yaml", ".yml")) else SETUPS / f"{name}.yaml"
+    file = setup_file(name)
     setup = make_setup(read_setup(file), str(file))
     try:
         contenders = [_contender(text) for text in (names.split(",") if names else PRESETS)]

@@ -10,7 +10,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import torch
@@ -23,8 +22,9 @@ from mi_tune.runtime.device import comfortable_batch, use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import target_training
+from studies.commands.setup_files import setup_file
 
-SETUP = Path(__file__).parent / "setups/orl.yaml"
+SETUP = setup_file("orl")
 CPU = torch.device("cpu")
 
 

@@ -7,7 +7,6 @@ with the prior that it needs. What is trained once (priors, students) is prepare
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 import torch
@@ -20,8 +19,9 @@ from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.comparison import Arena, trained_target
+from studies.commands.setup_files import setup_file
 
-SETUP = Path(__file__).parent / "setups/orl.yaml"
+SETUP = setup_file("orl")
 
 
 @click.command()

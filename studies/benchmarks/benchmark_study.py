@@ -24,7 +24,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-PARETO = Path(__file__).with_name("pareto.py")
+PARETO = Path(__file__).parents[1] / "pareto.py"
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

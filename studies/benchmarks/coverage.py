@@ -14,8 +14,8 @@ from __future__ import annotations
 import click
 import numpy as np
 
-from analysis.statistics.resampling import between, resample
-from analysis.statistics.simulated_hits import Layout
+from analysis.statistics.resampling import percentile_estimate, resample
+from analysis.statistics.simulated_hits import CrossedDesign
 from mi_tune.runtime.seeds import derive_seed
 
 RATES = ((0.02, 0.05), (0.1, 0.1), (0.5, 0.4), (0.9, 0.85))
@@ -43,7 +43,7 @@ def naive(hits: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndar
     return np.stack(columns, 1)
 
 
-def coverage(layout: Layout, replications: int, resamples: int, with_naive: bool = False) -> np.ndarray:
+def coverage(layout: CrossedDesign, replications: int, resamples: int, with_naive: bool = False) -> np.ndarray:
     """(methods, 4): coverage of the first point and of the first minus the second, then their mean half-widths."""
     single, apart = layout.rates[0], layout.rates[0] - layout.rates[1]
     rows = []
@@ -55,7 +55,12 @@ def coverage(layout: Layout, replications: int, resamples: int, with_naive: bool
         if with_naive:
             plain = naive(hits, resamples, rng)
             mean = hits.mean((1, 2, 3))
-            found.append((between(mean[0], plain[:, 0]), between(mean[0] - mean[1], plain[:, 0] - plain[:, 1])))
+            found.append(
+                (
+                    percentile_estimate(mean[0], plain[:, 0]),
+                    percentile_estimate(mean[0] - mean[1], plain[:, 0] - plain[:, 1]),
+                )
+            )
         rows.append(
             [
                 [one.low <= single <= one.high, two.low <= apart <= two.high, one.high - one.low, two.high - two.low]
@@ -74,7 +79,7 @@ def coverage(layout: Layout, replications: int, resamples: int, with_naive: bool
 def main(classes: tuple[int, ...], seeds: tuple[int, ...], replications: int, resamples: int, with_naive: bool) -> None:
     """Print coverage over the grid."""
     cases = [
-        (world, Layout(rates, s, c, 8, seed_sd, class_sd, own_class_sd))
+        (world, CrossedDesign(rates, s, c, 8, seed_sd, class_sd, own_class_sd))
         for c in classes
         for s in seeds
         for world, (seed_sd, class_sd, own_class_sd) in WORLDS.items()

@@ -9,7 +9,6 @@ kept in the cache, so an interrupted run goes on.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -22,8 +21,8 @@ from mi_tune.attacks.selection import Last
 from mi_tune.judging.intervals import signed
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.comparison import DEFENDED, LAWS, Contender, Results, compare
+from studies.commands.setup_files import setup_file
 
-SETUPS = Path(__file__).parent / "setups"
 EVERYWHERE = tuple(LAWS)
 
 
@@ -73,7 +72,7 @@ CLAIMS = (
 @click.option("--workers", default=2, show_default=True, help="Processes, one CPU thread each.")
 def orderings(name: str, replicates: int, workers: int) -> None:
     """Print each claim with what was measured."""
-    file = Path(name) if name.endswith((".yaml", ".yml")) else SETUPS / f"{name}.yaml"
+    file = setup_file(name)
     setup = make_setup(read_setup(file), str(file))
     contenders = _contenders()
     cells = compare(setup, LAWS, list(contenders.values()), replicates, workers=workers)

@@ -23,6 +23,7 @@ from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import LawEvaluation
+from studies.commands.setup_files import setup_file
 
 LAWS = {
     **REFERENCE_LAWS,
@@ -33,7 +34,7 @@ LAWS = {
 
 
 @click.command()
-@click.option("--setup", "file", default=Path(__file__).parent / "setups/orl.yaml", type=click.Path(path_type=Path))
+@click.option("--setup", "file", default=setup_file("orl"), type=click.Path(path_type=Path))
 @click.option("--seeds", default=2, show_default=True, help="Targets a law and schedule.")
 @click.option("--workers", default=2, show_default=True, help="Processes, one CPU thread each.")
 def schedule(file: Path, seeds: int, workers: int) -> None:

@@ -35,23 +35,23 @@ from analysis import figures
 from analysis.pages.plain_page import write_plain_page
 from analysis.statistics.searches import Curves, comparison, curves
 from mi_tune.replay.earlier import earlier_study
-from mi_tune.replay.kept import kept_trace
-from mi_tune.replay.methods import is_modelled, make_search, method_name, starts_warm
-from mi_tune.replay.outside import OUTSIDERS
-from mi_tune.replay.rivals import PARTS, make_rival
+from mi_tune.replay.outside import OUTSIDE_METHODS
+from mi_tune.replay.registry import is_modelled, make_search, method_name, starts_warm
+from mi_tune.replay.search_methods import PARTS, make_search_method
 from mi_tune.replay.simulator import Trace, simulate
 from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.replay.tables import table_path
+from mi_tune.replay.trace_cache import cached_trace
 from mi_tune.runtime.command import Command, run_command
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.samplers import SAMPLERS
-from mi_tune.search.warm import Earlier
+from mi_tune.search.warm import EarlierStudy
 
 BASE = "random"
 WINNER = "nehvi+repeat+model"
 METHODS = (
     *("random", "qmc", "tpe", "nsga2", "random+model", "nehvi", "nehvi+model", WINNER),
-    *(make_rival(f"{WINNER}+{part}").name for part in ("floor", "moasha", "scout", "race", "twice")),
+    *(make_search_method(f"{WINNER}+{part}").name for part in ("floor", "moasha", "scout", "race", "twice")),
 )
 """Rivals, then what the winner's parts and ways to stop early are worth."""
 
@@ -80,14 +80,14 @@ def _load(table: Path, earlier: Path | None, way: str | None) -> None:
 
 
 @lru_cache
-def _earlier(repetition: int, kept: float) -> Earlier | None:
+def _earlier(repetition: int, kept: float) -> EarlierStudy | None:
     """The study that was run before, on the other table, if there is one."""
     return earlier_study(_here["earlier"], "earlier", repetition, kept) if "earlier" in _here else None
 
 
 def _run(task: Task) -> Trace:
     what = {key: value for key, value in asdict(task).items() if key != "keep"}
-    return kept_trace(task.keep, what, is_modelled(task.method), lambda: _simulate(task))
+    return cached_trace(task.keep, what, is_modelled(task.method), lambda: _simulate(task))
 
 
 def _simulate(task: Task) -> Trace:
@@ -106,12 +106,12 @@ def _fingerprint(*parts: object) -> str:
 
 
 @click.command(cls=Command, kept="of the comparison only what --keep names is kept")
-@click.option("--table", default="orl", help="A name in mi_tune/tables, or the path of a .parquet.")
+@click.option("--table", default="orl", help="A name in mi_tune/replay/tables, or the path of a .parquet.")
 @click.option(
     "--methods",
     default=",".join(METHODS),
     help=f"sampler+part+…: {', '.join(SAMPLERS)}; {', '.join(PARTS)}. Or a search of another framework "
-    f"(pip install 'mi_tune[outside]'): {', '.join(OUTSIDERS)}.",
+    f"(pip install 'mi_tune[outside]'): {', '.join(OUTSIDE_METHODS)}.",
 )
 @click.option("--earlier", help="Table of the study that `seeded` and `warm` start from.")
 @click.option("--repetitions", default=30, type=click.IntRange(min=2), help="Simulated studies of each method.")
@@ -223,7 +223,7 @@ def _describe(surface: Surface, kept: float, console: Console) -> None:
     for reading in surface.readings:
         if reading.floor is not None:
             error = " / ".join(f"{way} {value:.3f}" for way, value in reading.errors.items())
-            table.add_row(reading.value, reading.way, error, f"{reading.floor:.3f}")
+            table.add_row(reading.value, reading.interpolator, error, f"{reading.floor:.3f}")
     console.print(table)
     deviations = dict(zip(surface.noise.names, surface.noise.deviations, strict=True))
     last = surface.rungs - 1

@@ -15,8 +15,7 @@ from pathlib import Path
 import click
 
 from mi_tune.runtime.command import Command, run_command
-
-SETUPS = Path(__file__).parent / "setups"
+from studies.commands.setup_files import setup_file as file_of
 
 LAWS = {"orl": 400}
 OTHER_LAWS = 100
@@ -28,7 +27,7 @@ OTHER_LAWS = 100
 @click.option("--seeds", type=click.IntRange(min=1), default=2, help="Targets of every law.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the table.  [default: results/tabulated/SETUP]")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Begin no trial after so many minutes.")
-@click.option("--package", is_flag=True, help="Write the complete laws into the package too: mi_tune/tables.")
+@click.option("--package", is_flag=True, help="Write the complete laws into the package too: mi_tune/replay/tables.")
 @click.option("--address", help="Ray cluster to join; 'auto' for the one of this machine.")
 @click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPUs of a trial.  [default: 1 if any]")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: as many as fit]")
@@ -48,9 +47,7 @@ def tabulate(
 
     from mi_tune.setup import make_setup, read_setup
 
-    file = Path(setup_file)
-    if file.suffix not in (".yaml", ".yml") and not file.exists():
-        file = SETUPS / f"{setup_file}.yaml"
+    file = file_of(setup_file)
     setup = make_setup(read_setup(file), str(file))
 
     from mi_tune.replay.tabulation.run import TabulateOptions  # imports Ray and torch: only once the input makes sense
