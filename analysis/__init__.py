@@ -1,1 +1,1 @@
-"""What a study says: statistics of its folder, figures of these, and pages of both. Nothing here trains a network."""
+"""Statistics of a study folder, figures of the statistics, and HTML pages of both. Nothing here trains a network."""

@@ -1,5 +1,4 @@
-"""Rebuild the reports of a study and of its confirmation, or of a study of one property:
-`python -m analysis results/orl`."""
+"""Rebuild the report of a study and of its confirmation, or of a property study: `python -m analysis results/orl`."""
 
 from __future__ import annotations
 
@@ -21,11 +20,11 @@ from mi_tune.runtime.command import Command, run_command
 @click.option(
     "--include-images/--no-images",
     default=None,
-    help="Show faces and reconstructions, or not.  [default: as the study was run; never for own data]",
+    help="Whether to show faces and reconstructions.  [default: as the study was run; never for own data]",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="File to write.  [default: report.html in FOLDER]")
 def report(folder: Path, include_images: bool | None, output: Path | None) -> None:
-    """Write the report of the study in FOLDER as one HTML file, and that of its confirmation if it has one."""
+    """Write the report of the study in FOLDER as one HTML file, and the report of its confirmation if there is one."""
     if is_property(folder):
         click.echo(write_property_report(folder))
         return

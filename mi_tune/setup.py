@@ -1,4 +1,4 @@
-"""The setup and the search, as the user writes them: typed, checked, every default visible."""
+"""The set-up and the search as the user configures them: typed fields with checks and defaults."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class _Section(BaseModel):
 
 
 class DataSetup(_Section):
-    """Which images, and how they are split."""
+    """The images and how they are split."""
 
     source: Literal["orl", "folder", "procedural"] = "orl"
     private: Path | None = Field(None, description="ImageFolder of the people to protect")
-    public: Path | None = Field(None, description="ImageFolder of other people; missing: split off from private")
-    private_identities: int | None = Field(None, ge=2, description="how many identities are private (drawn by seed)")
-    public_identities: int | None = Field(None, ge=2, description="procedural: how many drawn people are public")
-    images_per_identity: int | None = Field(None, ge=3, description="procedural: photographs of each drawn person")
+    public: Path | None = Field(None, description="ImageFolder of other people; default: split off from private")
+    private_identities: int | None = Field(None, ge=2, description="number of private identities (drawn by seed)")
+    public_identities: int | None = Field(None, ge=2, description="procedural: number of public people")
+    images_per_identity: int | None = Field(None, ge=3, description="procedural: images of each drawn person")
     resolution: int = Field(32, ge=16, le=512)
-    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; missing: 1 if all images are grey")
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; default: 1 if all images are grey")
     fit: Literal["crop", "stretch"] = "crop"
-    split: tuple[float, float, float] = Field((0.6, 0.2, 0.2), description="train, val and test share per identity")
+    split: tuple[float, float, float] = Field((0.6, 0.2, 0.2), description="train, val and test shares per identity")
 
     @model_validator(mode="after")
     def _consistent(self) -> DataSetup:
@@ -44,7 +44,7 @@ class DataSetup(_Section):
             if self.private or self.public:
                 raise ValueError("drawn faces take no folders; set source to 'folder'")
             if self.resolution > 128:
-                raise ValueError(f"drawn faces are read at 16 to 128 px, not {self.resolution}; lower data.resolution")
+                raise ValueError(f"drawn faces need 16 to 128 px, not {self.resolution}; lower data.resolution")
             if self.channels == 3:
                 raise ValueError("drawn faces are grey; set channels to 1 or leave it out")
         else:
@@ -57,7 +57,7 @@ class DataSetup(_Section):
 
 
 class TargetSetup(_Section):
-    """Architecture and training of the targets; the erasing law is the trial's."""
+    """Architecture and training of the targets. The erasing law is set by each trial."""
 
     architecture: str = "small_cnn"
     epochs: int = Field(80, ge=1)
@@ -72,28 +72,31 @@ class TargetSetup(_Section):
 
 
 class PriorSetup(_Section):
-    """The attacker's prior, made from the public images, the drawing of drawn faces (procedural),
-    or a generator of the user's own (import, style).
+    """The attacker's prior.
 
-    A generator that was trained on the private people makes a study worthless: it knows what the attack looks for.
+    It is made from the public images, is the program that draws the faces (`procedural`), or is the user's own
+    generator (`import`, `style`). The user's generator must not have been trained on the private people. If it was, it
+    already knows what the attack is meant to find, and the study says nothing.
     """
 
     kind: Literal["eigenface", "dcgan", "wgan", "procedural", "import", "style"] = "eigenface"
-    samples: int = Field(2000, ge=1, description="samples rendered once for best-of-N starts")
-    gan_steps: int | None = Field(None, ge=1, description="training steps of the GAN; missing: its default")
-    generator: str | None = Field(None, description="own: package.module:factory or path/to/file.py:factory")
-    weights: Path | None = Field(None, description="own: a state_dict; missing: the factory sets the weights")
-    latent_dim: int | None = Field(None, ge=1, description="import: latents; missing: the module's own latent_dim")
-    output_range: Range | None = Field(None, description="own: of its pixels; missing: import [0, 1], style [-1, 1]")
-    batch: int | None = Field(None, ge=1, description="own: images drawn at once, for memory; missing: all")
-    truncation: float | None = Field(None, gt=0, le=1, description="style: psi of draws; missing: 1")
+    samples: int = Field(2000, ge=1, description="samples that are rendered once; starts are the best of them")
+    gan_steps: int | None = Field(None, ge=1, description="training steps of the GAN; default: its recipe's")
+    generator: str | None = Field(None, description="own generator: package.module:factory or path/to/file.py:factory")
+    weights: Path | None = Field(None, description="own generator: a state_dict; default: those set by the factory")
+    latent_dim: int | None = Field(None, ge=1, description="import: latent size; default: the module's latent_dim")
+    output_range: Range | None = Field(
+        None, description="own generator: range of its pixels; default: import [0, 1], style [-1, 1]"
+    )
+    batch: int | None = Field(None, ge=1, description="own generator: images at once, to save memory; default: all")
+    truncation: float | None = Field(None, gt=0, le=1, description="style: truncation psi of samples; default: 1")
 
     @field_validator("generator")
     @classmethod
-    def _named(cls, generator: str | None) -> str | None:
+    def _check_generator(cls, generator: str | None) -> str | None:
         place, _, factory = (generator or "").rpartition(":")
         if place.endswith(".py") and factory.isidentifier():
-            # workers have working directories of their own
+            # each worker has its own working directory
             return f"{Path(place).absolute()}:{factory}"
         if generator is not None and not all(part.isidentifier() for part in (*place.split("."), factory)):
             raise ValueError(f"'{generator}' is neither package.module:factory nor path/to/file.py:factory")
@@ -101,7 +104,7 @@ class PriorSetup(_Section):
 
     @field_validator("weights")
     @classmethod
-    def _from_anywhere(cls, weights: Path | None) -> Path | None:
+    def _absolute_weights(cls, weights: Path | None) -> Path | None:
         return weights and weights.absolute()
 
     @model_validator(mode="after")
@@ -119,7 +122,7 @@ class PriorSetup(_Section):
 
 
 class AttackSetup(_Section):
-    """The attack of every trial."""
+    """The attack that every trial is attacked with."""
 
     preset: str = "ppa"
     budget: Literal["reduced", "4x", "16x", "full"] = "reduced"
@@ -131,18 +134,18 @@ class JudgeSetup(_Section):
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
     verifier_views: int | None = Field(
-        None, ge=1, description="training images of each of the verifier's networks; missing: its default"
+        None, ge=1, description="training images of each network of the verifier; default: its recipe's"
     )
     regressor_steps: int | None = Field(
-        None, ge=1, description="procedural: training steps of the identity regressor; missing: its default"
+        None, ge=1, description="procedural: training steps of the identity regressor; default: its recipe's"
     )
 
 
 class Space(_Section):
-    """Ranges of the searched law. A range searches, a single value fixes; lists are choices.
+    """The searched parameters of the erasing law with their ranges.
 
-    `area_low` and `area_span` draw the area range [low, low + span], cut at 0.95. `aspect_max` m gives the aspect
-    range [1/m, m].
+    A range is searched, a single value is fixed, a list holds the choices. The law's area range is [area_low,
+    area_low + area_span], cut at 0.95; its aspect ratio range is [1 / aspect_max, aspect_max].
     """
 
     probability: Range | float = (0.3, 1.0)
@@ -180,39 +183,41 @@ class Space(_Section):
 
 
 class StoppingSetup(_Section):
-    """Whether trials that fall behind are ended early, and where they are compared; see `study.moasha.Ladder`."""
+    """Early stopping of trials that fall behind, and the rungs of it; see `search.halving.RungSchedule`."""
 
     scheduler: Literal["none", "moasha"] = "none"
-    unit: str = Field("epoch", description="what trials report their progress in")
-    grace: float | None = Field(None, gt=0, description="units that every trial gets; a ninth of a training if missing")
-    reduction: float = Field(3.0, gt=1, description="one trial in so many goes on at each rung")
-    brackets: int = Field(1, ge=1, description="ladders that trials take in turn; ladder k lacks the k lowest rungs")
+    unit: str = Field("epoch", description="unit in which trials report their progress")
+    grace: float | None = Field(None, gt=0, description="units that every trial gets; default: a ninth of a training")
+    reduction: float = Field(3.0, gt=1, description="one trial in `reduction` continues at each rung")
+    brackets: int = Field(
+        1, ge=1, description="brackets, which trials enter in turn; bracket k lacks the k lowest rungs"
+    )
 
 
 class SearchSetup(_Section):
-    """How the laws are searched."""
+    """How the search over erasing laws runs."""
 
     sampler: str = "nehvi"
-    trials: int = Field(36, ge=1, description="trials in all, reference points and repeats among them")
-    startup: int = Field(4, ge=1, description="trials drawn from the scrambled Sobol sequence before the model starts")
-    repeats: float = Field(0.25, ge=0, le=0.9, description="share of the trials that run a law of the front again")
+    trials: int = Field(36, ge=1, description="number of trials, with reference points and repeats")
+    startup: int = Field(4, ge=1, description="first laws, from a scrambled Sobol sequence, before the model is used")
+    repeats: float = Field(0.25, ge=0, le=0.9, description="share of the trials that repeat a law of the front")
     min_accuracy: float | None = Field(None, ge=0, le=1, description="natural accuracy below which a law is infeasible")
     min_accuracy_kept: float | None = Field(
-        0.8, ge=0, le=1, description="the same, as a share of the natural accuracy without defence"
+        0.8, ge=0, le=1, description="the same as a share of the natural accuracy without defence"
     )
     stopping: StoppingSetup = StoppingSetup()
-    warm_start: Path | None = Field(None, description="folder of an earlier study, whose front is tried first")
-    transfer: bool = Field(False, description="whether its trials are also a prior of the model (nehvi)")
+    warm_start: Path | None = Field(None, description="folder of an earlier study, whose front is run first")
+    transfer: bool = Field(False, description="whether the earlier study's trials also inform the front model (nehvi)")
     space: Space = Space()
 
     @field_validator("warm_start")
     @classmethod
-    def _from_anywhere(cls, warm_start: Path | None) -> Path | None:
+    def _absolute_warm_start(cls, warm_start: Path | None) -> Path | None:
         return warm_start and warm_start.absolute()
 
 
 class Setup(_Section):
-    """Everything that decides a study's numbers, but for its seed."""
+    """Everything except the seed that decides a study's numbers."""
 
     name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     data: DataSetup = DataSetup()
@@ -224,32 +229,37 @@ class Setup(_Section):
 
 
 def read_setup(path: Path) -> dict[str, Any]:
-    """The values in a YAML file. Raises InputError if it is missing, not YAML, or not a mapping."""
+    """Read a YAML file of a set-up as plain values. Raises InputError if it is missing, not YAML, or not a mapping."""
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except OSError as error:
-        raise InputError(f"{path}: cannot read the setup ({error.strerror})") from error
+        raise InputError(f"{path}: cannot read the set-up ({error.strerror})") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
-        raise InputError(f"{path}: a setup is a mapping of sections such as data, target, search")
+        raise InputError(f"{path}: a set-up is a mapping of sections such as data, target, search")
     return values
 
 
 def make_setup(values: dict[str, Any], origin: str, overrides: dict[str, Any] | None = None) -> Setup:
-    """Validate `values` with `overrides` such as {"target.epochs": 3} on top (None values are ignored).
+    """Validate a set-up.
+
+    Args:
+        values: nested sections and values, as in the YAML file.
+        origin: where they are from, for the error message.
+        overrides: values that replace those, such as {"target.epochs": 3}; None is ignored.
 
     Raises:
-        InputError: an unknown key or a wrong value, in one line that begins with `origin` and names it.
+        InputError: an unknown key or a wrong value; one line that begins with `origin` and names the key.
     """
     values = copy.deepcopy(values)
     for dotted, value in (overrides or {}).items():
         if value is not None:
             *sections, key = dotted.split(".")
-            place = values
+            mapping = values
             for section in sections:
-                place = place.setdefault(section, {})
-            place[key] = value
+                mapping = mapping.setdefault(section, {})
+            mapping[key] = value
     try:
         return Setup.model_validate(values)
     except ValidationError as error:
@@ -257,13 +267,13 @@ def make_setup(values: dict[str, Any], origin: str, overrides: dict[str, Any] | 
         place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("tuple[", "float", "int")))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            message = f"unknown key{_near_key(first['loc'])}"
+            message = f"unknown key{_key_hint(first['loc'])}"
         elif first["type"] not in ("value_error", "missing"):
             message += f" (got {first['input']!r})"
         raise InputError(f"{origin}: {place + ': ' if place else ''}{message}") from error
 
 
-def _near_key(location: tuple) -> str:
+def _key_hint(location: tuple) -> str:
     model: Any = Setup
     for part in location[:-1]:
         field = model.model_fields.get(part)

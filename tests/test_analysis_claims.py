@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.statistics.claims import claims, holm, p_value
 from analysis.statistics.leak import leak_index
 from analysis.statistics.resampling import Draws, resample
-from analysis.statistics.simulated_hits import Layout
+from analysis.statistics.simulated_hits import CrossedDesign
 from mi_tune.runtime.errors import InputError
 
 
@@ -36,7 +36,7 @@ def test_a_corrected_p_value_is_the_least_level_at_which_holms_steps_reject_it(p
 
 def test_true_nulls_are_rarely_claimed_however_many_there_are():
     drawn = np.random.default_rng(0).random((2000, 20))
-    false = [any(one.apart for one in claims(dict(enumerate(map(float, row))))) for row in drawn]
+    false = [any(one.significant for one in claims(dict(enumerate(map(float, row))))) for row in drawn]
     uncorrected = (drawn < 0.05).any(1).mean()
     assert np.mean(false) < 0.07
     assert uncorrected > 0.6
@@ -59,7 +59,7 @@ def test_claims_keep_their_names_and_say_what_is_apart():
     draws = np.random.default_rng(1).normal(size=4000)
     found = claims({"far": draws + 10, "near": draws + 0.5, "given": 0.03})
     assert [one.name for one in found] == ["far", "near", "given"]
-    assert [one.apart for one in found] == [True, False, False]
+    assert [one.significant for one in found] == [True, False, False]
     assert found[2].corrected == pytest.approx(0.06)
 
 
@@ -67,7 +67,7 @@ def test_too_few_draws_for_so_many_comparisons_are_refused_with_a_number_that_wo
     few = {str(k): np.full(999, 0.1) for k in range(190)}
     with pytest.raises(InputError, match="resample 7600 times"):
         claims(few)
-    assert all(one.apart for one in claims({name: np.full(7600, 0.1) for name in few}))
+    assert all(one.significant for one in claims({name: np.full(7600, 0.1) for name in few}))
 
 
 @pytest.mark.parametrize("draws", [np.zeros((2, 2)), np.zeros(0), np.array([0.1, np.nan])])
@@ -116,7 +116,7 @@ def test_leaks_beyond_the_ceiling_or_below_the_baseline_are_shown_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("baseline", "ceiling", "reason"), [(0.50, 0.51, "may be equal"), (0.9, 0.2, "the wrong way round")]
+    ("baseline", "ceiling", "reason"), [(0.50, 0.51, "may be equal"), (0.9, 0.2, "in the wrong order")]
 )
 def test_without_room_between_baseline_and_ceiling_the_index_is_undefined_and_says_why(baseline, ceiling, reason):
     found = _leak(_drawn(0.5, baseline, ceiling))
@@ -125,7 +125,7 @@ def test_without_room_between_baseline_and_ceiling_the_index_is_undefined_and_sa
 
 
 def test_baseline_and_ceiling_meet_the_same_people_as_the_attack():
-    layout = Layout((0.4, 0.1, 0.9), classes=60, own_class_sd=0.0)
+    layout = CrossedDesign((0.4, 0.1, 0.9), classes=60, own_class_sd=0.0)
     attack, baseline, ceiling = layout.hits(np.random.default_rng(3))
     easy = np.argsort(ceiling[0].mean(1))
 

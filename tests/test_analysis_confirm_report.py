@@ -20,7 +20,7 @@ from analysis.figures import ladder_info, robust_front_info
 from analysis.pages import Section, write_confirmation_report
 from analysis.statistics import load_confirmation
 from analysis.statistics.comparisons import compare
-from analysis.statistics.evidence import weigh
+from analysis.statistics.evidence import draw_evidence
 from analysis.statistics.shrinkage import shrinkage
 from analysis.statistics.verdict import verdicts
 from mi_tune.runtime.errors import InputError
@@ -41,7 +41,7 @@ def page(folder):
 
 @pytest.fixture(scope="module")
 def evidence(folder):
-    return weigh(load_confirmation(folder))
+    return draw_evidence(load_confirmation(folder))
 
 
 def data_of(page: str) -> dict:
@@ -156,7 +156,7 @@ def test_an_attack_that_failed_is_shown_as_failed_with_its_reason(tmp_path):
 def test_few_seeds_carry_a_warning(tmp_path, seeds, warning):
     page = write_confirmation_report(write_confirmation(tmp_path / "known", seeds=seeds, ladder=())).read_text()
     assert warning in page
-    assert "Does more budget still find more?" not in page
+    assert "Does a larger budget identify more people?" not in page
     assert "ladder" not in data_of(page)["figures"]
 
 
@@ -172,7 +172,7 @@ def test_a_page_on_which_every_attack_failed_says_so(tmp_path):
     attacks = {attack for point in POINTS for attack in point.attacks}
     failed = {(point.name, attack, seed): "no" for point in POINTS for attack in attacks for seed in range(3)}
     page = write_confirmation_report(write_confirmation(tmp_path / "known", failed=failed)).read_text()
-    assert "No attack came to an end on any law." in page
+    assert "No attack completed on any law." in page
     assert "3 are undecided" in page
 
 

@@ -15,8 +15,8 @@ from synthetic_confirmation import CLASSES, JUDGES, KEPT, POINTS, STOPS, Known, 
 from synthetic_study import write_study
 
 from analysis.statistics import load_confirmation
-from analysis.statistics.comparisons import AUGMENTATION, EQUAL, KNOWING, compare
-from analysis.statistics.evidence import seen_from, weigh
+from analysis.statistics.comparisons import AUGMENTATION, EQUAL_ACCURACY, UNDER_AWARE_ATTACKS, compare
+from analysis.statistics.evidence import draw_evidence, shifted_to_reference
 from analysis.statistics.shrinkage import shrinkage
 from analysis.statistics.verdict import judge_law, verdicts
 from mi_tune.runtime.errors import InputError
@@ -37,7 +37,7 @@ def confirmation(folder):
 
 @pytest.fixture(scope="module")
 def evidence(confirmation):
-    return weigh(confirmation, RESAMPLES)
+    return draw_evidence(confirmation, RESAMPLES)
 
 
 def table(folder, name: str) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def share(rows: pd.DataFrame, column: str) -> float:
 
 
 def said(tmp_path, points, stops=STOPS, **how):
-    evidence = weigh(load_confirmation(write_confirmation(tmp_path / "study", points, stops, **how)), RESAMPLES)
+    evidence = draw_evidence(load_confirmation(write_confirmation(tmp_path / "study", points, stops, **how)), RESAMPLES)
     return {verdict.law: verdict for verdict in verdicts(evidence, compare(evidence))}
 
 
@@ -196,7 +196,7 @@ def test_an_attack_that_failed_under_one_seed_counts_under_the_others(tmp_path):
     assert np.isnan(found.hits("trial 2", "taa:reduced", "second")[1]).all()
     rows = table(folder, "hits")
     rows = rows[(rows.point == "trial 2") & (rows.attack == "taa:reduced")]
-    evidence = weigh(found, RESAMPLES)
+    evidence = draw_evidence(found, RESAMPLES)
     assert evidence.attack("trial 2", "taa:reduced").value == pytest.approx(share(rows, "second"))
     assert "taa:reduced" in evidence.common_attacks("trial 2", "no defence")
 
@@ -204,7 +204,7 @@ def test_an_attack_that_failed_under_one_seed_counts_under_the_others(tmp_path):
 def test_an_attack_left_with_one_seed_or_none_is_not_compared(tmp_path):
     failed = {("trial 2", "taa:reduced", seed): "diverged" for seed in (1, 2)}
     failed |= {("trial 2", "brepmi:reduced", seed): "diverged" for seed in (0, 1, 2)}
-    evidence = weigh(load_confirmation(write_confirmation(tmp_path / "known", failed=failed)), RESAMPLES)
+    evidence = draw_evidence(load_confirmation(write_confirmation(tmp_path / "known", failed=failed)), RESAMPLES)
     assert evidence.attack("trial 2", "taa:reduced") is not None
     assert evidence.attack("trial 2", "brepmi:reduced") is None
     assert evidence.common_attacks("trial 2", "no defence") == ("ppa:reduced", "ppa:4x")
@@ -224,7 +224,7 @@ def test_the_last_rung_is_compared_with_the_first_on_the_seed_that_both_have(fol
 
 def test_with_one_seed_everything_is_still_known_for_other_people(tmp_path):
     found = load_confirmation(write_confirmation(tmp_path / "known", seeds=1))
-    evidence = weigh(found, RESAMPLES)
+    evidence = draw_evidence(found, RESAMPLES)
     estimate = evidence.strongest("trial 2").drawn.estimate
     assert estimate.low < estimate.value < estimate.high
     assert evidence.common_attacks("trial 2", "no defence") == found.attacks
@@ -248,7 +248,7 @@ def test_the_front_is_that_of_the_laws_and_leaves_controls_out(evidence):
 def test_the_area_seen_from_a_corner_is_that_of_points_moved_to_it(points, corner):
     natural, attack = np.array(points).T
     expected = hypervolume(natural, attack, *corner)
-    assert hypervolume(*seen_from(corner, natural, attack)) == pytest.approx(expected, abs=1e-9)
+    assert hypervolume(*shifted_to_reference(corner, natural, attack)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_leak_index_is_the_way_from_the_best_samples_to_real_images(evidence):
@@ -262,7 +262,7 @@ def test_the_leak_index_is_the_way_from_the_best_samples_to_real_images(evidence
 
 
 def test_a_law_is_compared_with_its_control_under_what_both_met(evidence):
-    one = next(c for c in compare(evidence) if c.question == EQUAL and c.law == "trial 2")
+    one = next(c for c in compare(evidence) if c.question == EQUAL_ACCURACY and c.law == "trial 2")
     assert one.other == "no defence, stopped at epoch 12"
     assert one.attacks == ("ppa:4x", "taa:reduced")
     ours = max(evidence.attack("trial 2", attack).value for attack in one.attacks)
@@ -281,7 +281,7 @@ def test_every_law_meets_no_defence_and_the_published_settings_but_not_itself(ev
 
 
 def test_p_values_are_corrected_for_the_laws_of_the_same_question(evidence):
-    for question in (EQUAL, "no defence", AUGMENTATION):
+    for question in (EQUAL_ACCURACY, "no defence", AUGMENTATION):
         family = sorted((c.claim for c in compare(evidence) if c.question == question), key=lambda c: c.p_value)
         least = 0.0
         for place, claim in enumerate(family):
@@ -305,7 +305,7 @@ def test_shrinkage_sets_the_same_attack_and_judge_side_by_side(folder, evidence)
 
 def test_shrinkage_without_the_searchs_judge_or_attack_knows_natural_accuracy_alone(tmp_path):
     folder = write_confirmation(tmp_path / "known", judges={"second": 0.0}, ladder=())
-    found = shrinkage(weigh(load_confirmation(folder), RESAMPLES))
+    found = shrinkage(draw_evidence(load_confirmation(folder), RESAMPLES))
     assert found.judge is None
     assert found.mean_change("attack", True) is None
     assert found.mean_change("natural", True) is not None
@@ -319,9 +319,9 @@ def test_attackers_who_know_of_erasing_are_asked_by_themselves(tmp_path, monkeyp
         dataclasses.replace(reference("MIDRE(0.1, 0.4)", 0.90, 0.80, 1), attacks=attacks),
         dataclasses.replace(law("trial 2", 0.80, 0.30, trial=2), attacks=attacks | {"eot_re:reduced": 0.1}),
     )
-    evidence = weigh(load_confirmation(write_confirmation(tmp_path / "known", points, {})))
+    evidence = draw_evidence(load_confirmation(write_confirmation(tmp_path / "known", points, {})))
     found = {one.question: one for one in compare(evidence) if one.law == "trial 2"}
-    knowing = found["MIDRE(0.1, 0.4)" + KNOWING]
+    knowing = found["MIDRE(0.1, 0.4)" + UNDER_AWARE_ATTACKS]
     assert knowing.attacks == ("eot_re:reduced",)
     assert knowing.attack.value == pytest.approx(-0.2, abs=0.02)
     assert found["MIDRE(0.1, 0.4)"].attack.value == pytest.approx(0, abs=0.02)
@@ -363,9 +363,9 @@ def replaced(known: Known) -> tuple[Known, ...]:
     ("points", "word", "reason"),
     [
         (POINTS, "protects", ""),
-        (replaced(stop(12, 0.80, 0.30)), "does not help", "beyond doubt"),
-        (replaced(law("trial 2", 0.80, 0.60, trial=2)), "slows", "more than half"),
-        (replaced(law("trial 2", 0.80, 0.45, ladder=0.15, trial=2)), "slows", "more budget still finds more"),
+        (replaced(stop(12, 0.80, 0.30)), "does not help", "not significantly below"),
+        (replaced(law("trial 2", 0.80, 0.60, trial=2)), "slows", "more than half as many"),
+        (replaced(law("trial 2", 0.80, 0.45, ladder=0.15, trial=2)), "slows", "a larger budget still identifies more"),
         (changed("no defence, stopped at epoch 12", attacks={}), "undecided", "no attack ran on both"),
     ],
 )
@@ -384,7 +384,7 @@ def test_without_controls_laws_are_compared_with_no_defence(tmp_path):
     points = tuple(point for point in POINTS if point.kind in ("reference", "front"))
     found = said(tmp_path, points, dict.fromkeys(STOPS, "no defence"))
     assert found["trial 2"].word == "protects"
-    assert "no undefended model of equal accuracy was found" in found["trial 2"].sentence
+    assert "No undefended model of equal accuracy was found" in found["trial 2"].sentence
     assert "10.0 points more accurate" in found["trial 2"].sentence
 
 
@@ -396,24 +396,25 @@ def test_the_sentence_holds_the_numbers_of_the_evidence(evidence):
 
     kept = evidence.natural("trial 2").value / evidence.natural("no defence").value
     control = evidence.strongest("no defence, stopped at epoch 12").drawn.estimate
-    assert sentence.startswith(f"Keeps {kept:.1%} of natural accuracy; the strongest attack tried (ppa 16x, one seed)")
+    assert sentence.startswith(f"Keeps {kept:.1%} of natural accuracy. The strongest attack tried (ppa 16x, one seed)")
     assert f"identifies {number(evidence.strongest('trial 2').drawn.estimate)} of people" in sentence
     assert f"instead of {number(evidence.strongest('no defence').drawn.estimate)}" in sentence
-    assert f"an undefended model of equal accuracy gives {number(control)} under ppa 4x and taa" in sentence
+    theirs = f"the strongest of ppa 4x and taa identifies {number(control)}"
+    assert f"With an undefended model of equal accuracy, {theirs}; with this law, " in sentence
 
 
 def test_a_control_that_does_not_match_is_said_not_to(tmp_path):
     sentence = said(tmp_path, replaced(stop(12, 0.70, 0.80)))["trial 2"].sentence
     rows = table(tmp_path / "study", "natural")
     ours, theirs = (share(rows[rows.point == name], "correct") for name in ("trial 2", STOPS["trial 2"]))
-    nearest = f"the nearest, {100 * (ours - theirs):.1f} points less accurate"
-    assert f"no undefended model of equal accuracy was found: {nearest}" in sentence
+    nearest = f"With the nearest undefended model, which is {100 * (ours - theirs):.1f} points less accurate"
+    assert f"No undefended model of equal accuracy was found. {nearest}" in sentence
 
 
 def test_a_law_that_only_the_correction_lifts_to_its_control_is_undecided(evidence):
     doubtful = [
-        dataclasses.replace(one, claim=dataclasses.replace(one.claim, p_value=0.03, corrected=0.12, apart=False))
-        if one.question == EQUAL and one.law == "trial 2"
+        dataclasses.replace(one, claim=dataclasses.replace(one.claim, p_value=0.03, corrected=0.12, significant=False))
+        if one.question == EQUAL_ACCURACY and one.law == "trial 2"
         else one
         for one in compare(evidence)
     ]
@@ -430,7 +431,9 @@ def test_each_judge_has_its_own_word(tmp_path):
     # one judge sees 35 points more in everything
     judges = {"searching": 0.0, "second": 0.0, "embedding": 0.35}
     points = replaced(law("trial 2", 0.80, 0.25, trial=2))
-    evidence = weigh(load_confirmation(write_confirmation(tmp_path / "known", points, judges=judges)), RESAMPLES)
+    evidence = draw_evidence(
+        load_confirmation(write_confirmation(tmp_path / "known", points, judges=judges)), RESAMPLES
+    )
 
     def word(judge: str) -> str:
         return next(v.word for v in verdicts(evidence, compare(evidence, judge), judge) if v.law == "trial 2")
@@ -441,6 +444,6 @@ def test_each_judge_has_its_own_word(tmp_path):
 
 def test_reference_points_that_the_study_never_ran_are_confirmed_without_a_search_value(tmp_path):
     points = (*POINTS, reference("Zhong et al.", 0.88, 0.85, None))
-    evidence = weigh(load_confirmation(write_confirmation(tmp_path / "known", points)), RESAMPLES)
+    evidence = draw_evidence(load_confirmation(write_confirmation(tmp_path / "known", points)), RESAMPLES)
     assert "Zhong et al." not in {row.law for row in shrinkage(evidence).rows}
     assert "Zhong et al." in evidence.front.names

@@ -17,8 +17,8 @@ from synthetic_study import DEFAULT, trial, write_study
 from analysis.figures import plot_importance
 from analysis.pages import write_report
 from analysis.statistics import load_study
-from analysis.statistics.forest import Cells, parts_of, variances
-from analysis.statistics.importance import Importance, Unanswered, answer, importances, in_words
+from analysis.statistics.forest import Cells, grow_trees, variances
+from analysis.statistics.importance import Importance, Unanswered, answer, answer_text, importances
 from analysis.statistics.ranks import best_ranks, position_along
 from analysis.statistics.searched import SearchedLaws, searched_laws
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
@@ -45,7 +45,7 @@ def laws(natural, attack=None, count=40, seed=0, noise=0.01) -> SearchedLaws:
 
 def told(found: Importance | Unanswered) -> list[str]:
     assert isinstance(found, Importance)
-    return [name for name in found.shares if found.told(name)]
+    return [name for name in found.shares if found.above_luck(name)]
 
 
 # ------------------------------------------------------------------------------------------------------- the trees
@@ -89,10 +89,12 @@ def test_a_tree_learns_a_step_and_gives_all_variance_to_its_parameter():
     cells = Cells.of(list(SPACE.values()))
     units = qmc.Sobol(len(SPACE), rng=np.random.default_rng(0)).random(64)
     target = np.where(units[:, 1] < 0.5, 0.2, 0.6)
-    parts = parts_of(cells, cells.at(units)[None], target, np.ones((1, 20, 64)), np.random.default_rng(0))
-    np.testing.assert_allclose(parts.said, np.broadcast_to(target, parts.said.shape), atol=1e-6)
-    assert parts.alone[..., 1].mean() == pytest.approx(0.04, rel=0.05)  # two levels 0.4 apart, half of the space each
-    assert parts.alone.sum() - parts.alone[..., 1].sum() < 0.05 * parts.alone.sum()
+    parts = grow_trees(cells, cells.at(units)[None], target, np.ones((1, 20, 64)), np.random.default_rng(0))
+    np.testing.assert_allclose(parts.predictions, np.broadcast_to(target, parts.predictions.shape), atol=1e-6)
+    assert parts.main_effects[..., 1].mean() == pytest.approx(
+        0.04, rel=0.05
+    )  # two levels 0.4 apart, half of the space each
+    assert parts.main_effects.sum() - parts.main_effects[..., 1].sum() < 0.05 * parts.main_effects.sum()
 
 
 def test_laws_of_weight_zero_are_as_good_as_absent():
@@ -102,9 +104,9 @@ def test_laws_of_weight_zero_are_as_good_as_absent():
     target = units[:, 0]
     wild = np.where(np.arange(30) < 20, target, 5.0)
     weights = np.broadcast_to((np.arange(30) < 20).astype(float), (1, 8, 30))
-    ours = parts_of(cells, cells.at(units)[None], wild, weights, np.random.default_rng(1))
-    theirs = parts_of(cells, cells.at(units[:20])[None], target[:20], weights[..., :20], np.random.default_rng(1))
-    np.testing.assert_allclose(ours.alone, theirs.alone, rtol=1e-3, atol=1e-5)
+    ours = grow_trees(cells, cells.at(units)[None], wild, weights, np.random.default_rng(1))
+    theirs = grow_trees(cells, cells.at(units[:20])[None], target[:20], weights[..., :20], np.random.default_rng(1))
+    np.testing.assert_allclose(ours.main_effects, theirs.main_effects, rtol=1e-3, atol=1e-5)
 
 
 # --------------------------------------------------------------------------------------------------- the objectives
@@ -124,9 +126,9 @@ def test_a_parameter_that_does_everything_gets_nearly_everything(name, effect):
     assert told(found) == [name]
     assert next(iter(found.shares)) == name
     assert found.shares[name].value > 0.75
-    assert found.predicted > 0.4
+    assert found.r_squared > 0.4
     assert sum(share.value for share in found.shares.values()) == pytest.approx(1)
-    assert f"{name.split('_')[0]}" in in_words(found).replace("rectangles", "count")
+    assert f"{name.split('_')[0]}" in answer_text(found).replace("rectangles", "count")
 
 
 def test_intervals_cover_the_shares_that_a_formula_has():
@@ -151,8 +153,8 @@ def test_where_nothing_matters_hardly_anything_is_told_though_shares_add_up_to_o
     assert all(sum(share.value for share in one.shares.values()) == pytest.approx(1) for one in found)
     assert max(max(share.value for share in one.shares.values()) for one in found) > 0.4
     assert sum(bool(told(one)) for one in found) <= 2
-    useless = next(one for one in found if one.predicted <= 0)
-    assert "Nothing can be read" in in_words(useless)
+    useless = next(one for one in found if one.r_squared <= 0)
+    assert "Nothing can be concluded" in answer_text(useless)
     assert not told(useless)
 
 
@@ -311,7 +313,7 @@ def test_bars_that_are_not_told_from_nothing_are_pale_and_carry_the_share_of_luc
     bars, luck = plot_importance(found).data
     colours = dict(zip(bars.y, bars.marker.color, strict=True))
     assert [label for label, colour in colours.items() if not colour.startswith("rgba")] == ["probability"]
-    assert list(luck.x) == pytest.approx(list(reversed(found.nothing.values())))
+    assert list(luck.x) == pytest.approx(list(reversed(found.luck.values())))
     reach = np.array(bars.x) + np.array(bars.error_x.array)
     assert reach == pytest.approx([share.high for share in reversed(found.shares.values())])
 
@@ -321,8 +323,8 @@ def test_the_report_shows_each_question_and_says_what_was_told(tmp_path):
     section = page.split('<section id="importance">')[1].split("</section>")[0]
     for title in ("Natural accuracy", "Attack accuracy", "Towards the front", "Along the front"):
         assert f"<h3>{title}</h3>" in section or f"<strong>{title}.</strong>" in section
-    assert "What moves attack accuracy, over 24 laws." in section
-    assert "Told from nothing: probability (" in section
+    assert "What changes attack accuracy, over 24 laws." in section
+    assert "Larger than luck explains: probability (" in section
     assert "add up to 100%" in section
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S).group(1))
     assert "importance-attack" in data["figures"]

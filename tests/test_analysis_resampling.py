@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as arrays
 from scipy import special, stats
 
 from analysis.statistics.effects import effects
-from analysis.statistics.resampling import people_without_noise, resample
-from analysis.statistics.simulated_hits import Layout
+from analysis.statistics.resampling import person_effects_without_noise, resample
+from analysis.statistics.simulated_hits import CrossedDesign
 from mi_tune.judging.intervals import class_interval
 from mi_tune.runtime.errors import InputError
 from studies.benchmarks.coverage import coverage
@@ -103,7 +103,7 @@ def test_people_keep_the_covariance_that_is_not_noise_whatever_the_points():
     points, seeds, classes = 4, 6, 400
     shared = _noise(points, 1, classes, seed=4) * np.array([1.0, 2.0, 0.5, 1.5])[:, None, None]
     found = effects(shared + shared[:1] + 1.2 * _noise(points, seeds, classes, seed=5))
-    kept = people_without_noise(found)
+    kept = person_effects_without_noise(found)
     rest = found.rest.reshape(points, -1)
     noise = rest @ rest.T / ((seeds - 1) * (classes - 1) * seeds)
     assert np.linalg.eigvalsh(np.cov(found.person) - noise).min() > 0
@@ -112,13 +112,13 @@ def test_people_keep_the_covariance_that_is_not_noise_whatever_the_points():
 
 def test_more_points_than_people_are_drawn_without_negative_variance():
     found = effects(np.random.default_rng(6).random((30, 3, 8)))
-    kept, before = np.cov(people_without_noise(found)), np.cov(found.person)
+    kept, before = np.cov(person_effects_without_noise(found)), np.cov(found.person)
     assert (np.diag(kept) <= np.diag(before) + 1e-12).all()
     assert np.linalg.eigvalsh(before - kept).min() > -1e-12
 
 
 def test_points_are_paired_by_person_and_by_seed():
-    hits = Layout((0.5,), seeds=3, classes=60, seed_sd=0.6).hits(np.random.default_rng(7))[0].mean(2)
+    hits = CrossedDesign((0.5,), seeds=3, classes=60, seed_sd=0.6).hits(np.random.default_rng(7))[0].mean(2)
     hits = 0.1 + 0.7 * hits
     drawn = resample({"ours": hits, "better": hits - 0.05, "other people": hits[:, ::-1], "other seeds": hits[::-1]})
 
@@ -132,7 +132,7 @@ def test_points_are_paired_by_person_and_by_seed():
 
 
 def test_images_enter_through_the_accuracy_of_their_person_and_seed():
-    hits = Layout((0.3, 0.6), classes=20).hits(np.random.default_rng(8))
+    hits = CrossedDesign((0.3, 0.6), classes=20).hits(np.random.default_rng(8))
     padded = np.concatenate([hits, np.full_like(hits, np.nan)], 3)
     whole = resample(dict(zip("ab", padded, strict=True)))
     averaged = resample(dict(zip("ab", hits.mean(3), strict=True)))
@@ -167,7 +167,7 @@ def test_a_lost_seed_costs_its_point_certainty_and_no_other_point():
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not():
-    hits = {"law": Layout((0.4,), classes=12).hits(np.random.default_rng(9))[0]}
+    hits = {"law": CrossedDesign((0.4,), classes=12).hits(np.random.default_rng(9))[0]}
     assert (resample(hits).draws == resample(hits).draws).all()
     assert (resample(hits, seed=1).draws != resample(hits).draws).any()
 
@@ -217,16 +217,16 @@ def test_an_unknown_point_is_refused_with_the_known_ones():
 
 
 def test_simulated_hits_have_the_rates_they_are_said_to_have():
-    layout = Layout((0.1, 0.5, 0.85), seeds=200, classes=4000, images=1, seed_sd=0.5, class_sd=1.5)
+    layout = CrossedDesign((0.1, 0.5, 0.85), seeds=200, classes=4000, images=1, seed_sd=0.5, class_sd=1.5)
     assert layout.hits(np.random.default_rng(10)).mean((1, 2, 3)) == pytest.approx(layout.rates, abs=0.02)
 
 
 WORLDS = [
-    Layout((0.5, 0.4), classes=50, seed_sd=0.2),
-    Layout((0.1, 0.1), classes=100, seed_sd=0.4, own_class_sd=0.0),
-    Layout((0.9, 0.85), classes=30, seed_sd=0.1),
-    Layout((0.5, 0.4), seeds=5, classes=30, seed_sd=0.0, own_class_sd=0.0),
-    Layout((0.5, 0.4), classes=50, seed_sd=1.0, class_sd=1.0),
+    CrossedDesign((0.5, 0.4), classes=50, seed_sd=0.2),
+    CrossedDesign((0.1, 0.1), classes=100, seed_sd=0.4, own_class_sd=0.0),
+    CrossedDesign((0.9, 0.85), classes=30, seed_sd=0.1),
+    CrossedDesign((0.5, 0.4), seeds=5, classes=30, seed_sd=0.0, own_class_sd=0.0),
+    CrossedDesign((0.5, 0.4), classes=50, seed_sd=1.0, class_sd=1.0),
 ]
 
 
@@ -240,6 +240,6 @@ def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_simulated_st
 
 
 def test_resampling_three_seeds_as_they_are_would_hold_it_far_less_often():
-    ours, naive = coverage(Layout((0.5, 0.4), classes=60, seed_sd=0.8, class_sd=0.5), 150, 300, True)
+    ours, naive = coverage(CrossedDesign((0.5, 0.4), classes=60, seed_sd=0.8, class_sd=0.5), 150, 300, True)
     assert naive[1] < 0.85
     assert ours[1] > 0.9

@@ -139,7 +139,7 @@ def test_a_rerun_computes_only_what_is_missing_and_force_computes_all(quick, mon
     first = pd.read_parquet(tmp_path / "a" / "attacks.parquet").set_index("attack")
     status, out, _ = call(monkeypatch, capsys, *study, "--attack", "ppa,cmaes")
     assert (status, runs) == (0, ["ppa", "cmaes"])
-    assert "ppa (reduced, white-box, prior eigenface): done before" in out
+    assert "ppa (reduced, white-box, prior eigenface): already in the folder" in out
     second = pd.read_parquet(tmp_path / "a" / "attacks.parquet").set_index("attack")
     assert second.seconds["ppa"] == first.seconds["ppa"]
     call(monkeypatch, capsys, *study, "--attack", "ppa", "--force")
@@ -307,7 +307,7 @@ WRONG = [
     (["people"], "study.yaml"),
     (["tiny", "--trial", "7"], "no trial '7'; there are numbers 0 to 1"),
     (["tiny", "--trial", "no defense"], "no defence"),
-    (["tiny", "--trial", "1"], "left no target.pt (failed)"),
+    (["tiny", "--trial", "1"], "has no target.pt (failed)"),
     (["tiny", "--weights", "own.pt"], "either"),
     ([], "either"),
     (["tiny", "--private", "people"], "--private goes with --weights"),
@@ -324,7 +324,7 @@ WRONG = [
     ([*OWN, "--architecture", "resnet_18"], "resnet18"),
     ([*OWN, "--architecture", "residual_gn"], "not the weights of a residual_gn"),
     ([*OWN, "--law", "midre"], "midre-0.4"),
-    ([*OWN, "--private", "others"], "tells 6 classes apart, but the folder has 8"),
+    ([*OWN, "--private", "others"], "has 6 classes, but the folder has 8"),
     ([*OWN, "--mean", "a,b"], "list of numbers"),
     ([*OWN, "--resolution", "8"], "data.resolution"),
     ([*OWN, "--weights", "pickled.pt"], "state_dict"),

@@ -94,7 +94,7 @@ def test_numbers_that_are_no_weights_are_refused(tmp_path):
 
 
 MISFITS = [
-    ({"classes": 5}, "tells 4 classes apart, but the folder has 5"),
+    ({"classes": 5}, "has 4 classes, but the folder has 5"),
     ({"architecture": "residual_gn"}, "not the weights of a residual_gn"),
     ({"channels": 3}, "has shape"),
     ({"mean": (0.5,), "std": (0.5,)}, "leave out --mean"),

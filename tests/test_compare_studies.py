@@ -8,7 +8,7 @@ from synthetic_study import trial, write_study
 from synthetic_table import make_table
 
 from analysis.statistics import load_study
-from analysis.statistics.found import at, found_over_time
+from analysis.statistics.found import found_over_time, hypervolume_at
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.replay.surface import Surface
@@ -30,8 +30,8 @@ def test_what_was_measured_grows_by_the_rectangles_that_are_added(study):
     )
     assert found.minutes.tolist() == pytest.approx(range(1, 7))  # the last trial failed
     assert found.cost.tolist()[:3] == [30, 60, 90]
-    assert at(found, 0.5, "measured") == 0
-    assert at(found, 2.0, "measured") == pytest.approx(0.283)
+    assert hypervolume_at(found, 0.5, "measured") == 0
+    assert hypervolume_at(found, 2.0, "measured") == pytest.approx(0.283)
 
 
 def test_trials_count_from_when_they_ended_not_from_their_number(study):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_tune.study.cluster import MANY, connect  # before anything that imports Ray  # isort: skip
+from mi_tune.study.cluster import NO_TRIAL_LIMIT, connect  # before anything that imports Ray  # isort: skip
 
 from ray import cloudpickle, tune
 from ray.cluster_utils import Cluster
@@ -41,7 +41,7 @@ class Sleeper(tune.Trainable):
 
 
 def test_more_trials_run_once_a_node_has_joined_and_none_is_suggested_ahead(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(cluster_module, "FRESH_SECONDS", 0.5)
+    monkeypatch.setattr(cluster_module, "REFRESH_SECONDS", 0.5)
     setup = SearchSetup(sampler="random", trials=12, repeats=0, min_accuracy_kept=None)
     journal = StudyJournal(tmp_path / "journal.log", "study", setup, 0, 30)
     out: list[tuple[int, int]] = []  # trials that are out, and the room for them, whenever one is suggested
@@ -55,7 +55,7 @@ def test_more_trials_run_once_a_node_has_joined_and_none_is_suggested_ahead(tmp_
         def suggest(self, trial_id: str) -> dict | str | None:
             config = super().suggest(trial_id)
             if isinstance(config, dict):
-                out.append((len(self.numbers), self.room()))
+                out.append((len(self.numbers), self.capacity()))
             return config
 
     try:
@@ -64,14 +64,14 @@ def test_more_trials_run_once_a_node_has_joined_and_none_is_suggested_ahead(tmp_
             tune.Tuner(
                 tune.with_resources(Sleeper, {"cpu": 1}),
                 tune_config=tune.TuneConfig(
-                    search_alg=Watched(journal, on_told=told, room=resources.room),
+                    search_alg=Watched(journal, on_ended=told, capacity=resources.capacity),
                     num_samples=journal.remaining(),
-                    max_concurrent_trials=MANY,
+                    max_concurrent_trials=NO_TRIAL_LIMIT,
                     reuse_actors=True,
                 ),
                 run_config=tune.RunConfig(name="run", storage_path=str(tmp_path / "ray"), verbose=0),
             ).fit()
-            assert resources.room() == 3
+            assert resources.capacity() == 3
     finally:
         nodes.shutdown()
     assert (journal.table().state == "complete").all()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_tune.search.condense import centres, gathered, means
-from mi_tune.search.front_model import MOST_POINTS, FrontModel, Observations
+from mi_tune.search.condense import group_means, nearest_representative, select_representatives
+from mi_tune.search.front_model import MAX_POINTS, FrontModel, Observations
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.nehvi import NoisyImprovementSampler
 from mi_tune.search.space import distributions
@@ -39,9 +39,9 @@ def test_centres_are_different_trials_and_each_trial_belongs_to_the_nearest(n, s
     losses[rng.random(n) < 0.3] = np.nan
     columns[n // 2 :] = columns[: n - n // 2]  # laws that ran again
     count = int(rng.integers(1, n + 1))
-    chosen = centres(columns, losses, count)
+    chosen = select_representatives(columns, losses, count)
     assert len(set(chosen.tolist())) == count
-    belongs = gathered(columns, chosen)
+    belongs = nearest_representative(columns, chosen)
     distance = ((columns[:, None] - columns[chosen]) ** 2).sum(2)
     assert np.allclose(distance[np.arange(n), belongs], distance.min(1))
 
@@ -52,7 +52,7 @@ def test_means_of_groups_are_those_of_their_members(n, seed):
     rng = np.random.default_rng(seed)
     values, weights, belongs = rng.random(n), rng.random(n) + 0.1, rng.integers(0, 5, n)
     values[rng.random(n) < 0.3] = np.nan
-    mean, weight = means(values, weights, belongs, 5)
+    mean, weight = group_means(values, weights, belongs, 5)
     for group in range(5):
         mine = (belongs == group) & np.isfinite(values)
         assert weight[group] == pytest.approx(weights[mine].sum())
@@ -63,10 +63,10 @@ def test_means_of_groups_are_those_of_their_members(n, seed):
 
 
 def test_a_model_of_many_trials_knows_more_than_one_of_as_many_as_it_holds():
-    many = observed(8 * MOST_POINTS)
+    many = observed(8 * MAX_POINTS)
     at = np.random.default_rng(1).random((300, len(GEOMETRY.names)))
     errors = {}
-    for name, some in (("all", many), ("as many", many.take(np.arange(MOST_POINTS)))):
+    for name, some in (("all", many), ("as many", many.take(np.arange(MAX_POINTS)))):
         natural, attack = FrontModel(GEOMETRY).update(some).expected(at)
         errors[name] = [np.sqrt(np.mean((a - b) ** 2)) for a, b in zip((natural, attack), truth(at), strict=True)]
     assert np.all(np.array(errors["all"]) < 0.75 * np.array(errors["as many"]))

@@ -17,7 +17,7 @@ from analysis.pages import write_confirmation_report
 from analysis.pages.mechanism import ways
 from analysis.statistics import load_confirmation
 from analysis.statistics.comparisons import compare
-from analysis.statistics.evidence import weigh
+from analysis.statistics.evidence import draw_evidence
 from analysis.statistics.verdict import WORDS, verdicts
 from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.run import ConfirmOptions, confirm
@@ -84,7 +84,7 @@ def test_a_study_is_confirmed_from_fresh_seeds_to_verdicts_and_found_again(study
     for point in found.points:
         assert set(found.attacks_on(point.name)) == set(PLAN.controls if point.is_control else PLAN.portfolio)
     assert set(ways(found, "eot_re:reduced", "verifier")) == set(laws)
-    evidence = weigh(found)
+    evidence = draw_evidence(found)
     words = {verdict.law: verdict.word for verdict in verdicts(evidence, compare(evidence))}
     assert set(words) == set(laws) - {"no defence"}
     assert set(words.values()) <= set(WORDS)

@@ -12,7 +12,7 @@ from mi_tune.nets.training import predict
 from mi_tune.runtime.errors import InputError
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.early_stopping import Snapshot, nearest, snapshots, stops
+from mi_tune.trial.early_stopping import Snapshot, nearest_snapshots, snapshot_epochs, snapshots
 from mi_tune.trial.evaluation import target_training
 
 CPU = torch.device("cpu")
@@ -29,10 +29,10 @@ def data(setup):
 
 
 def test_early_epochs_are_looked_at_more_often():
-    assert stops(80) == (2, 4, 6, 8, 10, 15, 20, 30, 40, 50, 60, 70, 80)
-    assert stops(85)[-3:] == (70, 80, 85)
-    assert stops(9) == (2, 4, 6, 8, 9)
-    assert stops(1) == (1,)
+    assert snapshot_epochs(80) == (2, 4, 6, 8, 10, 15, 20, 30, 40, 50, 60, 70, 80)
+    assert snapshot_epochs(85)[-3:] == (70, 80, 85)
+    assert snapshot_epochs(9) == (2, 4, 6, 8, 9)
+    assert snapshot_epochs(1) == (1,)
 
 
 def test_a_snapshot_is_the_undefended_target_after_that_many_epochs(setup, data):
@@ -68,16 +68,16 @@ def test_the_nearest_snapshot_is_that_of_the_mean_over_seeds_and_people():
     first = made(e2=(0.1, 0.3), e4=(0.5, 0.5), e6=(0.9, 0.9))
     second = made(e2=(0.4, 0.4), e4=(0.9, 0.7), e6=(0.8, 1.0))
     # means 0.3, 0.65 and 0.9; the first seed alone would be 0.5 after four epochs
-    picked = nearest([first, second], 0.5)
+    picked = nearest_snapshots([first, second], 0.5)
     assert [(s.epoch, s.natural.tolist()) for s in picked] == [(4, [0.5, 0.5]), (4, [0.9, 0.7])]
-    assert [s.epoch for s in nearest([first, second], 0.0)] == [2, 2]
-    assert [s.epoch for s in nearest([first, second], 1.0)] == [6, 6]
-    assert nearest([made(e2=(0.25,), e4=(0.75,))], 0.5)[0].epoch == 2
+    assert [s.epoch for s in nearest_snapshots([first, second], 0.0)] == [2, 2]
+    assert [s.epoch for s in nearest_snapshots([first, second], 1.0)] == [6, 6]
+    assert nearest_snapshots([made(e2=(0.25,), e4=(0.75,))], 0.5)[0].epoch == 2
 
 
 def test_only_epochs_that_all_seeds_have_are_picked():
-    picked = nearest([made(e2=(0.2,), e4=(0.5,)), made(e2=(0.2,), e6=(0.5,))], 0.5)
+    picked = nearest_snapshots([made(e2=(0.2,), e4=(0.5,)), made(e2=(0.2,), e6=(0.5,))], 0.5)
     assert [s.epoch for s in picked] == [2, 2]
     for runs in ([made(e2=(0.2,)), made(e4=(0.2,))], []):
         with pytest.raises(InputError, match="no epoch in common"):
-            nearest(runs, 0.5)
+            nearest_snapshots(runs, 0.5)

@@ -5,7 +5,7 @@ import pytest
 from test_feature_table import known
 
 from analysis.figures import feature_view_info, measures_info, plot_feature_view, plot_measures
-from mi_tune.judging.features import DIFFERENCE, PAIRS, WAY, FeatureGroups, feature_table, feature_view
+from mi_tune.judging.features import NEARER_TO_ERASED, PAIRS, WAY_TO_ERASED, FeatureGroups, feature_table, feature_view
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +80,10 @@ def test_the_headline_stands_first_and_each_encoder_has_a_column(summaries):
     info = measures_info(list(summaries.items()))
     assert info.encoders == ["target", "judge"]
     assert info.labels == ["none", "MIDRE"]
-    assert [set(rows.pair) for _, rows in info.panels[:2]] == [{WAY}, {DIFFERENCE}]
+    assert [set(rows.pair) for _, rows in info.panels[:2]] == [{WAY_TO_ERASED}, {NEARER_TO_ERASED}]
     assert [len(rows) for _, rows in info.panels[2:]] == [2 * 2 * 3] * 5
     figure = plot_measures(info)
-    first = next(trace for trace in figure.data if trace.legendgroup == DIFFERENCE)
+    first = next(trace for trace in figure.data if trace.legendgroup == NEARER_TO_ERASED)
     assert first.y[0] < 0 < first.y[1]
     assert [trace.legendgroup for trace in figure.data if trace.showlegend] == list(PAIRS)
 

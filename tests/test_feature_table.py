@@ -12,9 +12,9 @@ from torch import nn
 
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.features import (
-    DIFFERENCE,
+    NEARER_TO_ERASED,
     PAIRS,
-    WAY,
+    WAY_TO_ERASED,
     FeatureGroups,
     TwoSamples,
     energy_distance,
@@ -134,7 +134,7 @@ def test_the_scale_and_direction_of_a_models_features_do_not_matter():
         ({"law": NO_DEFENCE}, "never erases"),
         ({"draws": 0}, "erased views"),
         ({"labels": np.zeros(3, int)}, "labels"),
-        ({"classes": np.array([0, 1])}, "give one each"),
+        ({"classes": np.array([0, 1])}, "give as many"),
         ({"classes": np.array([0, 1, 2, 9])}, "class 9 has no private image"),
         ({"law": ErasingLaw(probability=1, fill="mean")}, "mean"),
     ],
@@ -199,7 +199,7 @@ def test_the_way_to_erased_images_is_the_way_that_was_gone(towards):
     assert values.mean() == pytest.approx(towards, abs=3 * values.std() / math.sqrt(10))
     assert sum(way.low < towards < way.high for way in ways) >= 7
     way = ways[-1]
-    row = table.summary().set_index("pair").loc[WAY]
+    row = table.summary().set_index("pair").loc[WAY_TO_ERASED]
     assert (row.value, row.low, row.high) == pytest.approx(way)
 
 
@@ -221,7 +221,7 @@ def test_the_headline_is_the_mean_difference_of_two_distances_of_a_class():
         by_hand.append(energy_distance(TwoSamples(found, private)).value - to_erased)
     assert table.difference("f").to_numpy() == pytest.approx(by_hand)
     assert table.nearer_to_erased("f") == pytest.approx(class_mean(np.array(by_hand)))
-    row = table.summary().set_index("pair").loc[DIFFERENCE]
+    row = table.summary().set_index("pair").loc[NEARER_TO_ERASED]
     assert (row.value, row.low, row.high) == pytest.approx(class_mean(np.array(by_hand)))
 
 

@@ -286,7 +286,7 @@ def test_where_no_p_value_could_be_small_there_is_none():
     found = measured("energy", few)
     assert math.isfinite(found.value)
     assert math.isnan(found.p_value)
-    assert "16 ways to regroup, 20 needed" in found.reason
+    assert "16 distinct regroupings, 20 needed" in found.reason
     assert math.isfinite(measured("energy", TwoSamples(normal(0, 6, 3), normal(1, 6, 3), paired=True)).p_value)
     assert math.isnan(measured("energy", TwoSamples(normal(0, 3, 3), normal(1, 3, 3))).p_value)
     assert math.isfinite(measured("energy", TwoSamples(normal(0, 3, 3), normal(1, 4, 3))).p_value)
@@ -303,7 +303,7 @@ def test_samples_in_one_point_are_not_apart():
     ("first", "second", "paired", "culprit"),
     [
         (np.zeros((3, 2)), np.zeros((3, 4)), False, "shapes"),
-        (np.zeros((3, 2)), np.zeros((4, 2)), True, "as many of each"),
+        (np.zeros((3, 2)), np.zeros((4, 2)), True, "equally many"),
         (np.full((3, 2), np.nan), np.zeros((3, 2)), False, "not finite"),
     ],
 )

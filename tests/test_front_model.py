@@ -9,14 +9,14 @@ from scipy.optimize import approx_fprime
 from synthetic_table import SPACE, true_accuracies
 
 from mi_tune.runtime.seeds import derive_seed
-from mi_tune.search.arcsine import drawn_in, spread_out
+from mi_tune.search.arcsine import from_arcsine, to_arcsine
 from mi_tune.search.front import hypervolume
 from mi_tune.search.front_model import FrontModel, Observations
-from mi_tune.search.gaussian import GaussianProcess, Line, Prior
-from mi_tune.search.geometry import ERASING, Geometry
-from mi_tune.search.improvement import Staircases
+from mi_tune.search.gaussian import GaussianProcess, LinearTerm, ProcessPrior
+from mi_tune.search.geometry import ERASED_SHARE_PARAMETERS, Geometry
+from mi_tune.search.improvement import SampledFronts
 from mi_tune.search.nehvi import observations
-from mi_tune.search.samplers import at_least_probable, sobol_points, spread_point
+from mi_tune.search.samplers import share_spread_point, sobol_points, with_min_probability
 from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.journal import StudyJournal
@@ -73,7 +73,7 @@ def test_a_law_can_be_moved_to_any_share_that_the_space_can_erase(quantiles, pla
     share = low + place * (high - low)
     moved = GEOMETRY.at_share(unit, share)
     assert GEOMETRY.erased_share(moved[None])[0] == pytest.approx(share, abs=1e-5)
-    free = np.isin(GEOMETRY.names, ERASING)
+    free = np.isin(GEOMETRY.names, ERASED_SHARE_PARAMETERS)
     assert np.array_equal(moved[~free], unit[~free])
     assert ((moved >= 0) & (moved < 1)).all()
     # all go the same way
@@ -89,20 +89,20 @@ def test_a_share_beyond_the_space_is_its_nearest_end():
 
 def test_first_laws_are_spread_evenly_over_the_erased_share():
     _, low, high = GEOMETRY.shares
-    points = [spread_point(GEOMETRY, 5, k) for k in range(16)]
+    points = [share_spread_point(GEOMETRY, 5, k) for k in range(16)]
     shares = (GEOMETRY.erased_share(GEOMETRY.units(points)) - low) / (high - low)
     # one in every sixteenth, as of a Sobol sequence
     assert sorted(np.floor(shares * 16).astype(int)) == list(range(16))
     assert len({point["location"] for point in points}) == 3
-    assert points[3] == spread_point(GEOMETRY, 5, 3)
+    assert points[3] == share_spread_point(GEOMETRY, 5, 3)
     narrow = Space(probability=(0.1, 0.9), area_low=0.1, area_span=0.1)
     plain = Geometry(distributions(narrow))
     assert plain.shares is None
-    assert spread_point(plain, 5, 2) == sobol_points(distributions(narrow), 5, 2, 1)[0]
+    assert share_spread_point(plain, 5, 2) == sobol_points(distributions(narrow), 5, 2, 1)[0]
 
 
-LINE = Prior((0.8, 0.8), Line(len(GEOMETRY.groups) - 1, 0.4, 2.5))
-both_priors = pytest.mark.parametrize("prior", [Prior(), LINE], ids=["plain", "line"])
+LINE = ProcessPrior((0.8, 0.8), LinearTerm(len(GEOMETRY.groups) - 1, 0.4, 2.5))
+both_priors = pytest.mark.parametrize("prior", [ProcessPrior(), LINE], ids=["plain", "line"])
 
 
 def data(n=60, noise=0.05, seed=0):
@@ -115,7 +115,7 @@ def data(n=60, noise=0.05, seed=0):
 def test_the_gradient_of_the_fit_is_that_of_its_loss(prior):
     x, y = data(30)
     process = GaussianProcess(GEOMETRY.groups, prior=prior)
-    process._take(x, y, np.linspace(0.5, 2, 30))
+    process._set_data(x, y, np.linspace(0.5, 2, 30))
     apart = np.zeros((GEOMETRY.groups.max() + 1, 30, 30))
     for column, group in enumerate(GEOMETRY.groups):
         apart[group] += np.subtract.outer(x[:, column], x[:, column]) ** 2
@@ -144,7 +144,7 @@ def test_leaving_a_point_out_is_fitting_without_it(prior):
         others = np.arange(25) != k
         again = GaussianProcess(GEOMETRY.groups, prior=prior)
         again.theta = process.theta
-        again._take(x[others], y[others], None)
+        again._set_data(x[others], y[others], None)
         # the same scale, so that the same variances mean the same
         again.centre, again.scale = process.centre, process.scale
         again.y = (y[others] - process.centre) / process.scale
@@ -157,7 +157,7 @@ def test_paths_have_the_mean_and_spread_of_the_posterior(prior):
     x, y = data(40)
     process = GaussianProcess(GEOMETRY.groups, prior=prior).fit(x, y)
     at, _ = data(60, seed=2)
-    drawn = process.paths(2000, np.random.default_rng(0))(at)
+    drawn = process.sample_posterior(2000, np.random.default_rng(0))(at)
     assert drawn.shape == (2000, 60)
     spread = process.deviation(at)
     assert np.abs(drawn.mean(0) - process.predict(at)).max() < 0.15 * spread.max()
@@ -182,7 +182,7 @@ def test_a_line_goes_on_where_nothing_was_seen():
         share = x[:, -1]
         y = 0.9 - 0.8 * share + 0.01 * rng.standard_normal(400)
         seen, far = np.flatnonzero(share < 0.45)[:8], share > 0.6
-        for name, prior in (("plain", Prior()), ("line", LINE)):
+        for name, prior in (("plain", ProcessPrior()), ("line", LINE)):
             process = GaussianProcess(GEOMETRY.groups, prior=prior).fit(x[seen], y[seen])
             wrong[name].append(np.abs(process.predict(x[far]) - y[far]).mean())
     assert np.mean(wrong["line"]) < 0.5 * np.mean(wrong["plain"])
@@ -204,7 +204,7 @@ def test_a_gain_is_the_hypervolume_with_a_point_less_that_without():
     rng = np.random.default_rng(0)
     natural, attack = rng.random((3, 12)), rng.random((3, 12))
     new_natural, new_attack = rng.random((3, 20)), rng.random((3, 20))
-    gain = Staircases(natural, attack).gain(new_natural, new_attack)
+    gain = SampledFronts(natural, attack).improvement(new_natural, new_attack)
     for k in range(20):
         gains = [
             hypervolume(np.append(natural[w], new_natural[w, k]), np.append(attack[w], new_attack[w, k]))
@@ -216,18 +216,18 @@ def test_a_gain_is_the_hypervolume_with_a_point_less_that_without():
 
 def test_what_is_added_cannot_be_gained_again_and_nothing_is_gained_below_the_floor():
     natural, attack = np.array([[0.5, 0.8]]), np.array([[0.2, 0.6]])
-    fronts = Staircases(natural, attack, floor=0.4)
+    fronts = SampledFronts(natural, attack, floor=0.4)
     better = np.array([[0.7]]), np.array([[0.3]])
-    assert fronts.gain(*better)[0] == pytest.approx(0.2 * 0.3)
-    assert fronts.gain(np.array([[0.3]]), np.array([[0.0]]))[0] == 0
+    assert fronts.improvement(*better)[0] == pytest.approx(0.2 * 0.3)
+    assert fronts.improvement(np.array([[0.3]]), np.array([[0.0]]))[0] == 0
     fronts.add(better[0][:, 0], better[1][:, 0])
-    assert fronts.gain(*better)[0] == pytest.approx(0)
+    assert fronts.improvement(*better)[0] == pytest.approx(0)
 
 
 def test_accuracies_come_back_from_the_scale_of_equal_noise():
     accuracy = np.linspace(0, 1, 11)
-    assert np.allclose(drawn_in(spread_out(accuracy)), accuracy)
-    assert drawn_in(np.array([-0.2, 2.0])).tolist() == [0.0, 1.0]
+    assert np.allclose(from_arcsine(to_arcsine(accuracy)), accuracy)
+    assert from_arcsine(np.array([-0.2, 2.0])).tolist() == [0.0, 1.0]
 
 
 def rows_of(laws: int, full: int, seed: int = 0, noise: float = 0.03):
@@ -316,8 +316,8 @@ def test_what_optuna_is_not_told_before_the_floor_is_known_teaches_the_sampler_a
 
     def suggested(journal):
         law = journal.ask().law
-        points = [spread_point(Geometry(journal.space), derive_seed(0, "sobol") % 2**32, k) for k in range(20)]
-        return law not in [law_from(SPACE, at_least_probable(journal.space, point)) for point in points]
+        points = [share_spread_point(Geometry(journal.space), derive_seed(0, "sobol") % 2**32, k) for k in range(20)]
+        return law not in [law_from(SPACE, with_min_probability(journal.space, point)) for point in points]
 
     journal, rng = opened(), np.random.default_rng(0)
     undefended, *others = [journal.ask() for _ in range(16)]

@@ -13,12 +13,12 @@ from analysis.statistics import Study, load_study
 from analysis.statistics.recommendation import difference, recommend
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.intervals import class_interval
-from mi_tune.search.expectation import LEAST_TRIALS, expected
+from mi_tune.search.expectation import MIN_TRIALS_FOR_MODEL, expected
 from mi_tune.search.samplers import sobol_points
 from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import Space
 from mi_tune.trial.laws import laws_of
-from mi_tune.trial.table import table_of, with_added
+from mi_tune.trial.table import table_of, with_added_columns
 
 SPACE = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=(0.0, 0.6), aspect_max=(1.0, 3.3))
 
@@ -77,7 +77,7 @@ def test_failed_and_open_repeats_change_nothing(tmp_path):
 
 def test_a_table_of_an_older_version_has_no_repeats(tmp_path):
     table = table_of(DEFAULT).drop(columns="repeat_of")
-    laws = laws_of(with_added(table), tmp_path)
+    laws = laws_of(with_added_columns(table), tmp_path)
     assert laws.runs.tolist() == [1, 1, 1, 1, 1, 0, 0]
 
 
@@ -111,7 +111,7 @@ def test_a_model_of_all_trials_is_nearer_to_the_truth_than_single_measurements(t
 
 
 def test_few_trials_and_laws_outside_the_space_keep_what_was_measured(tmp_path):
-    runs, _ = noisy(LEAST_TRIALS - 1)
+    runs, _ = noisy(MIN_TRIALS_FOR_MODEL - 1)
     laws = laws_of(runs, tmp_path)
     found = expected(runs, laws, SPACE)
     assert not found.modelled.any() and (found.attack_accuracy == laws.attack_accuracy).all()
@@ -150,11 +150,11 @@ def test_a_law_that_is_within_the_loss_by_expectation_alone_is_shown_with_what_w
     assert found.expected.natural_loss == pytest.approx(study.expected.natural_accuracy[0] - chance.natural_accuracy)
     assert found.expected.natural_loss <= 0.05 < 0.056 == pytest.approx(-found.natural_change.value)
     text = headline(study)
-    for part in ("a model of all trials chooses", "points lost", "Measured"):
+    for part in ("chosen by a model that is fitted to all trials", "points lost", "Measured"):
         assert part in text
     for value in (chance.natural_accuracy, chance.attack_accuracy, unlucky, measured.attack_accuracy):
         assert f"{value:.1%}" in text
-    assert "costs more than is allowed, beyond doubt" in write_report(study.folder).read_text()
+    assert "measured loss is significantly larger than allowed" in write_report(study.folder).read_text()
 
 
 def _law(row: dict) -> dict:

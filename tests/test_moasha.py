@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tune.runtime.errors import InputError
-from mi_tune.search.halving import ORDERS, Halving, Ladder, Rungs, best_first, ranks
+from mi_tune.search.halving import ORDERS, Halving, RungResults, RungSchedule, best_first, ranks
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -66,7 +66,7 @@ def test_the_order_does_not_depend_on_the_unit_of_an_objective(values, scale, sh
 
 
 def test_the_first_go_on_and_then_one_in_three():
-    rungs = Rungs(("max", "min"), reduction=3)
+    rungs = RungResults(("max", "min"), reduction=3)
     assert rungs.record(0, 0, [0.5, 0.5])
     assert rungs.record(1, 0, [0.4, 0.6])  # fewer than three have come: nobody can be told apart yet
     assert not rungs.record(2, 0, [0.3, 0.7])
@@ -77,23 +77,23 @@ def test_the_first_go_on_and_then_one_in_three():
 
 
 def test_more_is_better_where_it_says_max():
-    rungs = Rungs(("max", "max"), reduction=2)
+    rungs = RungResults(("max", "max"), reduction=2)
     rungs.record(0, 0, [0.9, 0.9])
     assert not rungs.record(1, 0, [0.1, 0.1])
-    other = Rungs(("min", "min"), reduction=2)
+    other = RungResults(("min", "min"), reduction=2)
     other.record(0, 0, [0.9, 0.9])
     assert other.record(1, 0, [0.1, 0.1])
 
 
 def test_about_one_in_three_random_trials_goes_on():
     rng = np.random.default_rng(0)
-    rungs = Rungs(("max", "min"), reduction=3)
+    rungs = RungResults(("max", "min"), reduction=3)
     kept = [rungs.record(k, 0, rng.random(2)) for k in range(300)]
     assert 0.25 < np.mean(kept[30:]) < 0.42
 
 
 def test_values_that_are_no_numbers_end_a_trial_and_spoil_nothing():
-    rungs = Rungs(("max", "min"))
+    rungs = RungResults(("max", "min"))
     assert not rungs.record(0, 0, [float("nan"), 0.5])
     assert rungs.at(0) == {}
     assert rungs.record(1, 0, [0.5, 0.5])
@@ -103,14 +103,14 @@ def test_rungs_survive_a_restart_and_repeat_their_answers(tmp_path):
     path = tmp_path / "rungs.json"
     rng = np.random.default_rng(1)
     values = rng.random((20, 2))
-    first = Rungs(("max", "min"), path=path)
+    first = RungResults(("max", "min"), path=path)
     answers = [first.record(k, "0/10", values[k]) for k in range(20)]
-    again = Rungs(("max", "min"), path=path)
+    again = RungResults(("max", "min"), path=path)
     assert again.at("0/10") == first.at("0/10")
     # a trial that goes on from a checkpoint reports the same rung once more
     assert [again.record(k, "0/10", [0.0, 1.0]) for k in range(20)] == answers
     # and a new one is held against all of them
-    whole = Rungs(("max", "min"))
+    whole = RungResults(("max", "min"))
     for k in range(20):
         whole.record(k, "0/10", values[k])
     middling = values.mean(0)
@@ -119,12 +119,12 @@ def test_rungs_survive_a_restart_and_repeat_their_answers(tmp_path):
 
 def test_rungs_of_other_settings_or_a_damaged_file_are_refused_in_one_line(tmp_path):
     path = tmp_path / "rungs.json"
-    Rungs(("max", "min"), path=path).record(0, 0, [0.5, 0.5])
+    RungResults(("max", "min"), path=path).record(0, 0, [0.5, 0.5])
     with pytest.raises(InputError, match="other settings"):
-        Rungs(("max", "min"), reduction=4, path=path)
+        RungResults(("max", "min"), reduction=4, path=path)
     path.write_text("{")
     with pytest.raises(InputError, match="remove it"):
-        Rungs(("max", "min"), path=path)
+        RungResults(("max", "min"), path=path)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_rungs_of_other_settings_or_a_damaged_file_are_refused_in_one_line(tmp_p
 )
 def test_a_ladder_without_rungs_is_refused(changes, hint):
     with pytest.raises(InputError, match=hint):
-        Ladder(**{"grace": 10, "most": 90} | changes)
+        RungSchedule(**{"grace": 10, "total": 90} | changes)
 
 
 def test_rungs_rise_by_the_reduction_factor_and_brackets_lack_the_lowest():
-    ladder = Ladder(10, 90, brackets=2)
+    ladder = RungSchedule(10, 90, brackets=2)
     assert ladder.rungs(0) == (10, 30)
     assert ladder.rungs(1) == (30,)
 
@@ -158,25 +158,25 @@ def test_a_trial_is_compared_once_at_each_rung_that_it_passes():
 
         return give
 
-    halving = Halving(Ladder(10, 90), Rungs(("max", "min")))
+    halving = Halving(RungSchedule(10, 90), RungResults(("max", "min")))
     assert halving.report(0, 5, values(0.1, 0.1))
     assert asked == []
     for at in (10, 20, 30, 60, 90):
         assert halving.report(0, at, values(at / 100, 0.1))
-    assert halving.rungs.at("0/10") == {0: (0.1, 0.1)}
-    assert halving.rungs.at("0/30") == {0: (0.3, 0.1)}
+    assert halving.results.at("0/10") == {0: (0.1, 0.1)}
+    assert halving.results.at("0/30") == {0: (0.3, 0.1)}
     # one that reports late is not held back at the rungs that it jumped over
     halving.report(1, 35, values(0.2, 0.2))
-    assert list(halving.rungs.at("0/10")) == [0]
-    assert list(halving.rungs.at("0/30")) == [0, 1]
+    assert list(halving.results.at("0/10")) == [0]
+    assert list(halving.results.at("0/30")) == [0, 1]
 
 
 def test_a_bracket_compares_only_its_own_trials():
-    halving = Halving(Ladder(10, 90, brackets=2), Rungs(("max", "min"), reduction=3))
+    halving = Halving(RungSchedule(10, 90, brackets=2), RungResults(("max", "min"), reduction=3))
     for trial in range(6):
         halving.report(trial, 30, lambda trial=trial: (trial, 0.5))
-    assert list(halving.rungs.at("0/30")) == [0, 2, 4]
-    assert list(halving.rungs.at("1/30")) == [1, 3, 5]
+    assert list(halving.results.at("0/30")) == [0, 2, 4]
+    assert list(halving.results.at("1/30")) == [1, 3, 5]
 
 
 def scheduler(tmp_path, **changes):
@@ -184,7 +184,7 @@ def scheduler(tmp_path, **changes):
     from mi_tune.study.stopping import ParetoHalving
 
     objectives = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
-    halving = Halving(Ladder(10, 90), Rungs(tuple(objectives.values()), path=tmp_path / "rungs.json"))
+    halving = Halving(RungSchedule(10, 90), RungResults(tuple(objectives.values()), path=tmp_path / "rungs.json"))
     return ParetoHalving(**{"unit": "epoch", "objectives": objectives, "halving": halving} | changes)
 
 

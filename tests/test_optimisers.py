@@ -7,8 +7,10 @@ import torch
 from mi_tune.attacks.constraints import Clamp, Free, L1Ball
 from mi_tune.attacks.evolution import CMAES, Genetic
 from mi_tune.attacks.latents import Gaussian, Point
-from mi_tune.attacks.optimisers import Adam, Found, Momentum, Retire
+from mi_tune.attacks.optimisers import Adam, Momentum
+from mi_tune.attacks.parts import Found
 from mi_tune.attacks.repulsion import SphereRepulsion
+from mi_tune.attacks.retirement import Retire
 
 GRADIENT_RULES = [Adam(0.1, (0.1, 0.1)), Adam(0.05, (0.9, 0.999)), Momentum(0.02, 0.9)]
 SEARCHES = [Genetic(population=30), CMAES(population=16)]
@@ -30,9 +32,9 @@ def follow(mover, loss_of, steps: int, sure_of=None, stream=None) -> int:
         if not len(drawn.latents):
             break
         asked += len(drawn.latents)
-        leaf = drawn.latents.detach().requires_grad_(mover.gradient)
+        leaf = drawn.latents.detach().requires_grad_(mover.follows_gradients)
         loss = loss_of(leaf, drawn.owners)
-        gradient = torch.autograd.grad(loss.sum(), leaf)[0] if mover.gradient else None
+        gradient = torch.autograd.grad(loss.sum(), leaf)[0] if mover.follows_gradients else None
         sure = torch.zeros(len(leaf)) if sure_of is None else sure_of(drawn.latents, drawn.owners)
         mover.tell(Found(loss.detach(), sure, gradient))
     return asked
@@ -129,7 +131,7 @@ def test_a_gradient_search_ends_when_every_candidate_has_retired():
 def test_the_gradients_of_a_gaussian_are_those_of_autograd_through_its_draws(constraint):
     start = start_at(3, 2, 5)
     variable = Gaussian().variable(start)
-    variable.project(constraint.around(variable.parameters[0].clone()))
+    variable.constrain(constraint.around(variable.parameters[0].clone()))
     variable.parameters[0].copy_(torch.randn(3, 5, generator=random(1)) * 0.3)
     variable.parameters[1].copy_(torch.randn(3, 5, generator=random(2)))
     mean, log_variance = (p.clone().requires_grad_(True) for p in variable.parameters)

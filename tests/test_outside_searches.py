@@ -11,10 +11,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from synthetic_table import SPACE, make_table
 
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS
-from mi_tune.replay.methods import make_search, method_name
-from mi_tune.replay.outside import OUTSIDERS
-from mi_tune.replay.outside.framework import FrameworkSampler, OutsideContest, OwnDraws
-from mi_tune.replay.rivals import Contest
+from mi_tune.replay.outside import OUTSIDE_METHODS
+from mi_tune.replay.outside.framework import FrameworkSampler, OutsideStudy, OwnRandomState
+from mi_tune.replay.registry import make_search, method_name
+from mi_tune.replay.search_methods import SimulatedStudy
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
@@ -57,7 +57,7 @@ def test_a_framework_that_is_not_installed_is_one_line_that_says_how_to_get_it(s
 
 def test_unknown_names_are_told_from_ours_and_from_other_frameworks(surface):
     assert method_name(" nehvi + race") == "nehvi+race"
-    assert type(make_search("random+race", surface, 0)) is Contest
+    assert type(make_search("random+race", surface, 0)) is SimulatedStudy
     for text, hint in (("syne-moash", "syne-moasha"), ("nehv", "nehvi"), ("random+moash", "moasha")):
         with pytest.raises(InputError, match=f"did you mean.*{hint}"):
             method_name(text)
@@ -94,44 +94,44 @@ class Recorder:
 
 def test_references_of_the_space_are_attached_before_anything_is_suggested(surface):
     framework = Recorder()
-    simulate(surface, OutsideContest(framework, surface, 0, 0.8), 3, 12 * surface.mean_seconds(), 0)
+    simulate(surface, OutsideStudy(framework, surface, 0, 0.8), 3, 12 * surface.mean_seconds(), 0)
     assert framework.events[:5] == [*(("attach", k) for k in range(4)), ("suggest", 4)]
 
 
 def test_references_outside_the_space_count_and_are_not_told(narrow):
     framework = Recorder()
     framework.points = (p for k in itertools.count() for p in sobol_points(distributions(narrow.space), 3, k, 1))
-    contest = OutsideContest(framework, narrow, 0, 0.8)
-    trace = simulate(narrow, contest, 1, 10 * narrow.mean_seconds(), 0)
+    study = OutsideStudy(framework, narrow, 0, 0.8)
+    trace = simulate(narrow, study, 1, 10 * narrow.mean_seconds(), 0)
     outside = [name for name, law in REFERENCE_LAWS.items() if params_of(narrow.space, law) is None]
     assert len(outside) == 3
     assert [kind for kind, _ in framework.events[:2]] == ["attach", "suggest"]
-    assert {asked.reference for n, asked in contest.asked.items() if n in contest.journal.repeats.laws} >= set(outside)
+    assert {asked.reference for n, asked in study.asked.items() if n in study.journal.repeats.laws} >= set(outside)
     assert len(framework.told) == len(trace.events) - 3
 
 
 def test_a_framework_hears_of_the_floor_first_and_of_no_attack_that_was_not_made(surface):
     framework = Recorder()
-    contest = OutsideContest(framework, surface, 0, 0.95)
-    simulate(surface, contest, 1, 30 * surface.mean_seconds(), 0)
+    study = OutsideStudy(framework, surface, 0, 0.95)
+    simulate(surface, study, 1, 30 * surface.mean_seconds(), 0)
     assert framework.floors[0] is None
-    assert set(framework.floors[1:]) == {contest.journal.floor()}
+    assert set(framework.floors[1:]) == {study.journal.floor()}
     told = framework.told.items()
-    below = [n for n, (natural, attack) in told if natural < contest.journal.floor() and attack is None]
+    below = [n for n, (natural, attack) in told if natural < study.journal.floor() and attack is None]
     assert len(below) >= 2
     assert all(attack is not None for n, (_, attack) in told if n not in below)
 
 
 def test_a_framework_hears_of_a_trial_when_it_is_over_also_before_the_floor_is_known(surface):
     framework = Recorder()
-    contest = OutsideContest(framework, surface, 0, 0.8)
-    undefended, *others = [contest.ask() for _ in range(7)]
+    study = OutsideStudy(framework, surface, 0, 0.8)
+    undefended, *others = [study.ask() for _ in range(7)]
     assert undefended.law == NO_DEFENCE
     for k, asked in enumerate(others):
-        contest.tell(asked.number, "complete", {"natural_accuracy": 0.9, "attack_accuracy": 0.1 * k})
-    assert contest.journal.floor() is None
+        study.tell(asked.number, "complete", {"natural_accuracy": 0.9, "attack_accuracy": 0.1 * k})
+    assert study.journal.floor() is None
     assert list(framework.told.values()) == [(0.9, pytest.approx(0.1 * k)) for k in range(6)]
-    contest.tell(undefended.number, "complete", {"natural_accuracy": 0.95, "attack_accuracy": 0.9})
+    study.tell(undefended.number, "complete", {"natural_accuracy": 0.95, "attack_accuracy": 0.9})
     assert len(framework.told) == 7
 
 
@@ -160,7 +160,7 @@ def test_draws_of_one_search_are_apart_from_all_others():
 
     seeded()
     alone = [both() for _ in range(2)]
-    draws = OwnDraws(0)
+    draws = OwnRandomState(0)
     seeded()
     mixed, own = [], []
     for _ in range(2):
@@ -168,7 +168,7 @@ def test_draws_of_one_search_are_apart_from_all_others():
         with draws():
             own.append(both())
     assert mixed == alone
-    with OwnDraws(0)():
+    with OwnRandomState(0)():
         assert [both() for _ in range(2)] == own
     assert own != alone
 
@@ -191,26 +191,26 @@ def test_the_order_that_syne_tune_ships_is_not_that_of_the_points():
 
 def test_halving_has_its_rungs_where_the_table_has_looks_and_stops_no_reference(surface):
     pytest.importorskip("syne_tune")
-    contest = make_search("syne-moasha", surface, 0)
-    assert [level for level, _ in contest.scheduler.brackets[0].rungs] == [9, 3, 1]
-    simulate(surface, contest, 4, 20 * surface.mean_seconds(), 0)
-    table = contest.journal.table()
+    study = make_search("syne-moasha", surface, 0)
+    assert [level for level, _ in study.scheduler.brackets[0].rungs] == [9, 3, 1]
+    simulate(surface, study, 4, 20 * surface.mean_seconds(), 0)
+    table = study.journal.table()
     assert set(table.reference[table.state == "complete"]) >= set(REFERENCE_LAWS)
-    rungs = dict(contest.scheduler.brackets[0].rungs)
+    rungs = dict(study.scheduler.brackets[0].rungs)
     looked = set(table.trial[table.state != "running"])
     assert looked <= set(rungs[1])
-    assert not set(contest.running) & looked
+    assert not set(study.running) & looked
 
 
 def test_with_the_right_order_those_that_go_on_are_the_better_ones(surface):
     pytest.importorskip("syne_tune")
     share = {}
     for name in ("syne-moasha", "syne-moasha-ordered"):
-        contest = make_search(name, surface, 0)
+        study = make_search(name, surface, 0)
         rng = np.random.default_rng(0)
         losses = rng.random((120, 2))
-        contest.asked = {n: Asked(n, NO_DEFENCE, "", None, False) for n in range(120)}
-        went_on = [contest.goes_on(n, 0, -a, b) for n, (a, b) in enumerate(losses)]
+        study.asked = {n: Asked(n, NO_DEFENCE, "", None, False) for n in range(120)}
+        went_on = [study.goes_on(n, 0, -a, b) for n, (a, b) in enumerate(losses)]
         share[name] = ranks(losses)[went_on].mean() / ranks(losses).mean()
     # places of those that went on against those of all: 1 is chance
     assert share["syne-moasha-ordered"] < 0.5
@@ -220,7 +220,7 @@ def test_with_the_right_order_those_that_go_on_are_the_better_ones(surface):
 def test_as_shipped_values_that_come_out_of_turn_are_paired_with_other_laws(surface):
     pytest.importorskip("botorch")
     pytest.importorskip("syne_tune")
-    from mi_tune.replay.outside.syne_bayesian import REFERENCE_POINT, BayesianFramework
+    from mi_tune.replay.outside.syne_bayesian import SYNE_REFERENCE_VALUE, BayesianFramework
 
     for righted in (False, True):
         framework = BayesianFramework(surface, 0, righted)
@@ -231,9 +231,9 @@ def test_as_shipped_values_that_come_out_of_turn_are_paired_with_other_laws(surf
         assert framework.searcher._configs_pending() == [suggested[1]]
         values = framework.searcher.objectives()
         if righted:
-            assert values[0] == pytest.approx([-0.9 + REFERENCE_POINT, 0.25 - 3])
+            assert values[0] == pytest.approx([-0.9 + SYNE_REFERENCE_VALUE, 0.25 - 3])
             # the worst that can be is where the searcher has its reference point
-            assert values[1] == pytest.approx([REFERENCE_POINT, REFERENCE_POINT])
+            assert values[1] == pytest.approx([SYNE_REFERENCE_VALUE, SYNE_REFERENCE_VALUE])
         else:
             assert values.tolist() == [[-0.0, 1.0], [-0.9, 0.25]]
 
@@ -264,24 +264,24 @@ def test_ax_knows_what_runs_and_what_is_asked_for(surface):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OUTSIDERS)
+@pytest.mark.parametrize("name", OUTSIDE_METHODS)
 def test_a_short_study_of_every_framework_runs_to_its_end(surface, monkeypatch, name):
-    for _, module in OUTSIDERS[name].needs:
+    for _, module in OUTSIDE_METHODS[name].needs:
         pytest.importorskip(module)
     for module in ("ax_client", "syne_bayesian"):
         if name.startswith(module.split("_")[0]) and "moasha" not in name:
             monkeypatch.setattr(f"mi_tune.replay.outside.{module}.STARTUP", 3)
-    contest = make_search(name, surface, 0)
-    trace = simulate(surface, contest, 3, 10 * surface.mean_seconds(), 0)
-    asked = list(contest.asked.values())
+    study = make_search(name, surface, 0)
+    trace = simulate(surface, study, 3, 10 * surface.mean_seconds(), 0)
+    asked = list(study.asked.values())
     assert [a.reference for a in asked[:4]] == list(REFERENCE_LAWS)
     assert len(asked) > 9
     # also what was pending when another was asked for
     assert len({a.law for a in asked}) == len(asked)
-    laws, claimed = contest.recommend()
+    laws, claimed = study.recommend()
     assert laws
     assert 0 < claimed <= 1
-    assert {repr(law) for law in laws} <= {repr(contest.asked[number].law) for number in contest.measured()}
+    assert {repr(law) for law in laws} <= {repr(study.asked[number].law) for number in study.measured()}
     assert trace.events.hypervolume.iloc[-1] > 0.4
 
 

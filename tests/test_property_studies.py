@@ -88,9 +88,9 @@ def test_every_training_has_its_accuracies_and_its_change_from_the_base(folder):
 
 def test_what_is_apart_is_said_and_what_is_not_is_not(folder):
     record = load_property(folder)
-    apart = {one.name for one in record.contrasts if one.claim is not None and one.claim.apart}
+    apart = {one.name for one in record.contrasts if one.claim is not None and one.claim.significant}
     assert apart == {"no defence", "whole"}
-    assert sentence(record) == "Compared with part, more is found of no defence, whole."
+    assert sentence(record) == "Compared with part, attack accuracy is significantly higher for no defence, whole."
 
 
 def test_another_judge_can_be_asked_and_an_unknown_one_is_named(folder):

@@ -29,6 +29,9 @@ class From:
     def __call__(self, oracle, ground, classes, candidates, seed) -> Tensor:
         return self.starts
 
+    def samples_needed(self, candidates: int) -> int:
+        return 0
+
 
 class Brightness(nn.Module):
     def forward(self, images: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 from synthetic_table import KEPT, PEOPLE, make_table, some_laws, true_accuracies
 
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
-from mi_tune.replay.noise import People, measure_noise, measure_people
+from mi_tune.replay.noise import HitModel, measure_hits, measure_noise
 from mi_tune.replay.surface import Surface, load_surface
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front import hypervolume
@@ -27,18 +27,18 @@ def test_the_surface_is_near_the_truth_between_the_laws_of_the_table(surface):
 
 def test_the_way_to_read_a_value_is_the_one_that_errs_least_on_laws_left_out(surface):
     for reading in surface.readings:
-        assert reading.way == min(reading.errors, key=reading.errors.get)
+        assert reading.interpolator == min(reading.errors, key=reading.errors.get)
     attack = next(r for r in surface.readings if r.value == "attack_accuracy@2")
-    assert attack.errors[attack.way] < 0.8 * attack.errors["nearest law"]
+    assert attack.errors[attack.interpolator] < 0.8 * attack.errors["nearest law"]
     # noise of the mean of two seeds cannot be predicted away
-    assert attack.errors[attack.way] > 0.6 * attack.floor
+    assert attack.errors[attack.interpolator] > 0.6 * attack.floor
 
 
 def test_another_way_to_read_can_be_asked_for_and_an_unknown_one_is_refused():
-    rough = Surface(*make_table(40), way="4 nearest laws")
-    assert {r.way for r in rough.readings if r.floor is not None} == {"4 nearest laws"}
+    rough = Surface(*make_table(40), interpolator="4 nearest laws")
+    assert {r.interpolator for r in rough.readings if r.floor is not None} == {"4 nearest laws"}
     with pytest.raises(InputError, match="nearest law"):
-        Surface(*make_table(40), way="spline")
+        Surface(*make_table(40), interpolator="spline")
 
 
 def test_laws_that_never_erase_are_one_law(surface):
@@ -87,7 +87,7 @@ def test_noise_needs_two_seeds_and_ten_laws():
 
 
 def test_hits_of_people_add_up_to_the_accuracy_and_follow_who_is_easy(surface):
-    people = People(np.linspace(-2, 2, 20), 0.5, 4)
+    people = HitModel(np.linspace(-2, 2, 20), 0.5, 4)
     rng = np.random.default_rng(0)
     hits = np.array([people.hits(0.35, rng) for _ in range(300)])
     assert np.allclose(hits.mean(1), 0.35)
@@ -99,10 +99,10 @@ def test_hits_of_people_add_up_to_the_accuracy_and_follow_who_is_easy(surface):
 
 def test_easy_people_are_found_in_the_counts():
     rng = np.random.default_rng(0)
-    people = People(np.linspace(-2, 2, 30), 1.0, 4)
+    people = HitModel(np.linspace(-2, 2, 30), 1.0, 4)
     hits = np.array([[people.hits(rate, rng) * 4 for _ in range(2)] for rate in rng.uniform(0.2, 0.8, 80)])
-    found = measure_people(hits, 4)
-    assert np.corrcoef(found.odds, people.odds)[0, 1] > 0.95
+    found = measure_hits(hits, 4)
+    assert np.corrcoef(found.log_odds, people.log_odds)[0, 1] > 0.95
     assert 0.5 <= found.spread <= 1.5
 
 

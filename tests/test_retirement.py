@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from mi_tune.attacks import Ground, WhiteBox, make_attack
 from mi_tune.attacks.constraints import Free
 from mi_tune.attacks.latents import Point
-from mi_tune.attacks.optimisers import Adam, Found, Mover, Retire
+from mi_tune.attacks.optimisers import Adam
+from mi_tune.attacks.parts import Found, Mover
+from mi_tune.attacks.retirement import Retire
 from mi_tune.nets import create_classifier
 from mi_tune.priors import fit_eigenfaces, render_samples
 from mi_tune.runtime.errors import InputError

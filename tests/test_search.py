@@ -1,7 +1,7 @@
 """The searcher that Ray asks, without Ray."""
 
 from mi_tune.setup import SearchSetup
-from mi_tune.study.cluster import FRESH_SECONDS, Demand, Room, fitting
+from mi_tune.study.cluster import REFRESH_SECONDS, Capacity, Demand, fitting
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.searcher import ParetoSearch
 
@@ -11,7 +11,7 @@ def test_nothing_is_suggested_beyond_the_room_that_there_is_now():
         None, "study", SearchSetup(sampler="random", trials=6, repeats=0, min_accuracy_kept=None), 0, 30
     )
     room = 2
-    search = ParetoSearch(journal, room=lambda: room)
+    search = ParetoSearch(journal, capacity=lambda: room)
     assert search.suggest("a")["trial"] == 0
     assert search.suggest("b")["trial"] == 1
     assert search.suggest("c") is None
@@ -34,15 +34,15 @@ def test_the_room_is_read_again_once_it_may_have_changed_and_stays_under_its_cap
         asked += 1
         return fit
 
-    room, capped = Room(read, None, lambda: now), Room(lambda: fit, 5, lambda: now)
+    room, capped = Capacity(read, None, lambda: now), Capacity(lambda: fit, 5, lambda: now)
     assert (room(), capped()) == (4, 4)
     fit = 8
-    now = 0.9 * FRESH_SECONDS
+    now = 0.9 * REFRESH_SECONDS
     assert (room(), capped()) == (4, 4)
     assert asked == 1
-    now = FRESH_SECONDS
+    now = REFRESH_SECONDS
     assert (room(), capped()) == (8, 5)
-    fit, now = 0, 2 * FRESH_SECONDS
+    fit, now = 0, 2 * REFRESH_SECONDS
     assert (room(), capped()) == (1, 1)  # what is asked for then waits for a node
 
 
@@ -62,7 +62,7 @@ def test_an_autoscaler_hears_how_many_trials_are_left_and_in_the_end_that_none_i
     demand(10)
     demand(2)  # too soon
     assert heard == [[{"CPU": 1.0, "GPU": 0.5}] * 3]
-    now = FRESH_SECONDS
+    now = REFRESH_SECONDS
     demand(8)  # still as many as are wanted
     demand(2)
     demand(1)

@@ -11,7 +11,7 @@ from synthetic_table import make_table
 from analysis import figures
 from analysis.statistics.searches import Curves, comparison
 from mi_tune.erasing import NO_DEFENCE
-from mi_tune.replay import kept
+from mi_tune.replay import trace_cache
 from mi_tune.replay.earlier import earlier_study
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
@@ -79,9 +79,12 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     files[0].write_bytes(b"cut off")
     run()
     assert len(simulated) == 3
-    assert {"seeds.py", "law.py", "setup.py", "nehvi.py", "surface.py"} <= {path.name for path in kept.code_files()}
-    assert {path.name for path in kept.code_files() if path not in kept.code_files(modelled=False)} == set(kept.MODEL)
-    monkeypatch.setattr(kept, "_versions", lambda: {"optuna": "another"})
+    names = {path.name for path in trace_cache.code_files()}
+    assert {"seeds.py", "law.py", "setup.py", "laws.py", "intervals.py", "nehvi.py", "surface.py"} <= names
+    plain_files = trace_cache.code_files(modelled=False)
+    model_files = {path.name for path in trace_cache.code_files() if path not in plain_files}
+    assert model_files == set(trace_cache.MODEL_FILES)
+    monkeypatch.setattr(trace_cache, "_versions", lambda: {"optuna": "another"})
     run()
     assert len(simulated) == 7
 

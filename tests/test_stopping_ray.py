@@ -11,7 +11,7 @@ from mi_tune.study.cluster import connect  # before anything that imports Ray  #
 
 from ray import cloudpickle, tune
 
-from mi_tune.search.halving import Halving, Ladder, Rungs
+from mi_tune.search.halving import Halving, RungResults, RungSchedule
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.searcher import ParetoSearch
@@ -59,8 +59,8 @@ def run(folder: Path, trials: int) -> StudyJournal:
     space = Space(probability=(0.0, 1.0), area_low=(0.02, 0.7), area_span=0.0, aspect_max=1.0)
     setup = SearchSetup(sampler="random", trials=trials, startup=2, repeats=0, min_accuracy_kept=None, space=space)
     journal = StudyJournal(folder / "journal.log", "study", setup, 0, 30)
-    rungs = Rungs(tuple(OBJECTIVES.values()), path=folder / "rungs.json")
-    halving = ParetoHalving("epoch", OBJECTIVES, Halving(Ladder(1, 9), rungs))
+    rungs = RungResults(tuple(OBJECTIVES.values()), path=folder / "rungs.json")
+    halving = ParetoHalving("epoch", OBJECTIVES, Halving(RungSchedule(1, 9), rungs))
     with connect(None, None, 2):
         tune.Tuner(
             Toy,
@@ -87,6 +87,6 @@ def test_a_study_stops_what_falls_behind_and_a_second_run_goes_on_with_its_rungs
     assert stopped.reason.str.contains("stopped at epoch").all()
     assert len(table) == 16
     assert not any(t.state.name == "RUNNING" for t in journal.main.trials)
-    seen = len(Rungs(tuple(OBJECTIVES.values()), path=tmp_path / "rungs.json").at("0/1"))
+    seen = len(RungResults(tuple(OBJECTIVES.values()), path=tmp_path / "rungs.json").at("0/1"))
     run(tmp_path, 20)
-    assert len(Rungs(tuple(OBJECTIVES.values()), path=tmp_path / "rungs.json").at("0/1")) == seen + 4
+    assert len(RungResults(tuple(OBJECTIVES.values()), path=tmp_path / "rungs.json").at("0/1")) == seen + 4

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from mi_tune.runtime.wording import counted
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.setup import SearchSetup
 from mi_tune.study.folder import StudyFolder
@@ -41,7 +42,7 @@ def test_a_told_trial_is_on_disk_at_once_or_when_a_second_has_passed(kept):
     rng = np.random.default_rng(0)
     for _ in range(3):
         journal.tell(journal.ask().number, "complete", measured(rng))
-        keeper.told()
+        keeper.mark_stale()
         clock[0] += 0.4 * LEAST_SECONDS
         assert len(on_disk(study)) == 1
     clock[0] = 1000.0
@@ -64,7 +65,7 @@ def test_a_table_that_takes_long_is_written_for_a_small_share_of_the_time(kept, 
 
     monkeypatch.setattr(study, "write_table", write_slowly)
     while clock[0] < 600:
-        keeper.told()
+        keeper.mark_stale()
         clock[0] += 0.1
     assert 3.0 * len(written) / clock[0] == pytest.approx(MOST_SHARE / (1 + MOST_SHARE), rel=0.1)
 
@@ -73,7 +74,7 @@ def test_the_table_is_right_when_all_is_over_however_that_was(kept):
     journal, study, _, keeper = kept
     for _ in range(2):
         journal.tell(journal.ask().number, "complete", measured(np.random.default_rng(0)))
-        keeper.told()
+        keeper.mark_stale()
     assert len(on_disk(study)) == 1
     keeper.write()
     assert on_disk(study).equals(journal.table())
@@ -89,14 +90,13 @@ def test_the_display_counts_as_the_table_does_also_where_the_floor_comes_late():
     for number in order:
         state = "failed" if number % 9 == 8 else "complete"
         record = {"reason": "test"} if state == "failed" else measured(rng)
-        progress.told(int(number), journal.tell(asked[number].number, state, record))
+        progress.trial_ended(int(number), journal.tell(asked[number].number, state, record))
         table = journal.table()
         complete = table[table.state == "complete"]
         natural, attack = complete.natural_accuracy.to_numpy(), complete.attack_accuracy.to_numpy()
         front, volume = front_mask(natural, attack).sum(), hypervolume(natural, attack)
-        assert (
-            f"{(table.state != 'running').sum()}/40 done, front {front}, hypervolume {volume:.3f}" in progress.summary
-        )
+        done, on_front = (table.state != "running").sum(), counted(int(front), "law")
+        assert f"{done}/40 done, {on_front} on the front, hypervolume {volume:.3f}" in progress.summary
         if table.seconds.notna().any():
             assert progress.trial_seconds == pytest.approx(table.seconds.mean())
     assert (journal.table().state == "infeasible").any()

@@ -120,13 +120,13 @@ def test_a_trial_is_the_training_and_the_attack_of_a_study_seen_at_three_rungs(b
 def test_a_look_at_half_trained_targets_sees_what_the_table_has_and_leaves_the_training_untouched(bench: TrialBench):
     attacker = prepare_attacker(bench.setup, bench.data, bench.seed, CPU)
     judge = prepare_judge(bench.setup, bench.data, bench.seed, CPU)
-    looked = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, looks=(1, 2))
+    looked = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, rungs=(1, 2))
     plain = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU)
     while not looked.trained:
         looked.train_block()
-        if looked.look_due:
-            looked.look(cheap_attacker(attacker, bench.setup), judge)
-            assert not looked.look_due
+        if looked.rung_due:
+            looked.attack_at_rung(cheap_attacker(attacker, bench.setup), judge)
+            assert not looked.rung_due
     while not plain.trained:
         plain.train_block()
     for one, other in zip(looked.runs, plain.runs, strict=True):
@@ -134,14 +134,14 @@ def test_a_look_at_half_trained_targets_sees_what_the_table_has_and_leaves_the_t
             assert torch.equal(value, other.model.state_dict()[name])
     trials = trials_per_class(bench)
     rungs_of = [bench.trial(LAW, k)["rungs"] for k in range(len(looked.runs))]
-    for number, (natural, cheap) in enumerate(looked.seen):
+    for number, (natural, cheap) in enumerate(looked.rung_accuracies):
         counts = [rungs[number] for rungs in rungs_of]
         assert cheap == pytest.approx(np.mean([np.array(c["cheap"]["hits"]) / trials["cheap"] for c in counts]))
         assert natural == pytest.approx(np.mean([np.array(c["natural_hits"]) / trials["natural"] for c in counts]))
-    assert len(looked.seen) == 2
-    again = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, looks=(1, 2))
+    assert len(looked.rung_accuracies) == 2
+    again = LawEvaluation(bench.setup, bench.data, LAW, bench.seed, CPU, rungs=(1, 2))
     again.load_state_dict(looked.state_dict())
-    assert again.seen == looked.seen
+    assert again.rung_accuracies == looked.rung_accuracies
 
 
 def test_a_repeat_trains_and_attacks_targets_that_earlier_runs_did_not(bench: TrialBench):

@@ -28,8 +28,8 @@ from mi_tune.priors import (
     train_tacgan,
     wgan_recipe,
 )
-from mi_tune.priors.dcgan import distance_from_unit_slope
-from mi_tune.priors.game import Game, hinge, squared_gradient
+from mi_tune.priors.dcgan import unit_gradient_penalty
+from mi_tune.priors.gan_training import GanTraining, hinge, squared_gradient
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import generator
 from mi_tune.setup import make_setup
@@ -150,7 +150,7 @@ def test_gradient_penalties_of_a_linear_score_are_known():
     images = torch.rand(7, 1, 16, 16)
     score = lambda x: (x * slope).sum((1, 2, 3))  # noqa: E731
     assert float(squared_gradient(score, images)) == pytest.approx(25)
-    assert float(distance_from_unit_slope(score, images)) == pytest.approx(16)
+    assert float(unit_gradient_penalty(score, images)) == pytest.approx(16)
 
 
 def test_wgan_gp_holds_the_critics_slope_near_one():
@@ -236,15 +236,15 @@ def test_a_stored_prior_draws_the_same_images(train, tmp_path):
 
 def test_the_targets_term_rises_over_the_warm_up_and_stays():
     recipe = PseudoLabelGanRecipe(steps=100)
-    game = Game(PUBLIC.images, nn.Identity(), nn.Identity(), recipe, 0, CPU)
+    training = GanTraining(PUBLIC.images, nn.Identity(), nn.Identity(), recipe, 0, CPU)
     weights = []
-    for game.step in (0, 25, 50, 99):
-        weights.append(game.ramp(0.5))
+    for training.step in (0, 25, 50, 99):
+        weights.append(training.ramp(0.5))
     assert weights == [0, 0.5, 1, 1]
-    game.step = 0
-    assert game.ramp(0.0) == 0
-    game.step = 1
-    assert game.ramp(0.0) == 1
+    training.step = 0
+    assert training.ramp(0.0) == 0
+    training.step = 1
+    assert training.ramp(0.0) == 1
 
 
 @pytest.mark.parametrize("train", TRAINERS)

@@ -10,7 +10,7 @@ from conftest import folder_setup
 
 from mi_tune.defences.controls import CutMix, GridMask, Mixup, PixelDropout
 from mi_tune.defences.properties import location, partial_erasure
-from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, controlled, ladder
+from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, controlled, strengths_of
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.errors import InputError
@@ -40,7 +40,7 @@ TREATMENTS = [
     Treatment(control=Mixup(1.0), dropped=0.5, refilled=True),
     *partial_erasure(0.3, 16).values(),
     *location(0.3, 16).values(),
-    *(rung for name in CONTROL_NAMES for rung in ladder(name).values()),
+    *(treatment for name in CONTROL_NAMES for treatment in strengths_of(name).values()),
 ]
 
 
@@ -75,18 +75,18 @@ def test_a_treatment_changes_of_the_recipe_what_it_says_alone():
 
 
 @pytest.mark.parametrize("name", CONTROL_NAMES)
-def test_a_ladder_goes_from_mild_to_strong(name):
-    rungs = ladder(name)
-    assert len(rungs) == 3
-    strengths = [t.control.strength if t.control else t.law.area[0] for t in rungs.values()]
+def test_the_strengths_of_a_control_go_from_mild_to_strong(name):
+    treatments = strengths_of(name)
+    assert len(treatments) == 3
+    strengths = [t.control.strength if t.control else t.law.area[0] for t in treatments.values()]
     assert strengths == sorted(set(strengths))
-    for (label, treatment), strength in zip(rungs.items(), strengths, strict=True):
+    for (label, treatment), strength in zip(treatments.items(), strengths, strict=True):
         assert treatment == controlled(name, strength)
         assert label.endswith(f" {strength:g}") and label[:3].lower() == name[:3].lower()
 
 
 def test_an_unknown_control_is_named():
-    for ask in (lambda: ladder("blur"), lambda: controlled("blur", 0.5)):
+    for ask in (lambda: strengths_of("blur"), lambda: controlled("blur", 0.5)):
         with pytest.raises(InputError, match="'blur'; choose from cutout, gridmask"):
             ask()
 

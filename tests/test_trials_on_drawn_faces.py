@@ -16,7 +16,7 @@ from mi_tune.setup import make_setup
 from mi_tune.trial import assets
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import LawEvaluation
-from mi_tune.trial.table import ADDED
+from mi_tune.trial.table import ADDED_COLUMNS
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def test_a_trial_on_drawn_faces_says_how_far_it_came_without_a_judge(tmp_path):
     data = load_data(setup, 0)
     evaluation = evaluated(setup, data)
     record = evaluation.attack_record()
-    assert {name for name in ADDED if "identi" in name} <= set(record)
+    assert {name for name in ADDED_COLUMNS if "identi" in name} <= set(record)
     assert record["identity_error_low"] <= record["identity_error"] <= record["identity_error_high"]
     assert record["start_identity_error"] > 0
     assert 0 <= record["identification_rate"] <= 1
@@ -59,7 +59,7 @@ def test_a_trial_on_photographs_says_nothing_of_the_kind(tmp_path):
     }
     values = {**TINY, "data": {"source": "folder", "resolution": 16}, "prior": {"samples": 40}}
     setup = make_setup(values, "test", folders)
-    assert not set(ADDED) & set(evaluated(setup, load_data(setup, 0)).attack_record())
+    assert not set(ADDED_COLUMNS) & set(evaluated(setup, load_data(setup, 0)).attack_record())
 
 
 def test_studies_from_before_there_were_drawn_faces_can_still_be_read(tmp_path):
@@ -67,7 +67,7 @@ def test_studies_from_before_there_were_drawn_faces_can_still_be_read(tmp_path):
     import pandas as pd
 
     table = pd.read_parquet(folder / "trials.parquet")
-    table.drop(columns=list(ADDED)).to_parquet(folder / "trials.parquet", index=False)
+    table.drop(columns=list(ADDED_COLUMNS)).to_parquet(folder / "trials.parquet", index=False)
     study = load_study(folder)
-    assert study.trials[list(ADDED)].isna().all(axis=None)
+    assert study.trials[list(ADDED_COLUMNS)].isna().all(axis=None)
     assert study.trials.attack_accuracy.equals(load_study(write_study(tmp_path / "new")).trials.attack_accuracy)

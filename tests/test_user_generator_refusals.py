@@ -57,7 +57,7 @@ WRONG_STYLE = [
         "Bad",
         "\nclass Bad(Style):\n    def __init__(self):\n        super().__init__(); m = self.mapping\n"
         "        del self.mapping\n        self.mapping = lambda z, c: m(z, c) * torch.arange(3)[:, None]\n",
-        "another w for every layer",
+        "a different w for each layer",
     ),
 ]
 

@@ -18,7 +18,7 @@ from mi_tune.judging import Verifier, VerifierRecipe, train_verifier
 from mi_tune.judging import verifier as module
 from mi_tune.judging.verifier import embed, enrol, threshold_at, train_encoders
 from mi_tune.nets import create_classifier, head_of
-from mi_tune.nets.cosine import create_cosine_classifier, take_off_head
+from mi_tune.nets.cosine import create_cosine_classifier, remove_head
 from mi_tune.runtime.errors import InputError
 
 CPU = torch.device("cpu")
@@ -177,7 +177,7 @@ def test_people_whom_it_never_saw_are_told_apart_far_better_than_by_chance(verif
 def test_training_is_what_tells_people_apart(verifier):
     images = by_person(PRIVATE.images[SPLIT.val], PRIVATE.labels[SPLIT.val])
     untrained = tuple(
-        take_off_head(create_cosine_classifier(name, 2, 1, 16, 16, 0)).requires_grad_(False).eval()
+        remove_head(create_cosine_classifier(name, 2, 1, 16, 16, 0)).requires_grad_(False).eval()
         for name in RECIPE.architectures
     )
     enrolled = enrol(untrained, PRIVATE, SPLIT, FAR, CPU)
@@ -255,7 +255,7 @@ def test_a_cosine_classifier_knows_angles_alone(name):
     images = torch.rand(3, 1, size, size)
     logits = model(images)
     head = head_of(model)
-    features = take_off_head(model)(images)
+    features = remove_head(model)(images)
     assert features.shape == (3, head.in_features)
     expected = 16 * F.cosine_similarity(features[:, None], head.weight[None], dim=2)
     torch.testing.assert_close(logits, expected)

@@ -11,15 +11,15 @@ from test_journal import SPACE, objective, search
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.errors import InputError
-from mi_tune.search.arcsine import drawn_in, spread_out
+from mi_tune.search.arcsine import from_arcsine, to_arcsine
 from mi_tune.search.front import hypervolume
 from mi_tune.search.front_model import FrontModel, Observations
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.space import distributions, law_from, params_of
-from mi_tune.search.warm import Earlier, warm_start
+from mi_tune.search.warm import EarlierStudy, warm_start
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.earlier import copy_earlier, read_earlier
-from mi_tune.study.journal import WARM, StudyJournal
+from mi_tune.study.journal import WARM_START_LAW, StudyJournal
 from mi_tune.trial.laws import laws_of
 
 
@@ -29,14 +29,14 @@ def run(journal: StudyJournal, trials: int | None = None) -> None:
         trials = None if trials is None else trials - 1
 
 
-def earlier_study(space: Space = SPACE, trials: int = 30) -> Earlier:
+def earlier_study(space: Space = SPACE, trials: int = 30) -> EarlierStudy:
     journal = StudyJournal(None, "earlier", search(space=space, sampler="qmc", trials=trials), 3, 30)
     run(journal)
     runs = journal.table()
-    return Earlier("earlier", space, runs, laws_of(runs, Path("earlier")), Path("earlier"))
+    return EarlierStudy("earlier", space, runs, laws_of(runs, Path("earlier")), Path("earlier"))
 
 
-def journal_from(earlier: Earlier, path: Path | None = None, **changes) -> StudyJournal:
+def journal_from(earlier: EarlierStudy, path: Path | None = None, **changes) -> StudyJournal:
     setup = SearchSetup(**{"trials": 20, "startup": 4, "repeats": 0, "space": SPACE} | changes)
     return StudyJournal(
         path, "study", setup, 0, 30, warm=warm_start(earlier, setup.space, setup.startup, setup.transfer)
@@ -61,7 +61,7 @@ def test_no_law_of_the_front_is_tried_twice_when_a_study_goes_on(tmp_path, sampl
     run(journal_from(earlier, path, sampler=sampler), 7)
     again = journal_from(earlier, path, sampler=sampler)
     run(again)
-    places = [t.user_attrs[WARM] for t in again.main.get_trials() if WARM in t.user_attrs]
+    places = [t.user_attrs[WARM_START_LAW] for t in again.main.get_trials() if WARM_START_LAW in t.user_attrs]
     assert places == [0, 1, 2, 3]
     assert len(again.table()) == 20
 
@@ -200,7 +200,7 @@ def test_a_likeness_elsewhere_is_worth_trials_here(shift, trials):
 def test_a_prior_that_is_wrong_is_unlearned():
     elsewhere = observations(GEOMETRY, UNITS, flip=True)
     few, some, many = (FrontModel(GEOMETRY, elsewhere).update(observations(GEOMETRY, UNITS[:n])) for n in (2, 12, 50))
-    assert few.attack.faith > 0.3
+    assert few.attack.earlier_slope > 0.3
     # it is not heard any more: what is left is a model without it
     assert error(many) == pytest.approx(error(FrontModel(GEOMETRY).update(observations(GEOMETRY, UNITS[:50]))))
     assert error(many) < error(some) < error(few)
@@ -209,9 +209,9 @@ def test_a_prior_that_is_wrong_is_unlearned():
 def test_worlds_of_a_warm_model_lie_around_what_it_expects():
     here = observations(GEOMETRY, UNITS[:6])
     model = FrontModel(GEOMETRY, observations(GEOMETRY, UNITS[20:], 0.1)).update(here)
-    _, attack = model.paths(400, np.random.default_rng(0))(NEW[:20])
-    value, deviation = spread_out(model.expected(NEW[:20])[1]), model.deviations(NEW[:20])[1]
-    drawn = spread_out(attack)
+    _, attack = model.sample_posterior(400, np.random.default_rng(0))(NEW[:20])
+    value, deviation = to_arcsine(model.expected(NEW[:20])[1]), model.deviations(NEW[:20])[1]
+    drawn = to_arcsine(attack)
     assert np.abs(drawn.mean(0) - value).max() < 0.25 * deviation.max()
     assert np.allclose(drawn.std(0), deviation, rtol=0.25)
-    assert np.allclose(drawn_in(value), model.expected(NEW[:20])[1])
+    assert np.allclose(from_arcsine(value), model.expected(NEW[:20])[1])

@@ -1,4 +1,4 @@
-"""The figures of the report, each made in two steps: `..._info` takes numbers from a study, `plot_...` draws them."""
+"""Figures of the reports. Each takes two steps: `..._info` takes the numbers from a study, `plot_...` draws them."""
 
 from analysis.figures.attacks import attacks_info, plot_attacks
 from analysis.figures.contrasts import plot_contrasts

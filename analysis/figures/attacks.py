@@ -1,4 +1,4 @@
-"""Attack accuracy of every attack on one model, with intervals and baselines."""
+"""Figure: accuracy of each attack on one model, with intervals and baselines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from analysis.figures.look import NEUTRAL, SERIES, layout
 from analysis.statistics.attacks import Attacks
 
-COLOURS = dict(zip(("white-box", "soft-label", "hard-label"), SERIES, strict=False))
+ACCESS_COLOURS = dict(zip(("white-box", "soft-label", "hard-label"), SERIES, strict=False))
 
 
 @dataclass(frozen=True)
 class AttacksInfo:
-    """Complete rows, the weakest first, with a column `title`; baselines: (label, attack accuracy)."""
+    """Completed attacks, the weakest first, with a column `title`; baselines: (label, attack accuracy)."""
 
     rows: pd.DataFrame
     baselines: list[tuple[str, float]]
@@ -32,9 +32,9 @@ def attacks_info(attacks: Attacks) -> AttacksInfo:
 
 
 def plot_attacks(info: AttacksInfo) -> go.Figure:
-    """One line an attack: its accuracy with its interval, coloured by what the attacker may ask of the target."""
+    """One bar per attack: its accuracy with its interval, coloured by the access to the target."""
     figure = go.Figure()
-    for access, colour in COLOURS.items():
+    for access, colour in ACCESS_COLOURS.items():
         rows = info.rows[info.rows.access == access]
         if not len(rows):
             continue
@@ -57,7 +57,7 @@ def plot_attacks(info: AttacksInfo) -> go.Figure:
                 },
                 customdata=np.column_stack([*texts, rows.forward_passes, rows.backward_passes]),
                 hovertemplate="<b>%{y}</b><br>attack accuracy %{x:.1%} [%{customdata[0]}, %{customdata[1]}]"
-                "<br>%{customdata[2]:,} passes forwards, %{customdata[3]:,} backwards<extra></extra>",
+                "<br>%{customdata[2]:,} forward passes, %{customdata[3]:,} backward passes<extra></extra>",
             )
         )
     for position, (label, value) in enumerate(sorted(info.baselines, key=lambda one: one[1])):
@@ -76,6 +76,6 @@ def plot_attacks(info: AttacksInfo) -> go.Figure:
     )
     figure.update_layout(margin={"t": 72, "l": 40, "b": 90})
     figure.update_xaxes(title_text="attack accuracy", tickformat=".0%", range=[0, 1.02])
-    # the order of the rows, not of the traces
+    # order the bars by row, not by trace
     figure.update_yaxes(automargin=True, ticks="", categoryorder="array", categoryarray=list(info.rows.title))
     return figure

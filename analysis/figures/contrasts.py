@@ -1,4 +1,4 @@
-"""Treatments of a property study: natural accuracy against the attacks' mean accuracy."""
+"""Figure of a property study: natural accuracy and mean attack accuracy of each treatment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mi_tune.trial.point import UNDEFENDED
 
 
 def plot_contrasts(record: PropertyRecord) -> go.Figure:
-    """One marker a treatment with its intervals, in percent; the base and the training without defence stand out."""
+    """One marker per treatment with its intervals, in percent. The base and the undefended training are highlighted."""
     figure = go.Figure()
     for number, one in enumerate(record.contrasts):
         base = one.name == record.config["base"]
@@ -32,7 +32,7 @@ def plot_contrasts(record: PropertyRecord) -> go.Figure:
                 textposition="top left" if number % 2 else "bottom left",
                 marker={"size": 11, "color": colour, "symbol": "diamond" if base else "circle"},
                 hovertemplate=f"<b>{one.name}</b><br>natural {x[0]:.1f} % [{x[1]:.0f}, {x[2]:.0f}]"
-                f"<br>attacks {y[0]:.1f} % [{y[1]:.0f}, {y[2]:.0f}]<extra></extra>",
+                f"<br>attack (mean) {y[0]:.1f} % [{y[1]:.0f}, {y[2]:.0f}]<extra></extra>",
                 showlegend=False,
             )
         )

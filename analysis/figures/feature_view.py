@@ -1,4 +1,4 @@
-"""Where reconstructions lie in feature space: MIDRE's Figure 2 with its numbers, and the measures along the front."""
+"""Figures of reconstructions in feature space: planes as in MIDRE's Figure 2, and the measures along the front."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.look import FRONT, NEUTRAL, REFERENCE, SERIES, layout
-from mi_tune.judging.features import DIFFERENCE, PAIRS, WAY, FeatureView
+from mi_tune.judging.features import NEARER_TO_ERASED, PAIRS, WAY_TO_ERASED, FeatureView
 from mi_tune.judging.features.view import GROUPS
 
-COLOURS = dict(zip(GROUPS, (FRONT, SERIES[3], REFERENCE), strict=True))
-MARKERS = dict(zip(GROUPS, ("circle", "circle", "diamond"), strict=True))
-NAMES = dict(zip(GROUPS, ("private images", "erased private images", "reconstructions"), strict=True))
-PAIR_COLOURS = dict(zip((WAY, DIFFERENCE, *PAIRS), (REFERENCE, REFERENCE, FRONT, SERIES[3], SERIES[2]), strict=True))
+GROUP_COLOURS = dict(zip(GROUPS, (FRONT, SERIES[3], REFERENCE), strict=True))
+GROUP_MARKERS = dict(zip(GROUPS, ("circle", "circle", "diamond"), strict=True))
+GROUP_NAMES = dict(zip(GROUPS, ("private images", "erased private images", "reconstructions"), strict=True))
+PAIR_COLOURS = dict(
+    zip((WAY_TO_ERASED, NEARER_TO_ERASED, *PAIRS), (REFERENCE, REFERENCE, FRONT, SERIES[3], SERIES[2]), strict=True)
+)
 MEASURE_NAMES = {
     "energy": "energy distance",
     "mmd": "MMD²",
     "separability": "linear probe, AUC",
-    "neighbours": "share of own neighbours",
+    "neighbours": "share of neighbours<br>in own group",
     "cosine": "cosine of means",
 }
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """One group of one class: points (n, 2), a text for each, and the closed outline of its hull, (corners + 1, 2)."""
+    """One group of one class: points (n, 2), a text for each, and the closed outline of its convex hull."""
 
     group: str
     points: np.ndarray
@@ -39,9 +41,9 @@ class Cloud:
 
 @dataclass(frozen=True)
 class FeatureViewInfo:
-    """Panels, one for each class: its title and the clouds in drawing order. axes: titles of the two axes.
+    """One panel per class: its title and its clouds in drawing order. axes: titles of the two axes.
 
-    half: half of the panels' common width, in units of the projection.
+    half: half of the width that all panels share, in units of the projection.
     """
 
     panels: list[tuple[str, list[Cloud]]]
@@ -51,18 +53,21 @@ class FeatureViewInfo:
 
 
 def feature_view_info(view: FeatureView, names: Mapping[int, str] | None = None) -> FeatureViewInfo:
-    """Clouds and words of a view. `names`: titles of classes; by default their numbers, which give nobody away."""
+    """Clouds and texts of a view. `names`: titles of classes; by default their numbers, which reveal no identity."""
     panels = []
     for label in view.classes:
-        clouds = [_cloud(view, int(label), number) for number in (1, 0, 2)]  # many erased views would hide the images
+        clouds = [
+            _cloud(view, int(label), number) for number in (1, 0, 2)
+        ]  # erased views first: they are many and would hide the rest
         panels.append(((names or {}).get(int(label), f"class {label}"), clouds))
     spans = [np.ptp(np.concatenate([cloud.points for cloud in clouds]), axis=0).max() for _, clouds in panels]
-    shares = ", ".join(f"{NAMES[group]} {share:.0%}" for group, share in zip(GROUPS, view.in_plane, strict=True))
+    shares = ", ".join(f"{GROUP_NAMES[group]} {share:.0%}" for group, share in zip(GROUPS, view.in_plane, strict=True))
+    first, second = (f"axis {k + 1} ({share:.0%} of variance)" for k, share in enumerate(view.explained))
     return FeatureViewInfo(
         panels,
-        tuple(f"axis {k + 1} ({share:.0%} of variance)" for k, share in enumerate(view.explained)),
-        f"{view.projection}. How much of the squared distance from its centre lies in the plane: {shares}."
-        "<br>The hull of erased images holds one view of each image; a hull grows with the number of its points.",
+        (first, second),
+        f"{view.projection}. Share of the squared distance from the centre that lies in the plane: {shares}."
+        "<br>The hull of erased images uses one view of each image, because hulls grow with the number of points.",
         0.55 * max(float(max(spans)), 1e-9),
     )
 
@@ -77,14 +82,14 @@ def _cloud(view: FeatureView, label: int, number: int) -> Cloud:
 
 
 def plot_feature_view(info: FeatureViewInfo) -> go.Figure:
-    """One panel a class, all on one scale; the legend shows and hides a group in all panels."""
+    """One panel per class, all on one scale; a click in the legend shows or hides a group in all panels."""
     figure = make_subplots(
         rows=1, cols=len(info.panels), subplot_titles=[title for title, _ in info.panels], horizontal_spacing=0.05
     )
     for column, (_, clouds) in enumerate(info.panels, start=1):
         for cloud in clouds:
-            colour = COLOURS[cloud.group]
-            shared = {"legendgroup": cloud.group, "name": NAMES[cloud.group]}
+            colour = GROUP_COLOURS[cloud.group]
+            shared = {"legendgroup": cloud.group, "name": GROUP_NAMES[cloud.group]}
             outline = go.Scatter(
                 x=cloud.outline[:, 0],
                 y=cloud.outline[:, 1],
@@ -103,7 +108,7 @@ def plot_feature_view(info: FeatureViewInfo) -> go.Figure:
                 text=cloud.texts,
                 hovertemplate="%{text}<extra></extra>",
                 marker={
-                    "symbol": MARKERS[cloud.group],
+                    "symbol": GROUP_MARKERS[cloud.group],
                     "color": colour,
                     "size": 5 if cloud.group == "erased" else 9,
                     "opacity": 0.6 if cloud.group == "erased" else 0.95,
@@ -146,9 +151,10 @@ def _faint(colour: str, opacity: float) -> str:
 
 @dataclass(frozen=True)
 class MeasuresInfo:
-    """rows: summaries of feature tables with a column `label`. labels: of the targets, from left to right.
+    """Numbers of the figure.
 
-    panels: (title, rows) from top to bottom; encoders: from left to right.
+    labels: of the targets, from left to right. encoders: one column each, from left to right. panels: (title, rows of
+    the summaries with a column `label`), from top to bottom.
     """
 
     labels: list[str]
@@ -157,27 +163,29 @@ class MeasuresInfo:
 
 
 def measures_info(summaries: Sequence[tuple[str, pd.DataFrame]]) -> MeasuresInfo:
-    """Panels of several targets, each with its label and its `FeatureTable.summary()`, in the order to draw them;
-    without measures that nobody has a value of."""
+    """Panels of several targets. Measures without any value are left out.
+
+    summaries: (label, `FeatureTable.summary()`) of each target, in drawing order.
+    """
     labels = [label for label, _ in summaries]
     rows = pd.concat([summary.assign(label=label) for label, summary in summaries], ignore_index=True)
     panels = [
-        ("way from private (0)<br>to erased (1)", rows[rows.pair == WAY]),
-        ("nearer to erased<br>than to private by", rows[rows.pair == DIFFERENCE]),
+        ("position between private (0)<br>and erased (1) images", rows[rows.pair == WAY_TO_ERASED]),
+        ("nearer to erased than to<br>private images by", rows[rows.pair == NEARER_TO_ERASED]),
     ]
     panels += [
         (title, rows[(rows.measure == measure) & rows.pair.isin(PAIRS)]) for measure, title in MEASURE_NAMES.items()
     ]
-    # people with few images leave measures without a value
+    # measures need several images per person
     panels = [(title, own) for title, own in panels if own.value.notna().any()]
     return MeasuresInfo(labels, list(rows.encoder.unique()), panels)
 
 
 def plot_measures(info: MeasuresInfo) -> go.Figure:
-    """One row a measure, one column an encoder, one marker a target and pair, with its 95 % interval over people.
+    """One row per measure, one column per encoder, one marker per target and pair, with its 95 % interval over people.
 
-    Dotted: private and erased images at the ends of the way between them; below, what the measure is for equal
-    distributions, where that does not depend on the target.
+    Dotted lines: in the first row, private (0) and erased images (1); in the others, the value for equal distributions
+    if it is the same for all targets.
     """
     columns = len(info.encoders)
     figure = make_subplots(
@@ -195,7 +203,7 @@ def plot_measures(info: MeasuresInfo) -> go.Figure:
                     _markers(ours[ours.pair == pair], pair, place, shift, pair not in seen), row=row, col=column
                 )
                 seen.add(pair)
-            for level in (0, 1) if WAY in set(ours.pair) else _same(ours.expected):
+            for level in (0, 1) if WAY_TO_ERASED in set(ours.pair) else _common_values(ours.expected):
                 dotted = {"color": NEUTRAL, "width": 1, "dash": "dot"}
                 figure.add_hline(y=float(level), line=dotted, row=row, col=column)
         levels = np.concatenate([rows[end] for end in ("value", "low", "high")] + [[0, 1]] * (row == 1))
@@ -215,15 +223,15 @@ def plot_measures(info: MeasuresInfo) -> go.Figure:
     return figure
 
 
-def _same(values: pd.Series) -> list[float]:
-    """The one value of all, or nothing."""
-    known = values.unique()
-    return list(known) if len(known) == 1 else []
+def _common_values(values: pd.Series) -> list[float]:
+    """The value that all have in common, or nothing."""
+    distinct = values.unique()
+    return list(distinct) if len(distinct) == 1 else []
 
 
 def _markers(rows: pd.DataFrame, pair: str, place: dict[str, int], shift: float, in_legend: bool) -> go.Scatter:
     tests = [
-        "" if pd.isna(p) else f"<br>Fisher's p {p:.2g}; below 5 % in {share:.0%} of {tested} classes"
+        "" if pd.isna(p) else f"<br>combined p (Fisher) {p:.2g}; p below 5 % in {share:.0%} of {tested} classes"
         for p, share, tested in zip(rows.p_value, rows.share_below, rows.tested_classes, strict=True)
     ]
     ends = rows[["low", "high"]].map(lambda value: "–" if pd.isna(value) else f"{value:.3f}")

@@ -1,4 +1,4 @@
-"""Studies against each other: the hypervolume that each had found, over wall time."""
+"""Figure that compares studies: hypervolume over wall-clock time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def plot_found(found: Mapping[str, pd.DataFrame], column: str, meaning: str) -> go.Figure:
-    """A step a trial and a line a study, of tables as `analysis.found.found_over_time` makes them.
+    """One line per study, with one step per trial.
 
     Args:
-        column: which hypervolume. meaning: what it is, for the axis.
+        found: tables from `analysis.statistics.found.found_over_time`, by study. column: column to draw. meaning: title
+            of the vertical axis.
     """
     figure = go.Figure()
     for number, (name, table) in enumerate(found.items()):

@@ -1,4 +1,4 @@
-"""The picture of a study: natural accuracy against attack accuracy, with intervals, references and baselines."""
+"""Figure of the front: natural accuracy and attack accuracy, with intervals, reference points and baselines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mi_tune.erasing.wording import describe
 
 @dataclass(frozen=True)
 class FrontInfo:
-    """Numbers of the picture.
+    """Numbers of the figure.
 
-    front, dominated, references, infeasible: rows of the table with a column `label`; a reference is also among the
-    front or the dominated. baselines: (label, attack accuracy). floor: natural accuracy, or None.
+    front, dominated, references, infeasible: rows of the table of laws with a column `label`; a reference point is also
+    in `front` or `dominated`. baselines: (label, attack accuracy). floor: as natural accuracy, or None.
     """
 
     front: pd.DataFrame
@@ -61,9 +61,9 @@ def _label(row: pd.Series) -> str:
 
 
 def plot_front(info: FrontInfo) -> go.Figure:
-    """Front as a staircase with 95 % error bars; other laws fainter; infeasible ones on a strip of their own.
+    """The front as a staircase with 95 % intervals, other laws fainter, and infeasible laws on a strip of their own.
 
-    Bars along natural accuracy only on the front: all of them would hide the points.
+    Only laws on the front have horizontal bars, because all bars together would hide the points.
     """
     strip = len(info.infeasible) > 0
     figure = make_subplots(
@@ -108,7 +108,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
             x=info.floor if seen else left,
             y=1.0,
             yref="y domain",
-            text="floor" if seen else f"floor at {info.floor:.0%}, further left",
+            text="floor" if seen else f"floor at {info.floor:.0%}, to the left of this figure",
             showarrow=False,
             xanchor="left",
             yanchor="bottom",
@@ -116,7 +116,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
         )
     if strip:
         rows = info.infeasible
-        # far ones wait at the edge: they must not squeeze the front into a corner
+        # laws far below the floor are drawn at the edge, so that they do not squeeze the front into a corner
         outside = rows.natural_accuracy < left
         crosses = go.Scatter(
             x=rows.natural_accuracy.clip(lower=left),
@@ -162,7 +162,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
 
 
 def _x_range(rows: pd.DataFrame) -> tuple[float, float]:
-    """Room for all points, and for most of their intervals."""
+    """Range of the horizontal axis, with room for all points and most of their intervals."""
     if not len(rows):
         return 0.0, 1.0
     low, high = rows.natural_accuracy.min(), rows.natural_accuracy.max()
@@ -208,16 +208,16 @@ def _points(rows: pd.DataFrame, name: str, colour: str, size: int, bars: float, 
     )
 
 
-NEAR = (0.15, 0.12)
-"""Of the picture's width and height: so near above, another ring would lie on a label that stands above its own."""
+LABEL_CLEARANCE = (0.15, 0.12)
+"""Shares of the width and height of the figure. A label moves aside if another ring is so close above its own."""
 
 
 def _label_places(rows: pd.DataFrame, width: float) -> list[str]:
-    """Above the ring, or to that side of it where there is more room if another ring is there."""
+    """Above the ring, or on the side with more room if another ring is above."""
     natural, attack = rows.natural_accuracy.to_numpy(), rows.attack_accuracy.to_numpy()
-    beside = np.abs(natural[:, None] - natural) < NEAR[0] * width
+    beside = np.abs(natural[:, None] - natural) < LABEL_CLEARANCE[0] * width
     above = attack - attack[:, None]
-    covered = (beside & (above > 0) & (above < NEAR[1])).any(axis=1)
+    covered = (beside & (above > 0) & (above < LABEL_CLEARANCE[1])).any(axis=1)
     middle = natural.min() + natural.max()
     side = np.where(2 * natural > middle, "middle right", "middle left")
     return np.where(covered, side, "top center").tolist()

@@ -1,4 +1,4 @@
-"""The share of each parameter in one question of `analysis.importance`."""
+"""Figure of the importance of each parameter, for one question of `analysis.statistics.importance`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ PALE = "rgba(141,153,174,0.35)"
 
 
 def plot_importance(answer: Importance) -> go.Figure:
-    """Bars with their intervals, the longest above; pale where not told from nothing, whose share a mark shows."""
+    """One bar per parameter with its interval, the longest at the top.
+
+    A mark shows the share that luck can reach; a bar below its mark is pale.
+    """
     names = list(reversed(answer.shares))
     labels = [LABELS[name] for name in names]
     shares = [answer.shares[name] for name in names]
-    told = ["told from nothing" if answer.told(name) else "not told from nothing" for name in names]
+    findings = ["larger than luck explains" if answer.above_luck(name) else "luck can explain it" for name in names]
     figure = go.Figure()
     figure.add_trace(
         go.Bar(
             x=[share.value for share in shares],
             y=labels,
             orientation="h",
-            marker={"color": [FRONT if answer.told(name) else PALE for name in names]},
+            marker={"color": [FRONT if answer.above_luck(name) else PALE for name in names]},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -33,17 +36,17 @@ def plot_importance(answer: Importance) -> go.Figure:
                 "width": 3,
             },
             customdata=[
-                [text, f"{share.low:.0%}", f"{share.high:.0%}", f"{answer.nothing[name]:.0%}"]
-                for text, share, name in zip(told, shares, names, strict=True)
+                [text, f"{share.low:.0%}", f"{share.high:.0%}", f"{answer.luck[name]:.0%}"]
+                for text, share, name in zip(findings, shares, names, strict=True)
             ],
             hovertemplate="<b>%{y}</b>: %{x:.0%} [%{customdata[1]}, %{customdata[2]}]"
-            "<br>%{customdata[0]}: luck reaches %{customdata[3]}<extra></extra>",
+            "<br>%{customdata[0]}: luck can reach %{customdata[3]}<extra></extra>",
             name="share",
         )
     )
     figure.add_trace(
         go.Scatter(
-            x=[answer.nothing[name] for name in names],
+            x=[answer.luck[name] for name in names],
             y=labels,
             mode="markers",
             marker={"symbol": "line-ns", "size": 16, "line": {"width": 3, "color": REFERENCE}},

@@ -1,4 +1,4 @@
-"""The budget ladder of every law: has it only slowed the attack?"""
+"""Figure of the budget ladder: does a larger budget identify more people?"""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import FRONT, NEUTRAL, layout
 from analysis.statistics.evidence import Evidence
-from analysis.statistics.verdict import full_title
+from analysis.statistics.verdict import attack_name
 
-STEP = 0.22
-"""Distance of two rungs of one law, in rows."""
-FAINTEST = 0.35
+RUNG_DISTANCE = 0.22
+"""Distance between two rungs of the same law, in rows."""
+FAINTEST_OPACITY = 0.35
 
 
 @dataclass(frozen=True)
 class LadderInfo:
-    """One row a law and rung, the weakest rung first: `law`, `rung`, `value`, `low`, `high`, `seeds`.
+    """Numbers of the figure.
 
-    laws: in their order. attacks: the rungs.
+    rows: one row per law and rung, the smallest budget first: `law`, `rung`, `value`, `low`, `high`, `seeds`. laws,
+    rungs: in drawing order.
     """
 
     rows: pd.DataFrame
@@ -34,11 +35,13 @@ def ladder_info(evidence: Evidence) -> LadderInfo:
     rows = []
     for law in evidence.confirmation.laws:
         ladder = evidence.ladder(law.name)
-        for rung in ladder.rungs if ladder is not None else ():
+        if ladder is None:
+            continue
+        for rung in ladder.rungs:
             estimate = rung.drawn.estimate._asdict()
-            rows.append({"law": law.name, "rung": full_title(rung.attack), **estimate, "seeds": ladder.seeds})
+            rows.append({"law": law.name, "rung": attack_name(rung.attack), **estimate, "seeds": ladder.seeds})
     table = pd.DataFrame(rows, columns=["law", "rung", "value", "low", "high", "seeds"])
-    rungs = [full_title(attack) for attack in evidence.confirmation.config["ladder"]]
+    rungs = [attack_name(attack) for attack in evidence.confirmation.config["ladder"]]
     return LadderInfo(
         table,
         list(dict.fromkeys(table.law)),
@@ -48,10 +51,10 @@ def ladder_info(evidence: Evidence) -> LadderInfo:
 
 
 def plot_ladder(info: LadderInfo) -> go.Figure:
-    """One row a law, its rungs below each other, the largest budget in full colour."""
+    """One row per law, with its rungs below each other and the largest budget in full colour."""
     figure = go.Figure()
     row_of = {law: row for row, law in enumerate(info.laws)}
-    shift = {rung: STEP * (k - (len(info.rungs) - 1) / 2) for k, rung in enumerate(info.rungs)}
+    shift = {rung: RUNG_DISTANCE * (k - (len(info.rungs) - 1) / 2) for k, rung in enumerate(info.rungs)}
     for law, rows in info.rows.groupby("law", sort=False):
         figure.add_trace(
             go.Scatter(
@@ -63,7 +66,7 @@ def plot_ladder(info: LadderInfo) -> go.Figure:
                 showlegend=False,
             )
         )
-    for rung, strength in zip(info.rungs, np.linspace(FAINTEST, 1.0, len(info.rungs)), strict=True):
+    for rung, strength in zip(info.rungs, np.linspace(FAINTEST_OPACITY, 1.0, len(info.rungs)), strict=True):
         rows = info.rows[info.rows.rung == rung]
         figure.add_trace(
             go.Scatter(

@@ -1,4 +1,4 @@
-"""One look for all figures. The page paints text and grids for light and dark; traces keep these colours in both."""
+"""The common look of all figures. The page adapts text and grids to light and dark mode; traces keep these colours."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ REFERENCE = "#e4572e"
 INFEASIBLE = "#b08968"
 NEUTRAL = "#8a8f98"
 SERIES = ["#0f8b8d", "#e4572e", "#4c78a8", "#e0a100", "#7b5ea7", "#54a24b", "#d6618f", "#8c6d46"]
-"""Told apart also with red-green blindness, and on white and on black."""
+"""Distinguishable with red-green blindness, and on white and on black."""
 
 
 def layout(figure: go.Figure, height: int, **more: object) -> go.Figure:
-    """The shared layout: transparent, no title (the page has it), roomy margins."""
+    """Apply the common layout: transparent, wide margins, and no title because the page has one."""
     figure.update_layout(
         template="none",
         height=height,

@@ -1,4 +1,4 @@
-"""Where training images were erased: the share of views in which each pixel was blank."""
+"""Figure of erase maps: the share of training views in which each pixel was erased."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from analysis.figures.look import layout
 from analysis.statistics.records import Study
 
-MOST = 8
+MAX_MAPS = 8
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,18 @@ class EraseMap:
 
 
 def maps_info(study: Study) -> list[EraseMap]:
-    """Maps of the reference points and of the laws on the front that erase, at most `MOST`."""
+    """Maps of the reference points and front laws that erase, at most `MAX_MAPS`."""
     found = []
     for trial in dict.fromkeys([*study.references.index, *study.front.index]):
         history = study.history(trial)
         if history and study.trials.loc[trial, "probability"] > 0:
             label = study.trials.loc[trial, "reference"] or f"law {trial}"
             found.append(EraseMap(int(trial), label, np.array(history["erase_map"])))
-    return found[:MOST]
+    return found[:MAX_MAPS]
 
 
 def plot_maps(maps: list[EraseMap]) -> go.Figure:
-    """Small heat maps on one colour scale."""
+    """Small heat maps with one colour scale."""
     columns = min(4, max(1, len(maps)))
     rows = max(1, -(-len(maps) // columns))
     titles = [f"{m.label} ({m.share.mean():.0%})" for m in maps]

@@ -1,4 +1,4 @@
-"""Both objectives over each parameter of the law."""
+"""Figure of both objectives over each parameter of the law."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
 
-NAMES = {
+COLUMN_LABELS = {
     "realised_area": "share of pixels erased",
     "probability": "probability",
     "area_low": "least area",
@@ -29,7 +29,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class ParametersInfo:
-    """Complete trials with columns `label` and `on_front`; `names`: the parameters that differ between them."""
+    """Complete laws with the columns `label` and `on_front`; `names`: the parameters that differ between them."""
 
     trials: pd.DataFrame
     names: list[str]
@@ -39,11 +39,11 @@ def parameters_info(study: Study) -> ParametersInfo:
     complete = study.complete
     labels = [row.reference or f"law {row.trial}: {describe(law_of(row))}" for _, row in complete.iterrows()]
     trials = complete.assign(label=labels, on_front=complete.index.isin(study.front.index))
-    return ParametersInfo(trials, [name for name in NAMES if trials[name].nunique() > 1])
+    return ParametersInfo(trials, [name for name in COLUMN_LABELS if trials[name].nunique() > 1])
 
 
 def plot_parameters(info: ParametersInfo) -> go.Figure:
-    """A grid: one column a parameter, natural accuracy above, attack accuracy below."""
+    """A grid with one column per parameter: natural accuracy at the top, attack accuracy below."""
     rows, names = info.trials, info.names
     figure = make_subplots(
         rows=2,
@@ -53,7 +53,7 @@ def plot_parameters(info: ParametersInfo) -> go.Figure:
         horizontal_spacing=0.012,
         vertical_spacing=0.04,
     )
-    # text values side by side, jittered so that equal ones do not hide each other
+    # text values become positions, with jitter so that equal ones do not hide each other
     jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(rows))
     colours = np.where(rows.on_front, FRONT, DOMINATED)
     for column, name in enumerate(names, start=1):
@@ -79,7 +79,7 @@ def plot_parameters(info: ParametersInfo) -> go.Figure:
                 col=column,
             )
             figure.update_xaxes(**ticks, row=row, col=column)
-        figure.update_xaxes(title_text=NAMES[name], row=2, col=column)
+        figure.update_xaxes(title_text=COLUMN_LABELS[name], row=2, col=column)
     layout(figure, 440, hovermode="closest")
     figure.update_xaxes(title_font_size=12, tickfont_size=10, nticks=5)
     figure.update_yaxes(tickformat=".0%")

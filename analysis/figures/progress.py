@@ -1,4 +1,4 @@
-"""Hypervolume over the study: is it still finding better laws?"""
+"""Figure of the hypervolume over the study: does the search still find better laws?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.statistics.records import Study
 
 @dataclass(frozen=True)
 class ProgressInfo:
-    """`history` as of `hypervolume_history`; `references`: how many complete trials ended before the first searched."""
+    """`history`: see `hypervolume_history`. `references`: number of complete trials before the first searched law."""
 
     history: pd.DataFrame
     references: int
@@ -27,7 +27,7 @@ def progress_info(study: Study) -> ProgressInfo:
 
 
 def plot_progress(info: ProgressInfo) -> go.Figure:
-    """A step line over the minutes of the study, with the number of complete trials at each step."""
+    """Hypervolume as a step line over the minutes of the study."""
     history = info.history
     figure = go.Figure(
         go.Scatter(
@@ -48,6 +48,6 @@ def plot_progress(info: ProgressInfo) -> go.Figure:
             annotation_position="bottom right",
         )
     layout(figure, 320)
-    figure.update_xaxes(title_text="minutes", rangemode="tozero")
+    figure.update_xaxes(title_text="minutes since the first trial began", rangemode="tozero")
     figure.update_yaxes(title_text="hypervolume")
     return figure

@@ -1,4 +1,4 @@
-"""The robust front: natural accuracy against the strongest attack's accuracy, each known only up to noise."""
+"""Figure of the robust front: natural accuracy and accuracy of the strongest attack, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
-from analysis.statistics.attainment import Surface
+from analysis.statistics.attainment import AttainmentSurface
 from analysis.statistics.evidence import Evidence
 from analysis.statistics.records import NO_DEFENCE
 from analysis.statistics.shrinkage import Shrinkage
-from analysis.statistics.verdict import title
+from analysis.statistics.verdict import short_attack_name
 from mi_tune.erasing.wording import describe
 
-COLUMNS = (
+POINT_COLUMNS = (
     *("name", "label", "kind", "natural", "natural_low", "natural_high", "attack", "attack_low", "attack_high"),
     *("strongest", "probability", "search_natural", "search_attack"),
 )
-PIXELS = (1000, 430)
-"""About the size of the plotting area on a wide page, for the placing of names."""
+PLOT_PIXELS = (1000, 430)
+"""Approximate size of the plotting area on a wide page, to place labels."""
 
 
 @dataclass(frozen=True)
 class RobustFrontInfo:
-    """Numbers of the picture, accuracies in [0, 1].
+    """Numbers of the figure, accuracies in [0, 1].
 
-    points: one row a point that was attacked, with the columns `COLUMNS`; probability (of being on the front) and the
-    search's position are NaN where there is none. surfaces: see `attainment_surfaces`. baselines: (label, accuracy).
+    points: one row per attacked point, with the columns `POINT_COLUMNS`. `probability` (to be on the front) and the
+    accuracies in the search are NaN if unknown. surfaces: see `attainment_surfaces`. baselines: (label, accuracy).
     """
 
     points: pd.DataFrame
-    surfaces: tuple[Surface, ...]
+    surfaces: tuple[AttainmentSurface, ...]
     baselines: list[tuple[str, float]]
     judge: str
 
@@ -51,11 +51,12 @@ def robust_front_info(evidence: Evidence, shrunk: Shrinkage) -> RobustFrontInfo:
             continue
         natural, attack = evidence.natural(point.name).estimate, strongest.drawn.estimate
         search = before.get(point.name)
-        known = search is not None and search.natural.search is not None and search.attack.search is not None
-        what = "" if point.is_control else f"<br>{describe(point.treatment.law)}"
-        at_search = (search.natural.search.value, search.attack.search.value) if known else (np.nan, np.nan)
-        values = (point.name, f"<b>{point.name}</b>{what}", point.kind, *natural, *attack)
-        rows.append((*values, title(strongest.attack), on_front.get(point.name, np.nan), *at_search))
+        at_search = (np.nan, np.nan)
+        if search is not None and search.natural.search is not None and search.attack.search is not None:
+            at_search = (search.natural.search.value, search.attack.search.value)
+        law = "" if point.is_control else f"<br>{describe(point.treatment.law)}"
+        values = (point.name, f"<b>{point.name}</b>{law}", point.kind, *natural, *attack)
+        rows.append((*values, short_attack_name(strongest.attack), on_front.get(point.name, np.nan), *at_search))
     baselines = [("chance", confirmation.chance)]
     for name in confirmation.baselines:
         found = evidence.attack(NO_DEFENCE, name)
@@ -63,7 +64,7 @@ def robust_front_info(evidence: Evidence, shrunk: Shrinkage) -> RobustFrontInfo:
             baselines.append((f"{name}, not optimised", found.value))
     baselines.append((f"{confirmation.headline.name} on real images", evidence.ceiling().value))
     return RobustFrontInfo(
-        pd.DataFrame(rows, columns=list(COLUMNS)),
+        pd.DataFrame(rows, columns=list(POINT_COLUMNS)),
         front.surfaces if front is not None else (),
         baselines,
         confirmation.headline.name,
@@ -71,7 +72,7 @@ def robust_front_info(evidence: Evidence, shrunk: Shrinkage) -> RobustFrontInfo:
 
 
 def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
-    """Laws with intervals both ways, the band in which the front lies, where the search saw each law, and controls."""
+    """Laws with both intervals, the band that contains the front, the search result of each law, and controls."""
     figure = go.Figure()
     _add_band(figure, info.surfaces)
     laws = info.points[~info.points.kind.isin(["stopped early", "augmentation"])]
@@ -104,7 +105,7 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
     figure.update_xaxes(title_text="natural accuracy on test images (more is better)", tickformat=".0%")
     figure.update_xaxes(range=[left, right])
     figure.update_yaxes(
-        title_text=f"accuracy of the strongest attack (judge {info.judge})",
+        title_text=f"accuracy of the strongest attack (judge {info.judge}; less is better)",
         title_font_size=12,
         tickformat=".0%",
         range=[-0.02, 1.03],
@@ -113,7 +114,7 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
 
 
 def _range(points: pd.DataFrame) -> list[float]:
-    """Room for all points, and for most of their intervals."""
+    """Range of the horizontal axis, with room for all points and most of their intervals."""
     values = pd.concat([points.natural, points.search_natural.dropna()])
     if not len(values):
         return [0.0, 1.0]
@@ -121,8 +122,8 @@ def _range(points: pd.DataFrame) -> list[float]:
     return [max(0.0, values.min() - room), min(1.01, values.max() + room)]
 
 
-def _add_band(figure: go.Figure, surfaces: Sequence[Surface]) -> None:
-    """The band between the outer surfaces, and the one in the middle as a line."""
+def _add_band(figure: go.Figure, surfaces: Sequence[AttainmentSurface]) -> None:
+    """The band between the outer attainment surfaces, and the middle one as a line."""
     if not surfaces:
         return
     ordered = sorted(surfaces, key=lambda surface: surface.level)
@@ -135,7 +136,7 @@ def _add_band(figure: go.Figure, surfaces: Sequence[Surface]) -> None:
             line={"width": 0},
             fill="toself",
             fillcolor="rgba(15,139,141,0.12)",
-            name=f"where the front lies, {last.level - first.level:.0%}",
+            name=f"{last.level - first.level:.0%} band of the front",
             hoverinfo="skip",
         )
     )
@@ -153,7 +154,7 @@ def _add_band(figure: go.Figure, surfaces: Sequence[Surface]) -> None:
 
 
 def _add_search(figure: go.Figure, laws: pd.DataFrame) -> None:
-    """A faint ring where the search saw each law, and a line to where it is."""
+    """A faint ring at the search result of each law, and a line from it to the confirmed point."""
     known = laws[laws.search_natural.notna()]
     if not len(known):
         return
@@ -184,21 +185,21 @@ def _add_search(figure: go.Figure, laws: pd.DataFrame) -> None:
 
 
 def _label_places(laws: pd.DataFrame, left: float, right: float) -> dict[str, str]:
-    """On which side of its point each law's name stands, so that it covers no other point or name and is not cut off.
+    """Place the name of each law beside its point, so that it covers no other point or name and is not cut off.
 
-    left, right: ends of the horizontal axis. Everything is measured in the pixels of a wide page.
+    left, right: ends of the horizontal axis. Distances are in pixels of a wide page.
     """
     spread = right - left
-    across, down = laws.natural.to_numpy() / spread * PIXELS[0], laws.attack.to_numpy() * PIXELS[1]
-    edges = [end / spread * PIXELS[0] for end in (left, right)]
+    across, down = laws.natural.to_numpy() / spread * PLOT_PIXELS[0], laws.attack.to_numpy() * PLOT_PIXELS[1]
+    edges = [end / spread * PLOT_PIXELS[0] for end in (left, right)]
     taken = [(edges[0] - 1e4, edges[0], -1e4, 1e4), (edges[1], edges[1] + 1e4, -1e4, 1e4)]
     taken += [(x - 8, x + 8, y - 8, y + 8) for x, y in zip(across, down, strict=True)]
     found = {}
     for name, x, y in zip(laws["name"], across, down, strict=True):
         width = 7 * len(name)
         boxes = {
-            f"{vertical} {side}": (x + left, x + left + width, y + low, y + low + 14)
-            for side, left in (("right", 6), ("left", -6 - width))
+            f"{vertical} {side}": (x + offset, x + offset + width, y + low, y + low + 14)
+            for side, offset in (("right", 6), ("left", -6 - width))
             for vertical, low in (("top", 6), ("bottom", -20))
         }
         found[name] = min(boxes, key=lambda place: sum(_overlap(boxes[place], other) for other in taken))

@@ -1,4 +1,4 @@
-"""Searches against each other: how much of the best possible front each has found, by what it has spent."""
+"""Figure that compares search methods: share of the best possible hypervolume over cost."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from analysis.figures.look import NEUTRAL, SERIES, layout
 from analysis.statistics.searches import Curves
 
-FAINT = 0.12
+BAND_OPACITY = 0.12
 
 
 @dataclass(frozen=True)
 class SearchesInfo:
-    """`curves` by method; `share` of the best possible that costs are compared at."""
+    """`curves`: by method. `share`: share of the best possible hypervolume at which costs are compared."""
 
     curves: dict[str, Curves]
     share: float
@@ -27,7 +27,7 @@ def searches_info(curves: Mapping[str, Curves], share: float) -> SearchesInfo:
 
 
 def plot_searches(info: SearchesInfo) -> go.Figure:
-    """Mean over repetitions as a line, and the band that holds 80 % of them; a click on a name hides both."""
+    """Mean over repetitions as a line, with a band that contains 80 % of them; a click on a name hides both."""
     figure = go.Figure()
     lowest = 1.0
     for number, (name, found) in enumerate(info.curves.items()):
@@ -43,7 +43,7 @@ def plot_searches(info: SearchesInfo) -> go.Figure:
                 y=np.concatenate([high[begun], low[begun][::-1]]),
                 fill="toself",
                 mode="none",
-                fillcolor=f"rgba({rgb},{FAINT})",
+                fillcolor=f"rgba({rgb},{BAND_OPACITY})",
                 legendgroup=name,
                 showlegend=False,
                 hoverinfo="skip",
@@ -67,7 +67,7 @@ def plot_searches(info: SearchesInfo) -> go.Figure:
         annotation_position="bottom right",
     )
     layout(figure, 520, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"})
-    # what one of them spent alone, such as random search, is a click on "autoscale" away
+    # the part that only some methods spent, such as random search, is shown by "autoscale"
     end = min(found.cost[-1] for found in info.curves.values())
     figure.update_xaxes(title_text="cost (worker time of whole trials)", range=[0, float(end)])
     figure.update_yaxes(

@@ -1,4 +1,4 @@
-"""Natural accuracy over epochs: has every law on the front been trained until it was flat?"""
+"""Figure of natural accuracy over epochs: has training converged for each law on the front?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Curve:
 
 
 def training_info(study: Study) -> list[Curve]:
-    """One curve for every law on the front, and every reference point."""
+    """One curve for each law on the front and each reference point."""
     curves = []
     wanted = [*study.front.index, *(t for t in study.references.index if t not in study.front.index)]
     for trial in wanted:
@@ -45,7 +45,7 @@ def training_info(study: Study) -> list[Curve]:
 
 
 def plot_training(curves: list[Curve]) -> go.Figure:
-    """Laws of the front as solid lines, references that are not on it dotted."""
+    """Laws on the front as solid lines, reference points that are not on it as dotted lines."""
     figure = go.Figure()
     colours = iter(SERIES * (1 + len(curves) // len(SERIES)))
     for curve in curves:

@@ -1,4 +1,4 @@
-"""Reports as HTML files that need no network, and tables for the terminal."""
+"""Reports as HTML files that work offline, and tables for the terminal."""
 
 from analysis.pages.attack_report import write_attack_report
 from analysis.pages.confirm_report import write_confirmation_report

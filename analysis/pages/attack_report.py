@@ -1,4 +1,4 @@
-"""The report on attacks on one model: one HTML file that works offline and can be passed on."""
+"""The report of the attacks on one model: one HTML file that works offline and can be shared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mi_tune.runtime.cache import save_atomically
 
 
 def write_attack_report(attacks: Attacks) -> Path:
-    """Write report.html in the folder. It shows faces only where examples.npz is stored beside it."""
+    """Write report.html into the folder of the attacks. It shows faces only if examples.npz is in the folder."""
     page = render_attacks(attacks)
     path = attacks.folder / "report.html"
     save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
@@ -30,7 +30,7 @@ def write_attack_report(attacks: Attacks) -> Path:
 
 
 def render_attacks(attacks: Attacks) -> str:
-    """The page as text."""
+    """The HTML text of the report."""
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -52,23 +52,23 @@ def render_attacks(attacks: Attacks) -> str:
 
 
 def attack_headline(attacks: Attacks) -> str:
-    """What the attacks found, in a sentence or two."""
+    """One or two sentences that summarise the attacks."""
     complete = attacks.complete
     if not len(complete):
-        return "No attack has come to an end yet."
+        return "No attack has completed yet."
     best = complete.iloc[0]
     text = (
-        f"{len(complete)} attack{'s' if len(complete) > 1 else ''} on this model; the strongest, "
+        f"{len(complete)} attack{'s' if len(complete) > 1 else ''} completed on this model. The strongest, "
         f"{attacks.title(best)}, has an attack accuracy of {best.attack_accuracy:.1%} "
         f"[{best.attack_accuracy_low * 100:.0f}, {best.attack_accuracy_high * 100:.0f}]"
     )
     if not len(attacks.samples):
         return f"{text}. Chance is {attacks.chance:.1%}."
-    return f"{text}; the best prior samples without any optimisation have {attacks.samples.attack_accuracy.max():.1%}."
+    return f"{text}. The best prior samples have {attacks.samples.attack_accuracy.max():.1%} without any optimisation."
 
 
 def _ordered(attacks: Attacks) -> pd.DataFrame:
-    """Attacks, the strongest first, then those that failed, then baselines."""
+    """Completed attacks, the strongest first, then failed attacks, then baselines."""
     failed = attacks.table[attacks.table.state == "failed"]
     return pd.concat([attacks.complete, failed, attacks.table[attacks.table.state == "baseline"]])
 
@@ -78,7 +78,7 @@ def _row(attacks: Attacks, row: pd.Series) -> dict[str, Any]:
 
 
 def _strips(attacks: Attacks) -> list[dict[str, Any]]:
-    """Real people, the priors' samples and each attack's best reconstructions, in the same order of people."""
+    """Real images, prior samples and the best reconstructions of each attack, in the same order of people."""
     real = attacks.examples()
     if real is None:
         return []

@@ -1,4 +1,4 @@
-"""The report on a confirmation: one HTML file that works offline and can be passed on."""
+"""The report of a confirmation: one HTML file that works offline and can be shared."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from analysis import figures
 from analysis.pages.mechanism import mechanism_sections
 from analysis.pages.report import inside_script
 from analysis.pages.section import Section
-from analysis.statistics.comparisons import AUGMENTATION, EQUAL, MATCHED, Comparison, compare
+from analysis.statistics.comparisons import AUGMENTATION, EQUAL_ACCURACY, EQUAL_ACCURACY_MARGIN, Comparison, compare
 from analysis.statistics.confirmation import Confirmation, JudgeRecord, load_confirmation
-from analysis.statistics.evidence import Evidence, weigh
+from analysis.statistics.evidence import Evidence, draw_evidence
 from analysis.statistics.leak import LeakIndex
 from analysis.statistics.shrinkage import Shrinkage, Shrunk, shrinkage
 from analysis.statistics.verdict import (
@@ -31,8 +31,8 @@ from analysis.statistics.verdict import (
     UNDECIDED,
     WORDS,
     Verdict,
-    full_title,
-    title,
+    attack_name,
+    short_attack_name,
     verdicts,
 )
 from mi_tune.erasing.wording import describe
@@ -41,7 +41,7 @@ from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
 
-SAID = {
+VERDICT_PHRASES = {
     PROTECTS: ("protects", "protect"),
     SLOWS: ("slows the attacks down", "slow the attacks down"),
     DOES_NOT_HELP: ("does not help", "do not help"),
@@ -50,16 +50,16 @@ SAID = {
 
 
 def write_confirmation_report(study_folder: Path | str, sections: Sequence[Section] = ()) -> Path:
-    """Write `confirmation/report.html` in the folder of a study; everything comes from that folder.
+    """Write `confirmation/report.html` in the folder of a study, from the files of this folder alone.
 
     Args:
-        sections: more to show, below the tables.
+        sections: further sections, shown below the tables.
 
     Returns:
-        The file.
+        Path of the report.
 
     Raises:
-        InputError: not a study, or one that was not confirmed; or the file cannot be written.
+        InputError: the folder is not a confirmed study, or the report cannot be written.
     """
     confirmation = load_confirmation(study_folder)
     page = render_confirmation(confirmation, sections)
@@ -72,41 +72,41 @@ def write_confirmation_report(study_folder: Path | str, sections: Sequence[Secti
 
 
 def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] = ()) -> str:
-    """The page as text."""
+    """The HTML text of the report."""
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    evidence = weigh(confirmation)
+    evidence = draw_evidence(confirmation)
     sections = (*mechanism_sections(confirmation), *sections)
     comparisons = compare(evidence)
     shrunk = shrinkage(evidence)
-    said = verdicts(evidence, comparisons)
+    found_verdicts = verdicts(evidence, comparisons)
     drawn = _figures(evidence, shrunk) | {
         f"section-{k}-{j}": figure for k, section in enumerate(sections) for j, figure in enumerate(section.figures)
     }
     return environment.get_template("confirm.html.j2").render(
         config=confirmation.config,
         confirmation=confirmation,
-        headline=confirmation_headline(said),
+        headline=confirmation_headline(found_verdicts),
         kinds=[describe_judge(judge) for judge in confirmation.judges],
-        verdicts=sorted(said, key=lambda verdict: WORDS.index(verdict.word)),
+        verdicts=sorted(found_verdicts, key=lambda verdict: WORDS.index(verdict.word)),
         laws=_laws(evidence),
         hypervolume=None if evidence.front is None else _number(evidence.front.hypervolume),
         tables=[_accuracies(evidence, judge) for judge in confirmation.judges],
         describe_judge=describe_judge,
-        attacks=[full_title(attack) for attack in confirmation.attacks],
-        control_attacks=_listed([full_title(attack) for attack in confirmation.config["controls"]] or ["no attack"]),
+        attacks=[attack_name(attack) for attack in confirmation.attacks],
+        control_attacks=_listed([attack_name(attack) for attack in confirmation.config["controls"]] or ["no attack"]),
         judged=_judged(evidence),
         questions=_questions(comparisons),
-        ladder=[full_title(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
+        ladder=[attack_name(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
         ladder_seeds=_ladder_seeds(evidence),
         leaks=_leaks(evidence),
         shrunk=_shrunk(shrunk),
         sections=sections,
         costs=_costs(confirmation),
         training=_training(confirmation),
-        matched=MATCHED,
+        matched=EQUAL_ACCURACY_MARGIN,
         settings=yaml.safe_dump(confirmation.config, sort_keys=False, allow_unicode=True),
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
@@ -115,20 +115,20 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
     )
 
 
-def confirmation_headline(said: Sequence[Verdict]) -> str:
-    """How many laws do what, in a sentence."""
-    if not said:
+def confirmation_headline(found_verdicts: Sequence[Verdict]) -> str:
+    """How many laws have each verdict, in a sentence."""
+    if not found_verdicts:
         return "No law that erases was confirmed."
-    count = Counter(verdict.word for verdict in said)
-    parts = [f"{count[word]} {SAID[word][count[word] > 1]}" for word in WORDS if count[word]]
-    return f"Of {len(said)} erasing law{'s' if len(said) > 1 else ''}, {_listed(parts)}."
+    count = Counter(verdict.word for verdict in found_verdicts)
+    parts = [f"{count[word]} {VERDICT_PHRASES[word][count[word] > 1]}" for word in WORDS if count[word]]
+    return f"Of {len(found_verdicts)} erasing law{'s' if len(found_verdicts) > 1 else ''}, {_listed(parts)}."
 
 
 def describe_judge(judge: JudgeRecord) -> str:
-    """What a judge has seen, in a few words."""
-    asks = "" if judge.saw_private or not judge.question else f"{judge.question.rstrip('?')}; "
+    """What a judge was trained on, in a few words."""
+    question = "" if judge.saw_private or not judge.question else f"{judge.question.rstrip('?')}; "
     seen = "trained on the private images" if judge.saw_private else "never saw a private image in training"
-    return f"{asks}{seen}{'; the judge of the search' if judge.in_search else ''}"
+    return f"{question}{seen}{'; the judge of the search' if judge.in_search else ''}"
 
 
 def _figures(evidence: Evidence, shrunk: Shrinkage) -> dict[str, go.Figure]:
@@ -146,7 +146,7 @@ def _figures(evidence: Evidence, shrunk: Shrinkage) -> dict[str, go.Figure]:
 
 
 def _number(estimate: Estimate | None, digits: int = 0) -> dict[str, Any] | None:
-    """An accuracy as the page shows it: in percent, with the ends of its interval."""
+    """An accuracy as shown on the page: in percent, with its interval."""
     if estimate is None:
         return None
     return {
@@ -157,7 +157,7 @@ def _number(estimate: Estimate | None, digits: int = 0) -> dict[str, Any] | None
 
 
 def _change(estimate: Estimate) -> dict[str, Any]:
-    """A difference in points with the ends of its interval."""
+    """A difference in percentage points, with its interval."""
     value, low, high = (round(100 * v, 1) + 0.0 for v in estimate)  # + 0.0: no minus zero
     return {"value": estimate.value, "text": f"{value:+.1f}", "interval": f"[{low:+.0f}, {high:+.0f}]"}
 
@@ -174,7 +174,7 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _laws(evidence: Evidence) -> list[dict[str, Any]]:
-    """The points with natural accuracy and the strongest attack, controls last."""
+    """All points with natural accuracy and the strongest attack, controls last."""
     front = evidence.front
     on_front = dict(zip(front.names, front.probability, strict=True)) if front is not None else {}
     rows = []
@@ -188,7 +188,7 @@ def _laws(evidence: Evidence) -> list[dict[str, Any]]:
                 "law": "" if point.is_control else describe(point.treatment.law),
                 "natural": _number(evidence.natural(point.name).estimate, 1),
                 "strongest": None if strongest is None else _number(strongest.drawn.estimate),
-                "by": "" if strongest is None else title(strongest.attack),
+                "by": "" if strongest is None else short_attack_name(strongest.attack),
                 "seeds": _seeds(seeds) if 0 < seeds < evidence.confirmation.seeds else "",
                 "on_front": None if point.name not in on_front else float(on_front[point.name]),
             }
@@ -197,7 +197,7 @@ def _laws(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _accuracies(evidence: Evidence, judge: JudgeRecord) -> dict[str, Any]:
-    """Every attack on every point under one judge."""
+    """The accuracy of each attack on each point, under one judge."""
     confirmation = evidence.confirmation
     tried = confirmation.tables["attacks"].groupby(["point", "attack"])
     own = tried.target_accuracy_on_reconstructions.mean()
@@ -223,7 +223,7 @@ def _accuracies(evidence: Evidence, judge: JudgeRecord) -> dict[str, Any]:
 
 
 def _judged(evidence: Evidence) -> dict[str, Any]:
-    """The strongest attack on every point under every judge, and the word that each judge would give."""
+    """The strongest attack on each point under each judge, and the verdict that each judge would give."""
     confirmation = evidence.confirmation
     words = {
         judge.name: {v.law: v.word for v in verdicts(evidence, compare(evidence, judge.name), judge.name)}
@@ -235,7 +235,7 @@ def _judged(evidence: Evidence) -> dict[str, Any]:
         for judge in confirmation.judges:
             strongest = evidence.strongest(point.name, judge.name)
             number = None if strongest is None else _number(strongest.drawn.estimate)
-            by = "" if strongest is None else title(strongest.attack)
+            by = "" if strongest is None else short_attack_name(strongest.attack)
             cells.append({"number": number, "by": by, "word": words[judge.name].get(point.name, "")})
         rows.append({"name": point.name, "control": point.is_control, "cells": cells})
     return {
@@ -246,37 +246,40 @@ def _judged(evidence: Evidence) -> dict[str, Any]:
 
 
 def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Comparisons under the question that they answer."""
-    titles = {EQUAL: "An undefended model of equal accuracy", AUGMENTATION: "Another augmentation of equal accuracy"}
+    """Comparisons grouped by question."""
+    titles = {
+        EQUAL_ACCURACY: "An undefended model of equal accuracy",
+        AUGMENTATION: "Another augmentation of equal accuracy",
+    }
     found = []
     for question in dict.fromkeys(one.question for one in comparisons):
         same = len({one.attacks for one in comparisons if one.question == question}) == 1
         rows = [
             {
                 "law": one.law,
-                "other": one.other if question in (EQUAL, AUGMENTATION) else "",
-                "under": "" if same else _listed([full_title(attack) for attack in one.attacks]),
+                "other": one.other if question in (EQUAL_ACCURACY, AUGMENTATION) else "",
+                "under": "" if same else _listed([attack_name(attack) for attack in one.attacks]),
                 "natural": _change(one.natural.estimate),
-                "unmatched": question in (EQUAL, AUGMENTATION) and not one.matched,
+                "unmatched": question in (EQUAL_ACCURACY, AUGMENTATION) and not one.matched,
                 "ours": _number(one.ours.drawn.estimate),
                 "theirs": _number(one.theirs.drawn.estimate),
                 "attack": _change(one.attack.estimate),
                 "p": f"{one.claim.p_value:.2g}",
                 "corrected": f"{one.claim.corrected:.2g}",
-                "apart": one.claim.apart,
+                "significant": one.claim.significant,
                 "below": one.below,
             }
             for one in comparisons
             if one.question == question
         ]
         first = next(one for one in comparisons if one.question == question)
-        under = _listed([full_title(attack) for attack in first.attacks]) if same else ""
+        under = _listed([attack_name(attack) for attack in first.attacks]) if same else ""
         found.append({"title": titles.get(question, question[0].upper() + question[1:]), "under": under, "rows": rows})
     return found
 
 
 def _ladder_seeds(evidence: Evidence) -> str:
-    """Of how many seeds the rungs are, in words."""
+    """Number of seeds that the rungs share, in words."""
     ladders = [evidence.ladder(law.name) for law in evidence.confirmation.laws]
     counts = [ladder.seeds for ladder in ladders if ladder is not None] or [0]
     low, high = min(counts), max(counts)
@@ -321,22 +324,22 @@ def _shrunk(found: Shrinkage) -> dict[str, Any]:
             },
         }
 
-    means = []
+    means: list[dict[str, str | None]] = []
     for searched, name in ((True, "mean of the laws that the search found"), (False, "mean of the reference points")):
         changes = {quantity: found.mean_change(quantity, searched) for quantity in ("natural", "attack")}
         if any(row.searched == searched for row in found.rows):
-            means.append({"name": name} | {k: None if v is None else f"{100 * v:+.1f}" for k, v in changes.items()})
+            means.append({"name": name, **{k: None if v is None else f"{100 * v:+.1f}" for k, v in changes.items()}})
     return {
         "rows": [row(law) for law in found.rows],
         "means": means,
-        "attack": full_title(found.attack),
+        "attack": attack_name(found.attack),
         "judge": found.judge,
         "measured": any(law.attack.confirmed is not None for law in found.rows),
     }
 
 
 def _costs(confirmation: Confirmation) -> list[dict[str, Any]]:
-    """What every attack cost, a mean over the targets on which it came to an end."""
+    """Mean cost of each attack, over the targets on which it completed."""
     table = confirmation.tables["attacks"]
     rows = []
     for attack in (*confirmation.baselines, *confirmation.planned):
@@ -347,7 +350,7 @@ def _costs(confirmation: Confirmation) -> list[dict[str, Any]]:
         passes = {name: _mean(done[f"{name}_passes"]) for name in ("forward", "backward", "surrogate")}
         rows.append(
             {
-                "attack": full_title(attack),
+                "attack": attack_name(attack),
                 "access": own.access.iloc[0],
                 "prior": own.prior.iloc[0],
                 "targets": len(own),

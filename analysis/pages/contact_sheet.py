@@ -1,4 +1,4 @@
-"""One picture of faces: real images above the best reconstructions of every attack."""
+"""One image of faces: real images above the best reconstructions of each attack."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from analysis.pages.faces import shown_classes
 from analysis.statistics.attacks import Attacks
 from mi_tune.runtime.cache import save_atomically
 
-MOST_CLASSES = 12
+MAX_CLASSES_ON_SHEET = 12
 CELL, FRAME = 72, 4
 LABEL = 190
 HIT, PAPER, INK = "#e4572e", "#ffffff", "#1d2430"
 
 
 def write_contact_sheet(attacks: Attacks) -> Path | None:
-    """contact_sheet.png in the folder; None (and no such file left there) where faces may not be shown.
+    """Write contact_sheet.png into the folder; if faces may not be shown, delete it and return None.
 
-    Reconstructions that the judge gives to the attacked person are framed.
+    Reconstructions that the judge assigns to the attacked person have a frame.
     """
     path = attacks.folder / "contact_sheet.png"
     real = attacks.examples()
@@ -33,9 +33,9 @@ def write_contact_sheet(attacks: Attacks) -> Path | None:
 
 
 def contact_sheet(attacks: Attacks, real: np.ndarray) -> Image.Image:
-    """The picture; real: uint8 (classes, channels, height, width)."""
+    """The contact sheet. real: one image per class, uint8 (classes, channels, height, width)."""
     most = int(attacks.tried.classes.max()) if len(attacks.tried) else len(real)
-    shown = shown_classes(min(most, len(real)), MOST_CLASSES)
+    shown = shown_classes(min(most, len(real)), MAX_CLASSES_ON_SHEET)
     rows: list[tuple[str, np.ndarray, np.ndarray]] = [("real", real[shown], np.zeros(len(shown), bool))]
     for table in (attacks.samples, attacks.complete):
         for _, row in table.iterrows():

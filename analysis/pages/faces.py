@@ -1,4 +1,4 @@
-"""Faces for the page: strips of small images, packed into one WebP each."""
+"""Strips of small face images for the page, each packed into one WebP image."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PIL import Image
 
 from analysis.statistics.records import Study
 
-MOST_CLASSES = 48
+MAX_FACES_PER_STRIP = 48
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Images of the same classes side by side, as a data URI; `identified`: 1 where the judge knows the person."""
+    """Images side by side as a data URI; `identified`: 1 where the judge recognises the person, per image."""
 
     uri: str
     identified: list[int]
@@ -24,7 +24,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class FaceStrips:
-    """The real people's strip and one strip a trial; the same `classes` in the same order, `side` pixels each."""
+    """A strip of real images and one strip per trial: `classes` people in the same order, `side` pixels per image."""
 
     real: Strip
     trials: dict[int, Strip]
@@ -33,7 +33,7 @@ class FaceStrips:
 
 
 def face_strips(study: Study) -> FaceStrips | None:
-    """Strips of up to `MOST_CLASSES` classes, best reconstruction of each; None without real images to compare."""
+    """Strips with the best reconstruction of up to `MAX_FACES_PER_STRIP` classes; None without real images."""
     real = study.examples()
     if real is None:
         return None
@@ -47,13 +47,13 @@ def face_strips(study: Study) -> FaceStrips | None:
     return FaceStrips(Strip(sprite(real[shown]), []), trials, real.shape[-1], len(shown))
 
 
-def shown_classes(classes: int, most: int = MOST_CLASSES) -> np.ndarray:
-    """Up to `most` of the classes, evenly spread."""
+def shown_classes(classes: int, most: int = MAX_FACES_PER_STRIP) -> np.ndarray:
+    """Up to `most` evenly spaced classes."""
     return np.unique(np.linspace(0, classes - 1, min(most, classes)).round().astype(int))
 
 
 def sprite(images: np.ndarray) -> str:
-    """uint8 (n, channels, height, width) side by side as a WebP data URI."""
+    """Images, uint8 (n, channels, height, width), side by side as a WebP data URI."""
     row = np.concatenate(list(images), axis=2)
     pixels = row[0] if len(row) == 1 else row.transpose(1, 2, 0)
     buffer = io.BytesIO()

@@ -58,7 +58,7 @@
     const found = data.recommendations[index], box = byId("advice");
     box.replaceChildren();
     if (!found) {
-      box.append(element("p", "verdict doubt", "No law to recommend: no complete law loses so little, or the trial without defence is missing."));
+      box.append(element("p", "verdict doubt", "There is no law to recommend: every complete law loses more than this, or the trial without defence is not complete."));
       byId("snippet").textContent = "";
       byId("snippet-note").textContent = "";
       return;
@@ -74,7 +74,7 @@
     row("attack accuracy", found.attack, found.naturalChange ? "without defence " + found.attackBase : "");
     box.append(list, element("p", "verdict" + (found.helps ? "" : " doubt"), found.verdict + " " + found.ties));
     if (found.expected) box.append(element("p", "", found.expected));
-    const see = element("button", "", "Pin it");
+    const see = element("button", "", "Pin this law");
     see.type = "button";
     see.addEventListener("click", () => pin(found.trial));
     box.append(see);
@@ -168,7 +168,7 @@
     byId("faces").replaceChildren(strip("real", data.faces.real), ...strips);
   }
   window.addEventListener("hashchange", () => {
-    // a link of the table adds its trial to what is pinned
+    // a link in the table adds its trial to the pinned ones
     const asked = fromAddress();
     if (asked.length === 1) pin(asked[0]);
     else if (asked.length) { pins = asked; show(); }

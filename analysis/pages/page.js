@@ -21,7 +21,7 @@
   plots.forEach(draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach(draw));
 
-  // ------------------------------------------------------------------------------------------ tables that sort
+  // ------------------------------------------------------------------------------------------ sortable tables
   document.querySelectorAll("table.sortable").forEach((table) => {
     const heads = [...table.tHead.querySelectorAll("th")];
     heads.forEach((head, column) => {
@@ -46,7 +46,7 @@
     });
   });
 
-  // ----------------------------------------------------------------------------------- one of several tables
+  // ----------------------------------------------------------------------------------- switch between tables
   document.querySelectorAll("[data-shows]").forEach((button) => {
     button.addEventListener("click", () => {
       const group = button.closest("[data-group]");

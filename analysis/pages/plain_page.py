@@ -1,4 +1,4 @@
-"""An offline page of nothing but figures, for what is compared across studies; a study's own report is `report`."""
+"""An offline page with figures only, to compare several studies; `report` writes the report of one study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STYLE = "body{font:16px system-ui,sans-serif;max-width:1100px;margin:2rem auto;p
 
 
 def write_plain_page(path: Path, title: str, text: str, drawn: Mapping[str, go.Figure]) -> None:
-    """Write figures by their headings under a title and a sentence of text. Raises InputError if it cannot be."""
+    """Write a page with a title, a text, and figures by heading. Raises InputError if the file cannot be written."""
     parts = [
         f"<h2>{escape(heading)}</h2>"
         + figure.to_html(
@@ -31,4 +31,4 @@ def write_plain_page(path: Path, title: str, text: str, drawn: Mapping[str, go.F
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"--page {path}: cannot write it ({error.strerror})") from error
+        raise InputError(f"--page {path}: cannot write the page ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""The page and the terminal table of a study of one property."""
+"""The report and the terminal table of a property study."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from rich.table import Table
 from analysis.figures import plot_contrasts
 from analysis.pages.report import inside_script
 from analysis.statistics.contrast import Contrast, PropertyRecord, load_property
-from analysis.statistics.verdict import full_title
+from analysis.statistics.verdict import attack_name
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 
 
 def write_property_report(folder: Path | str) -> Path:
-    """Write `report.html` into the folder of a property study, from that folder alone. Raises InputError."""
+    """Write `report.html` into the folder of a property study, from the files of this folder alone.
+
+    Raises:
+        InputError: the folder is not a finished property study, or the report cannot be written.
+    """
     record = load_property(folder)
     path = record.folder / "report.html"
     try:
@@ -33,7 +37,7 @@ def write_property_report(folder: Path | str) -> Path:
 
 
 def render_property(record: PropertyRecord) -> str:
-    """The page as text."""
+    """The HTML text of the report."""
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -42,7 +46,7 @@ def render_property(record: PropertyRecord) -> str:
     return environment.get_template("property.html.j2").render(
         record=record,
         sentence=sentence(record),
-        attacks=[full_title(attack) for attack in record.config["attacks"]],
+        attacks=[attack_name(attack) for attack in record.config["attacks"]],
         rows=[_row(one, record) for one in record.contrasts],
         settings=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
         plotly=get_plotlyjs(),
@@ -53,26 +57,29 @@ def render_property(record: PropertyRecord) -> str:
 
 
 def sentence(record: PropertyRecord) -> str:
-    """Which treatments leak more or less than the base beyond doubt."""
+    """A sentence that names the treatments that leak significantly more or less than the base."""
     base = record.config["base"]
-    told = [one for one in record.contrasts if one.claim is not None and one.claim.apart]
-    if not told:
-        return f"Nothing is told apart from {base}."
+    significant = [one for one in record.contrasts if one.claim is not None and one.claim.significant]
+    if not significant:
+        return f"No training differs significantly from {base} in attack accuracy."
     parts = []
-    for word, sign in (("more", 1), ("less", -1)):
-        names = [one.name for one in told if one.attack_change is not None and sign * one.attack_change.value > 0]
+    for word, sign in (("higher", 1), ("lower", -1)):
+        names = [
+            one.name for one in significant if one.attack_change is not None and sign * one.attack_change.value > 0
+        ]
         if names:
-            parts.append(f"{word} is found of {', '.join(names)}")
+            parts.append(f"attack accuracy is significantly {word} for {', '.join(names)}")
     return f"Compared with {base}, {'; '.join(parts)}."
 
 
 def property_table(record: PropertyRecord) -> Table:
-    """The same for a terminal."""
+    """The table of all trainings, for the terminal."""
     base = record.config["base"]
     table = Table(
         box=box.SIMPLE,
         caption=f"accuracies in percent with 95 % intervals over seeds and people; judge {record.judge}; "
-        f"{record.seeds} seeds; changes: paired differences to '{base}', attack: mean of all; p corrected (Holm)",
+        f"{record.seeds} seeds; changes: paired differences from '{base}', of the mean over all attacks for 'attack "
+        "change'; p: of the attack change, corrected (Holm)",
         caption_justify="left",
     )
     table.add_column("training", overflow="fold")
@@ -111,5 +118,5 @@ def _row(one: Contrast, record: PropertyRecord) -> dict:
         "natural_change": number(one.natural_change, "+"),
         "attack_change": number(one.attack_change, "+"),
         "p": None if one.claim is None else f"{one.claim.corrected:.2g}",
-        "apart": one.claim is not None and one.claim.apart,
+        "significant": one.claim is not None and one.claim.significant,
     }

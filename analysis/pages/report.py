@@ -1,4 +1,4 @@
-"""The report: one HTML file that works offline and can be passed on."""
+"""The report of a study: one HTML file that works offline and can be shared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.pages.faces import face_strips
-from analysis.statistics.importance import TITLES, Importance, Unanswered, asked, importances, in_words
+from analysis.statistics.importance import TITLES, Importance, Unanswered, answer_text, importances, question_text
 from analysis.statistics.recommendation import Expectation, Recommendation, recommend
 from analysis.statistics.records import Study, load_study
 from mi_tune.erasing.columns import law_of
@@ -26,24 +26,24 @@ from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
 
-LOSSES = [k / 100 for k in range(21)]
-"""Allowed losses of natural accuracy that the slider offers."""
+ALLOWED_LOSSES = [k / 100 for k in range(21)]
+"""Allowed losses of natural accuracy on the slider."""
 DEFAULT_LOSS = 0.05
 
 
 def write_report(folder: Path | str, include_images: bool | None = None, output: Path | None = None) -> Path:
-    """Write the report of the study in `folder`; everything comes from that folder.
+    """Write the report of the study in `folder`, from the files of this folder alone.
 
     Args:
-        include_images: whether the page may show real faces and reconstructions; None leaves it to the study
+        include_images: whether the page may show real faces and reconstructions. None uses the study's own setting
             (built-in public faces: yes; own data: only if it was run with images).
-        output: file to write; `report.html` in the folder when missing.
+        output: file to write; by default `report.html` in the folder.
 
     Returns:
-        The file.
+        Path of the report.
 
     Raises:
-        InputError: not a study folder, or the file cannot be written.
+        InputError: the folder is not a study, or the report cannot be written.
     """
     study = load_study(folder)
     if include_images is None:
@@ -59,19 +59,19 @@ def write_report(folder: Path | str, include_images: bool | None = None, output:
 
 
 def render(study: Study, include_images: bool) -> str:
-    """The page as text."""
+    """The HTML text of the report."""
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     faces = face_strips(study) if include_images else None
-    recommendations = [_recommendation(study, r) if (r := recommend(study, loss)) else None for loss in LOSSES]
+    recommendations = [_recommendation(study, r) if (r := recommend(study, loss)) else None for loss in ALLOWED_LOSSES]
     answers = importances(study) if len(study.complete) else []
     data = {
         "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study, answers).items()},
         "trials": {str(row.trial): _trial(study, row) for _, row in study.trials.iterrows()},
         "recommendations": recommendations,
-        "defaultLoss": LOSSES.index(DEFAULT_LOSS),
+        "defaultLoss": ALLOWED_LOSSES.index(DEFAULT_LOSS),
         "faces": asdict(faces) if faces else None,
         "pins": _first_pins(study, recommendations),
     }
@@ -84,11 +84,11 @@ def render(study: Study, include_images: bool) -> str:
         rows=[_trial(study, row) for _, row in study.trials.iterrows()],
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
-        answers=[_told(answer) for answer in answers],
+        answers=[_importance_text(answer) for answer in answers],
         has_faces=faces is not None,
         images_known=bool(study.config.get("images_allowed")) or include_images,
         curves=len(study.front),
-        losses=[int(loss * 100) for loss in LOSSES],
+        losses=[int(loss * 100) for loss in ALLOWED_LOSSES],
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text(),
         script=(here / "interaction.js").read_text(),
@@ -113,8 +113,8 @@ def _figure_of(answer: Importance | Unanswered) -> str:
     return f"importance-{answer.question}"
 
 
-def _told(answer: Importance | Unanswered) -> dict[str, str | None]:
-    """What the page says of a question; `why` where it has no answer."""
+def _importance_text(answer: Importance | Unanswered) -> dict[str, str | None]:
+    """Texts of a question on the page; `why` if it has no answer."""
     title = TITLES[answer.question]
     if isinstance(answer, Unanswered):
         return {"title": title, "why": answer.why}
@@ -122,19 +122,19 @@ def _told(answer: Importance | Unanswered) -> dict[str, str | None]:
         "title": title,
         "why": None,
         "figure": _figure_of(answer),
-        "asked": asked(answer),
-        "words": in_words(answer),
+        "question_text": question_text(answer),
+        "words": answer_text(answer),
     }
 
 
 def inside_script(value: Any) -> str:
-    """JSON that no text in it can end the script element with."""
+    """JSON that is safe inside a script element, whatever text it holds."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
-    """What the page knows of a trial."""
+    """The data of a trial for the page."""
     law = study.law(int(row.trial))
     data = study.config["data"]
     side, channels = data["resolution"], data["channels"]
@@ -173,15 +173,15 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
     row, undefended = study.trials.loc[found.trial], study.undefended
     assert undefended is not None  # or there would be no recommendation
     if found.trial == undefended.trial:
-        verdict = "No erasing: no law within this loss had a lower attack accuracy."
+        verdict = "No erasing is recommended: no law within this loss had a lower attack accuracy."
     elif found.helps is None:
-        verdict = "Accuracies per class are missing, so the difference to no defence has no interval."
+        verdict = "Per-class accuracies are missing, so the difference from no defence has no interval."
     elif found.helps:
-        verdict = f"Attack accuracy changes by {_change(found.attack_change)} against no defence."
+        verdict = f"Compared with no defence, attack accuracy changes by {_change(found.attack_change)}."
     else:
         verdict = (
-            f"Not distinguishable from no defence: attack accuracy changes by {_change(found.attack_change)}, "
-            "an interval that holds zero."
+            f"No significant reduction: compared with no defence, attack accuracy changes by "
+            f"{_change(found.attack_change)}, and this interval is not entirely below zero."
         )
     others = len(found.equals)
     return {
@@ -198,25 +198,25 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
         "equals": list(found.equals),
         "ties": ""
         if not others
-        else f"{others} other law{'s' if others > 1 else ''} within this loss cannot be told apart from it.",
+        else f"{others} other law{'s' if others > 1 else ''} within this loss cannot be distinguished from it.",
     }
 
 
 def _expected(found: Recommendation) -> str:
-    """Why this law: what the model expects of it, or nothing where only measurements decided."""
+    """Why this law was chosen: the model's expectation, or "" if the measurements decided."""
     if found.expected is None:
         return ""
-    doubt = " What was measured costs more than is allowed, beyond doubt: confirm it first." if found.costs_more else ""
+    warning = " Its measured loss is significantly larger than allowed: confirm it first." if found.costs_more else ""
     return (
-        f"Chosen by what a model of all trials expects: {_foreseen(found.expected)}. "
-        f"Luck moves that less than a law's own measurement.{doubt}"
+        f"This law was chosen by a model that is fitted to all trials. It expects {_expectation_text(found.expected)}. "
+        f"Its expectation depends less on luck than the measurement of a single law.{warning}"
     )
 
 
-def _foreseen(chance: Expectation) -> str:
+def _expectation_text(expected: Expectation) -> str:
     return (
-        f"natural accuracy {_percent(chance.natural_accuracy)}, {chance.natural_loss * 100:.1f} points lost, "
-        f"and attack accuracy {_percent(chance.attack_accuracy)}"
+        f"a natural accuracy of {_percent(expected.natural_accuracy)} ({expected.natural_loss * 100:.1f} points lost) "
+        f"and an attack accuracy of {_percent(expected.attack_accuracy)}"
     )
 
 
@@ -236,7 +236,7 @@ def _change(estimate: Estimate | None) -> str:
 
 
 def headline(study: Study) -> str:
-    """The study in a sentence or two."""
+    """A few sentences that summarise the study."""
     complete, front = len(study.complete), len(study.front)
     if not complete:
         return "No law has been trained and attacked yet."
@@ -254,11 +254,13 @@ def headline(study: Study) -> str:
         f"{_percent(study.undefended.attack_accuracy)} {_interval(study.undefended, 'attack_accuracy')} "
         f"({row.attack}, {row.budget} budget; judge {row.judge}, {_percent(row.judge_accuracy)} on real images)."
     )
-    allowed = f"{text} For at most {DEFAULT_LOSS * 100:.0f} points of natural accuracy lost,"
+    loss = f"{DEFAULT_LOSS * 100:.0f} points"
+    advice = f"{text} If natural accuracy may fall by at most {loss}, the recommended law is {name}"
     if found.expected is None:
-        return f"{allowed} {name} has an attack accuracy of {attack}"
+        return f"{advice}, with an attack accuracy of {attack}"
     return (
-        f"{allowed} a model of all trials chooses {name} and expects of it {_foreseen(found.expected)}. "
+        f"{advice}, chosen by a model that is fitted to all trials. "
+        f"The model expects {_expectation_text(found.expected)}. "
         f"Measured: natural accuracy {_percent(row.natural_accuracy)} {_interval(row, 'natural_accuracy')} instead of "
         f"{_percent(study.undefended.natural_accuracy)} {_interval(study.undefended, 'natural_accuracy')}, "
         f"attack accuracy {attack}"
@@ -285,16 +287,16 @@ def _cost(study: Study) -> dict[str, str]:
 
 
 def _first_pins(study: Study, recommendations: list[dict | None]) -> list[int]:
-    """The trials that the page shows at first: no defence, and what is recommended."""
+    """The trials that are pinned at first: no defence and the recommended law."""
     pins = [] if study.undefended is None else [int(study.undefended.trial)]
-    found = recommendations[LOSSES.index(DEFAULT_LOSS)]
+    found = recommendations[ALLOWED_LOSSES.index(DEFAULT_LOSS)]
     if found and found["trial"] not in pins:
         pins.append(found["trial"])
     return pins or [int(t) for t in study.complete.trial[:2]]
 
 
 def _public_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """study.yaml without the user's paths."""
+    """study.yaml without paths of the user."""
     settings = json.loads(json.dumps(config, default=str))
     data = settings.get("config", {}).get("data", {})
     for side in ("private", "public"):

@@ -1,4 +1,4 @@
-"""A further section of a report, made elsewhere."""
+"""A further section of the confirmation report, made by another module."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import plotly.graph_objects as go
 
 @dataclass(frozen=True)
 class Section:
-    """A title, a paragraph that says what is seen and under which attack, budget, judge and seeds, and figures below
-    each other, each under its caption if there are any."""
+    """A section of a report.
+
+    text: a paragraph that explains the figures and names attack, budget, judge and seeds. captions: a heading for each
+    figure, or none.
+    """
 
     title: str
     text: str

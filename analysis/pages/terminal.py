@@ -6,22 +6,22 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-WIDE = 150
-"""Columns of characters that the whole table needs."""
+FULL_WIDTH = 150
+"""Width in characters that the full table needs."""
 
 
 def attack_table(rows: pd.DataFrame, width: int) -> Table:
-    """Attacks in their order, baselines first, the judge in the caption; a narrow terminal gets fewer columns."""
+    """The table of attacks, baselines first, with the judge in the caption; a narrow terminal gets fewer columns."""
     judge = rows.iloc[0]
-    wide = width >= WIDE
+    wide = width >= FULL_WIDTH
     left_out = "" if wide else "; attacks.csv has all columns"
     table = Table(
         box=box.SIMPLE,
         padding=(0, 1) if wide else (0, 1, 0, 0),
-        caption="attack: share of reconstructions in which the judge "
-        f"({judge.judge}, {judge.judge_accuracy:.1%} right on real held-out images) names the attacked person, "
-        "95 % interval over people; forward: images through the model, for soft- and hard-label attacks its "
-        f"queries{left_out}",
+        caption="attack: share of reconstructions that the judge "
+        f"({judge.judge}, {judge.judge_accuracy:.1%} correct on real held-out images) assigns to the attacked person, "
+        "with a 95 % interval over people; forward: images passed through the model, which for soft-label and "
+        f"hard-label attacks are the queries{left_out}",
         caption_justify="left",
     )
     for name in ("attack", "access", "prior"):

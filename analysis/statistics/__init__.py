@@ -1,4 +1,4 @@
-"""Numbers from the folders of studies, with intervals. Nothing here draws."""
+"""Numbers with intervals, computed from study folders. Nothing here draws figures."""
 
 from analysis.statistics.attacks import Attacks, load_attacks
 from analysis.statistics.confirmation import Confirmation, has_confirmation, load_confirmation

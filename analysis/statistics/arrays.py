@@ -1,4 +1,4 @@
-"""Tables of answers as arrays of seeds, people and images."""
+"""Turns result tables into arrays of (seeds, classes, images)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import pandas as pd
 
 
 def as_array(table: pd.DataFrame, image: pd.Series, values: pd.Series, seeds: int, classes: int) -> np.ndarray:
-    """Values of rows with columns `seed` and `class`, and an image number each, as (seeds, classes, images).
+    """Arrange one value per table row in an array (seeds, classes, images).
 
-    NaN where there is no row: people may have unequal numbers of images, seeds may be missing.
+    Args:
+        table: rows with the columns `seed` and `class`. image, values: image number and value of each row.
+
+    Returns:
+        The values; NaN where there is no row, because people may have unequal numbers of images and seeds may be
+        missing.
     """
     array = np.full((seeds, classes, int(image.max()) + 1), np.nan)
     array[table.seed.to_numpy(int), table["class"].to_numpy(int), image.to_numpy(int)] = values.to_numpy(float)
@@ -17,6 +22,6 @@ def as_array(table: pd.DataFrame, image: pd.Series, values: pd.Series, seeds: in
 
 
 def natural_array(table: pd.DataFrame, seeds: int, classes: int) -> np.ndarray:
-    """Whether each test image was named rightly, 0 or 1; the same images in the same order under every seed."""
+    """Whether each test image was classified correctly (0 or 1), in the same order of images under every seed."""
     place = table.groupby("class").image.rank(method="dense") - 1
     return as_array(table, place, table.correct, seeds, classes)

@@ -1,4 +1,4 @@
-"""A folder of attacks on one model as records. Reads and never attacks."""
+"""Reads the folder of attacks on one model. It never runs an attack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mi_tune.trial.audit.folder import COLUMNS
 
 @dataclass(frozen=True)
 class Attacks:
-    """attack.yaml as `config`, the table of attacks, and the folder of the rest."""
+    """Attacks on one model: attack.yaml as `config`, attacks.parquet as `table`, and the folder of both."""
 
     folder: Path
     config: dict[str, Any]
@@ -29,32 +29,32 @@ class Attacks:
 
     @property
     def samples(self) -> pd.DataFrame:
-        """The baselines that are not chance: best samples of each prior, not optimised."""
+        """The baselines other than chance: the best samples of each prior, not optimised."""
         return self.table[(self.table.state == "baseline") & (self.table.prior != "")]
 
     @property
     def tried(self) -> pd.DataFrame:
-        """The attacks, the failed ones too."""
+        """All attacks, including those that failed."""
         return self.table[self.table.state != "baseline"]
 
     @property
     def complete(self) -> pd.DataFrame:
-        """The attacks that came to an end, the most successful first."""
+        """The completed attacks, the most successful first."""
         complete = self.table[self.table.state == "complete"]
         return complete.sort_values("attack_accuracy", ascending=False, kind="stable")
 
     def faces(self, row: pd.Series) -> Faces | None:
-        """Reconstructions of a row; None where there are none that can be read."""
+        """The reconstructions of a row; None if there is no readable file."""
         arrays = arrays_in(self.folder / row.artefacts / "reconstructions.npz") if row.artefacts else None
         return Faces(arrays["images"], arrays["judge_top1"]) if arrays else None
 
     def examples(self) -> np.ndarray | None:
-        """One real image of every private class, uint8 (classes, channels, height, width); None if not stored."""
+        """One real image of each private class, uint8 (classes, channels, height, width); None if not stored."""
         arrays = arrays_in(self.folder / "examples.npz")
         return arrays["images"] if arrays else None
 
     def title(self, row: pd.Series) -> str:
-        """An attack in as few words as tell it from the others of the table."""
+        """The shortest title that distinguishes an attack from the others in the table."""
         text = str(row.attack)
         for column, form in (("budget", "{}"), ("prior", "{}"), ("classes", "{} classes"), ("seed", "seed {}")):
             same = self.table[(self.table.attack == row.attack) & (self.table.state == row.state)]
@@ -65,7 +65,7 @@ class Attacks:
 
 
 def load_attacks(folder: Path | str) -> Attacks:
-    """Read the attacks in `folder`. Raises InputError: no such folder, or its files cannot be read."""
+    """Read the attacks in `folder`. Raises InputError if the folder is missing or its files cannot be read."""
     folder = Path(folder)
     try:
         config = yaml.safe_load((folder / "attack.yaml").read_text())

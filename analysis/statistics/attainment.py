@@ -1,4 +1,4 @@
-"""The front when every point on it is known only up to noise: who is on it, how much it dominates, where it may lie."""
+"""Uncertainty of the front: the probability of being on it, an interval of its hypervolume, and where it may lie."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import numpy as np
 
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.errors import InputError
-from mi_tune.search.front import REFERENCE_POINT, front_mask, hypervolume
+from mi_tune.search.front import HYPERVOLUME_REFERENCE, front_mask, hypervolume
 
 LEVELS = (0.05, 0.5, 0.95)
-MOST_SETS = 1000
-DIGITS = 3
+MAX_DRAWS = 1000
+ACCURACY_DECIMALS = 3
+"""At most so many draws, rounded to so many decimals, keep the attainment surfaces short enough to draw."""
 
 
-class Surface(NamedTuple):
-    """Border of what is attained in at least `level` of the draws: a staircase, ready to be drawn as a line.
+class AttainmentSurface(NamedTuple):
+    """Border of the region that at least a share `level` of the draws attains, as a staircase line.
 
-    natural rises from 0 and attack rises to 1 in turn, both (2 * steps,). Everything right of and below the line is
-    attained in fewer draws. Level 0.05 is the hopeful border, 0.5 the median front, 0.95 the one to rely on.
+    `natural` rises from 0 and `attack` rises to 1, in alternating steps; both have the shape (2 * steps,). Fewer draws
+    attain the points to the right of the line and below it. Level 0.05 is the optimistic border, 0.5 the median front
+    and 0.95 the border to rely on.
     """
 
     level: float
@@ -30,31 +32,38 @@ class Surface(NamedTuple):
 
 
 def front_probability(natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
-    """Share of the draws, (resamples, points) each, in which a point is dominated by no other: (points,) in [0, 1].
+    """Share of the draws in which each point is on the front.
 
-    Equal points are all on the front, so shares may add up to more than the front has points.
+    Equal points are all on the front, so the shares may sum to more than the number of points on the front.
+
+    Args:
+        natural, attack: joint draws of both accuracies, (resamples, points) each.
+
+    Returns:
+        Shares in [0, 1], (points,).
     """
-    natural, attack = _alike(natural, attack)
+    natural, attack = _checked_draws(natural, attack)
     return np.mean([front_mask(n, a) for n, a in zip(natural, attack, strict=True)], axis=0)
 
 
 def hypervolume_interval(
     values: tuple[np.ndarray, np.ndarray], draws: tuple[np.ndarray, np.ndarray], level: float = 0.95
 ) -> Estimate:
-    """Area that the points dominate, seen from natural accuracy 0 and attack accuracy 1, without the luck in it.
+    """Hypervolume from natural accuracy 0 and attack accuracy 1, corrected for selection bias, with its interval.
 
     Args:
-        values: natural and attack accuracy as estimated, (points,) each.
-        draws: the same drawn jointly, (resamples, points) each.
+        values: estimates of natural and attack accuracy, (points,) each.
+        draws: joint draws of both, (resamples, points) each.
 
-    A front is the best of noisy points, so its area is too large on average; draws around the estimates are too large
-    once more, by about as much. The ends are therefore those of the basic bootstrap, the estimate's area minus
-    quantiles of (draw's area - estimate's area) (Davison and Hinkley 1997, section 5.2), and the value is the same with
-    the median. All are clipped to [0, 1]. Some luck stays where many points are truly level: with normal noise and ten
-    equal ones the 95 % interval held the truth in 82 % of simulated studies (percentiles in none), with ten in steps
-    of 0.4 standard deviations in 94 % (percentiles in 74 %).
+    A front is the best of noisy points, so its area is too large on average. Draws scatter around the estimates, so
+    their areas are too large once more, by about as much. The ends are therefore those of the basic bootstrap: the
+    estimate's area minus quantiles of (draw's area - estimate's area) (Davison and Hinkley 1997, section 5.2). The
+    value is the same with the median. All three are clipped to [0, 1]. Some bias remains where many points are truly
+    equal: with normal noise and ten equal points, the 95 % interval contained the true area in 82 % of simulated
+    studies (the percentile interval in none); with ten points in steps of 0.4 standard deviations, in 94 % (the
+    percentile interval in 74 %).
     """
-    natural, attack = _alike(*draws)
+    natural, attack = _checked_draws(*draws)
     area = hypervolume(*values)
     drawn = np.array([hypervolume(n, a) for n, a in zip(natural, attack, strict=True)])
     lower, middle, upper = np.quantile(drawn, [(1 - level) / 2, 0.5, (1 + level) / 2])
@@ -64,32 +73,42 @@ def hypervolume_interval(
 
 def attainment_surfaces(
     natural: np.ndarray, attack: np.ndarray, levels: Sequence[float] = LEVELS
-) -> tuple[Surface, ...]:
-    """Empirical attainment surfaces of the draws, (resamples, points) each, one per level in (0, 1].
+) -> tuple[AttainmentSurface, ...]:
+    """Empirical attainment surfaces of the draws (Grunert da Fonseca, Fonseca and Hall 2001).
 
-    A place (natural, attack) is attained by a draw if one of its points is at least as accurate and leaks no more
-    (Grunert da Fonseca, Fonseca and Hall 2001). To keep the line short enough to draw, at most MOST_SETS draws are
-    used, evenly spaced, with accuracies rounded to DIGITS.
+    A draw attains a place (natural, attack) if one of its points is at least as accurate and leaks no more. At most
+    MAX_DRAWS evenly spaced draws are used, rounded to ACCURACY_DECIMALS decimals, to keep the lines short.
+
+    Args:
+        natural, attack: joint draws of both accuracies, (resamples, points) each. levels: shares in (0, 1].
+
+    Returns:
+        One surface per level.
+
+    Raises:
+        InputError: no level, or one outside (0, 1]; or draws whose shapes differ.
     """
-    natural, attack = _alike(natural, attack)
+    natural, attack = _checked_draws(natural, attack)
     if not levels or not all(0 < level <= 1 for level in levels):
-        raise InputError(f"levels are {tuple(levels)}; give shares of the draws above 0 and up to 1")
-    some = np.linspace(0, len(natural) - 1, min(MOST_SETS, len(natural))).round().astype(int)
-    points = np.column_stack([-natural[some].ravel(), attack[some].ravel()]).round(DIGITS)
-    sets = np.repeat(np.arange(len(some)), natural.shape[1])
+        raise InputError(f"levels are {tuple(levels)}; give shares of the draws, above 0 and at most 1")
+    chosen = np.linspace(0, len(natural) - 1, min(MAX_DRAWS, len(natural))).round().astype(int)
+    points = np.column_stack([-natural[chosen].ravel(), attack[chosen].ravel()]).round(ACCURACY_DECIMALS)
+    sets = np.repeat(np.arange(len(chosen)), natural.shape[1])
     return tuple(_surface(level, moocore.eaf(points, sets, percentiles=[100 * level])) for level in levels)
 
 
-def _surface(level: float, corners: np.ndarray) -> Surface:
+def _surface(level: float, corners: np.ndarray) -> AttainmentSurface:
     natural, attack = -corners[:, 0], corners[:, 1]
     order = np.lexsort([attack, natural])
     natural, attack = natural[order], attack[order]
-    across = np.repeat(natural, 2)
-    up = np.repeat(attack, 2)
-    return Surface(level, np.concatenate([[REFERENCE_POINT[0]], across]), np.concatenate([up, [REFERENCE_POINT[1]]]))
+    natural_steps, attack_steps = np.repeat(natural, 2), np.repeat(attack, 2)
+    natural_end, attack_end = HYPERVOLUME_REFERENCE
+    return AttainmentSurface(
+        level, np.concatenate([[natural_end], natural_steps]), np.concatenate([attack_steps, [attack_end]])
+    )
 
 
-def _alike(natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked_draws(natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     natural, attack = np.asarray(natural, dtype=float), np.asarray(attack, dtype=float)
     if natural.shape != attack.shape or natural.ndim != 2 or 0 in natural.shape:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Many comparisons at once: which differences hold, when each further one is a further chance to be wrong."""
+"""Significance of many comparisons at once, corrected for their number (Holm 1979)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from mi_tune.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Claim:
-    """A named comparison: its own p-value, the one corrected for all comparisons, and whether the two are apart."""
+    """A named comparison: its own p-value, the p-value corrected for all comparisons, and whether it is significant."""
 
     name: str
     p_value: float
     corrected: float
-    apart: bool
+    significant: bool
 
 
 def p_value(differences: np.ndarray) -> float:
-    """Two-sided p-value of "no difference" from draws of a difference (resamples,), in [2 / (resamples + 1), 1].
+    """Two-sided bootstrap p-value of "no difference".
 
-    Twice the smaller share of draws on or beyond 0, the estimate itself counted as one more draw (Davison and Hinkley
-    1997, section 4.2), so that no finite number of draws proves anything beyond doubt. Below 5 % where the 95 %
-    interval of the draws leaves out 0.
+    It is twice the smaller share of draws at or beyond 0. The estimate itself counts as one more draw (Davison and
+    Hinkley 1997, section 4.2), so that a finite number of draws never gives a p-value of 0. It is below 5 % where the
+    95 % interval of the draws excludes 0.
+
+    Args:
+        differences: draws of a difference, (resamples,).
+
+    Returns:
+        The p-value, in [2 / (resamples + 1), 1].
+
+    Raises:
+        InputError: the draws are empty, not one-dimensional, or hold NaN.
     """
     draws = np.asarray(differences, dtype=float)
     if draws.ndim != 1 or len(draws) == 0 or np.isnan(draws).any():
@@ -35,10 +44,10 @@ def p_value(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Corrected p-values in [0, 1], in the order given; the chance of any false claim stays below the level.
+    """p-values after Holm's step-down correction, in [0, 1] and in the order given.
 
-    The k-th smallest of m is multiplied by m - k + 1 and is never below those before it (Holm 1979). Nothing is
-    assumed of how the comparisons depend on each other.
+    The k-th smallest of m p-values is multiplied by m - k + 1 and raised to at least the corrected value before it
+    (Holm 1979). The chance of any false claim then stays below the level, however the comparisons depend on each other.
     """
     p = np.asarray(p_values, dtype=float)
     if not ((p >= 0) & (p <= 1)).all():
@@ -50,13 +59,13 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def claims(comparisons: Mapping[str, float | np.ndarray], level: float = 0.05) -> list[Claim]:
-    """What can be claimed at `level` of all the comparisons together, in the order given.
+    """Holm-corrected significance of all comparisons at `level`, in the order given.
 
     Args:
         comparisons: name -> two-sided p-value, or draws of the difference (resamples,).
 
     Raises:
-        InputError: so few draws that not even a difference seen in all of them could pass.
+        InputError: there are too few draws: even a difference seen in all of them could not be significant.
     """
     for name, given in comparisons.items():
         least = 2 / (np.size(given) + 1)
@@ -65,7 +74,10 @@ def claims(comparisons: Mapping[str, float | np.ndarray], level: float = 0.05) -
                 f"{name!r} has {np.size(given)} draws, too few for {len(comparisons)} comparisons at {level:g}; "
                 f"resample {int(np.ceil(2 * len(comparisons) / level))} times"
             )
-    p_values = [p_value(given) if np.ndim(given) else float(given) for given in comparisons.values()]
+    p_values = [
+        p_value(given) if isinstance(given, np.ndarray) and given.ndim else float(given)
+        for given in comparisons.values()
+    ]
     corrected = holm(p_values)
     return [
         Claim(name, p, float(q), bool(q <= level)) for name, p, q in zip(comparisons, p_values, corrected, strict=True)

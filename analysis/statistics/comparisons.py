@@ -1,4 +1,4 @@
-"""Every law against what it must beat: its control of equal accuracy, no defence, the published settings."""
+"""Compares each law with its control of equal accuracy, no defence, the published settings and other augmentations."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from analysis.statistics.evidence import Drawn, Evidence, Strongest
 from analysis.statistics.records import NO_DEFENCE
 from mi_tune.attacks.presets import ERASING_AWARE
 
-LEVEL = 0.05
-MATCHED = 0.02
-"""Natural accuracies further apart than this are not called equal."""
-EQUAL = "its control of equal accuracy"
+SIGNIFICANCE_LEVEL = 0.05
+EQUAL_ACCURACY_MARGIN = 0.02
+"""Natural accuracies that differ by more than this are not called equal."""
+EQUAL_ACCURACY = "its control of equal accuracy"
 AUGMENTATION = "another augmentation"
-KNOWING = ", under attackers who know of erasing"
-"""The end of a question that is asked of erasing-aware attacks alone."""
+UNDER_AWARE_ATTACKS = ", under erasing-aware attacks only"
+"""Suffix of a question in which only erasing-aware attacks count."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A law minus another point, under the strongest of the attacks that both met, paired by seed and person.
+    """Difference between a law and another point, each under its strongest common attack, paired by seed and person.
 
     Args:
-        question: `EQUAL`, `AUGMENTATION`, the name of a reference point, or that with `KNOWING`. law, other: names of
-            the points.
-        attacks: what both met (see `Evidence.common_attacks`). ours, theirs: the strongest of these on each.
-        natural, attack: differences of natural and of attack accuracy. claim: on the attack accuracy, corrected for
-            the number of laws of which the same question is asked.
+        question: `EQUAL_ACCURACY`, `AUGMENTATION`, the name of a reference point, or this name followed by
+            `UNDER_AWARE_ATTACKS`. law, other: names of the points.
+        attacks: the attacks that ran on both (see `Evidence.common_attacks`). ours, theirs: the strongest of them on
+            the law and on the other point.
+        natural, attack: difference in natural and in attack accuracy, law minus other. claim: significance of the
+            attack difference, corrected for the number of laws compared under the same question.
     """
 
     question: str
@@ -42,31 +43,34 @@ class Comparison:
 
     @property
     def below(self) -> bool:
-        """Whether less is found of the law than of the other, beyond doubt."""
-        return self.claim.apart and self.attack.value < 0
+        """Whether the law's attack accuracy is significantly lower, after the correction."""
+        return self.claim.significant and self.attack.value < 0
 
     @property
-    def below_alone(self) -> bool:
-        """Whether it would be if nothing were asked of other laws."""
-        return self.claim.p_value <= LEVEL and self.attack.value < 0
+    def below_uncorrected(self) -> bool:
+        """Whether the law's attack accuracy is significantly lower by its own p-value, without the correction."""
+        return self.claim.p_value <= SIGNIFICANCE_LEVEL and self.attack.value < 0
 
     @property
     def matched(self) -> bool:
-        """Whether the natural accuracies are near enough to be called equal."""
-        return abs(self.natural.value) <= MATCHED
+        """Whether the natural accuracies differ by at most `EQUAL_ACCURACY_MARGIN`."""
+        return abs(self.natural.value) <= EQUAL_ACCURACY_MARGIN
 
 
 def compare(evidence: Evidence, judge: str | None = None) -> list[Comparison]:
-    """All comparisons of all laws, question by question; those for which no common attack ran are missing.
+    """All comparisons of all laws, grouped by question. Pairs without a common attack are left out.
 
-    Each question is a family of its own: p-values are corrected (Holm) for the laws that it is asked of.
+    Each question is a family of its own: its p-values are corrected (Holm) for the number of its laws.
+
+    Args:
+        judge: name of the judge; None is the headline judge.
     """
     found: list[Comparison] = []
     for question, pairs in _questions(evidence).items():
         rows = []
         for law, other in pairs:
             attacks = evidence.common_attacks(law, other)
-            if question.endswith(KNOWING):
+            if question.endswith(UNDER_AWARE_ATTACKS):
                 attacks = tuple(attack for attack in attacks if attack.partition(":")[0] in ERASING_AWARE)
             ours, theirs = (evidence.strongest(point, judge, attacks) for point in (law, other))
             if ours is not None and theirs is not None:
@@ -81,16 +85,16 @@ def compare(evidence: Evidence, judge: str | None = None) -> list[Comparison]:
 
 
 def _questions(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
-    """What is asked, and of which pairs of points."""
+    """The pairs of points that each question compares."""
     confirmation = evidence.confirmation
     laws = [law.name for law in confirmation.defended]
     stops = {law: stop for law in laws if (stop := confirmation.matched_stop(law)) is not None}
     published = [point.name for point in confirmation.laws if point.name.startswith("MIDRE")]
-    questions = {EQUAL: list(stops.items())}
+    questions = {EQUAL_ACCURACY: list(stops.items())}
     for reference in (NO_DEFENCE, *published):
         questions[reference] = [(law, reference) for law in laws if law != reference]
     for reference in published:
-        questions[reference + KNOWING] = questions[reference]
+        questions[reference + UNDER_AWARE_ATTACKS] = questions[reference]
     best = confirmation.config.get("augmentations_matched_to")
     others = [point.name for point in confirmation.controls if point.kind == "augmentation"]
     if best in laws:

@@ -1,4 +1,4 @@
-"""A confirmation as records. Reads and never trains; docs/study_folder.md is the contract it relies on."""
+"""Reads a confirmation from its folder. It never trains; docs/study_folder.md specifies the files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.trial.point import Point
 
 FOLDER = "confirmation"
-AGAIN = "run studies/confirm.py again, it finds what was computed before"
+RERUN_HINT = "run studies/confirm.py again; it reuses what it computed before"
 
-SETTINGS = (
+REQUIRED_SETTINGS = (
     *("study", "seeds", "portfolio", "ladder", "controls", "points", "matched_stops", "judges", "data"),
     *("hypervolume_reference", "versions"),
 )
-COLUMNS = {
+TABLE_COLUMNS = {
     "targets": ("point", "seed", "val_accuracy", "natural_accuracy", "train_seconds"),
     "natural": ("point", "seed", "image", "class", "correct"),
     "attacks": (
@@ -38,14 +38,18 @@ COLUMNS = {
     "hits": ("point", "seed", "attack", "class", "image", "on_target"),
     "ceilings": ("judge", "class", "accuracy"),
 }
-"""What is read from each table; hits have a column a judge beside these."""
-FEATURES = ("point", "seed", "attack", "encoder", "class", "pair", *MEASURES)
+"""The columns that are read from each table; hits also has one column per judge."""
+FEATURE_COLUMNS = ("point", "seed", "attack", "encoder", "class", "pair", *MEASURES)
 
 
 @dataclass(frozen=True)
 class JudgeRecord:
-    """A judge by name: whether it was trained on private images, whether the search was judged by it, its accuracy on
-    real held-out images, and what it is asked."""
+    """A judge of the confirmation.
+
+    Args:
+        saw_private: whether it was trained on private images. in_search: whether the search used it. held_out: its
+            accuracy on real held-out images. question: what it is asked about an image.
+    """
 
     name: str
     saw_private: bool
@@ -56,10 +60,12 @@ class JudgeRecord:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The folder's confirmation.yaml as `config` and its tables by name, beside the study that it confirms.
+    """A confirmation and the study that it confirms.
 
-    features: where reconstructions lie in feature space, None if that was not looked at; views: planes to look at it,
-    by point and attack.
+    Args:
+        config: confirmation.yaml. tables: the tables of the folder, by name.
+        features: measures of where reconstructions lie in feature space; None if they were not computed. views: planes
+            of feature space, by (point, attack).
     """
 
     folder: Path
@@ -73,12 +79,12 @@ class Confirmation:
 
     @property
     def seeds(self) -> int:
-        """How many fresh targets every point has."""
+        """Number of fresh targets, each with its own seed, per point."""
         return int(self.config["seeds"])
 
     @property
     def classes(self) -> int:
-        """How many people were attacked."""
+        """Number of attacked people."""
         return int(self.config["data"]["identities"])
 
     @property
@@ -87,18 +93,18 @@ class Confirmation:
 
     @cached_property
     def headline(self) -> JudgeRecord:
-        """The judge whose word counts first: the first second classifier, trained on the private images and not used
-        by the search; without one, the first that the search did not use, or the first."""
+        """The judge of the headline numbers: the first classifier that was trained on the private images and that the
+        search did not use; else the first judge that the search did not use; else the first judge."""
         fresh = [judge for judge in self.judges if not judge.in_search]
         return next((judge for judge in fresh if judge.saw_private), (*fresh, *self.judges)[0])
 
     @property
     def search_judge(self) -> JudgeRecord | None:
-        """The judge of the search, if it is on the panel."""
+        """The judge of the search, if the confirmation has it."""
         return next((judge for judge in self.judges if judge.in_search), None)
 
     def point(self, name: str) -> Point:
-        """The point of this name; InputError if there is none."""
+        """The point with this name. Raises InputError if there is none."""
         for point in self.points:
             if point.name == name:
                 return point
@@ -106,7 +112,7 @@ class Confirmation:
 
     @property
     def laws(self) -> tuple[Point, ...]:
-        """The points that are no controls, the undefended one among them."""
+        """The points that are not controls, including the undefended one."""
         return tuple(point for point in self.points if not point.is_control)
 
     @property
@@ -116,11 +122,11 @@ class Confirmation:
 
     @property
     def controls(self) -> tuple[Point, ...]:
-        """The points to compare with: trained without erasing, or with another augmentation."""
+        """The points to compare laws with: trained without erasing, or with another augmentation."""
         return tuple(point for point in self.points if point.is_control)
 
     def matched_stop(self, law: str) -> str | None:
-        """The undefended point that is as accurate as a law; None where it is not there."""
+        """The undefended point, stopped early, that is as accurate as a law; None if it is missing."""
         name = self.config["matched_stops"].get(law)
         return name if name in {point.name for point in self.points} else None
 
@@ -128,7 +134,7 @@ class Confirmation:
 
     @cached_property
     def planned(self) -> tuple[str, ...]:
-        """The attacks by `name:budget`, in the order in which they were asked for, budgets of one side by side."""
+        """The requested attacks as `name:budget`, in the requested order, with all budgets of an attack together."""
         lists = (self.config["portfolio"], self.config["controls"], self.config["ladder"])
         asked = list(dict.fromkeys(attack for attacks in lists for attack in attacks))
         names = list(dict.fromkeys(attack.partition(":")[0] for attack in asked))
@@ -141,39 +147,44 @@ class Confirmation:
 
     @cached_property
     def attacks(self) -> tuple[str, ...]:
-        """The planned attacks that found something."""
+        """The planned attacks that completed on at least one target."""
         found = {attack for _, attack in self._hits}
         return tuple(attack for attack in self.planned if attack in found)
 
     @cached_property
     def baselines(self) -> tuple[str, ...]:
-        """What needs no optimisation, by name."""
+        """Names of the baselines, which need no optimisation."""
         return tuple(name for name in dict.fromkeys(self.tables["attacks"].attack) if name not in self.planned)
 
     def attacks_on(self, point: str) -> tuple[str, ...]:
-        """The attacks that found something on at least one target of a point."""
+        """The attacks that completed on at least one target of a point."""
         return tuple(attack for attack in self.attacks if (point, attack) in self._hits)
 
     def seeds_of(self, point: str, attack: str) -> tuple[int, ...]:
-        """The numbers of the seeds under which an attack (or a baseline) came to an end on a point."""
+        """Indices of the seeds with which an attack (or a baseline) completed on a point."""
         found = self._hits.get((point, attack))
         return () if found is None else tuple(sorted(int(seed) for seed in found.seed.unique()))
 
     # -------------------------------------------------------------------------------------------------- arrays
 
     def natural_correct(self, point: str) -> np.ndarray:
-        """Whether each test image was named rightly, 0 or 1, (seeds, classes, images); NaN fills up where people have
-        unequal numbers of images, which are the same images in the same order under every seed."""
+        """Whether each test image was classified correctly, 0 or 1, (seeds, classes, images).
+
+        Every seed has the same images in the same order. NaN fills the array where people have fewer images.
+        """
         return natural_array(self._natural[point], self.seeds, self.classes)
 
     def hits(self, point: str, attack: str, judge: str) -> np.ndarray | None:
-        """Which reconstructions of an attack (or baseline) a judge gives to the attacked class, 0 or 1,
-        (seeds, classes, images); NaN for seeds under which it failed; None where it found nothing at all."""
+        """Whether a judge assigns each reconstruction of an attack (or baseline) to the attacked class, 0 or 1.
+
+        Returns:
+            (seeds, classes, images), NaN for seeds with which the attack failed; None if it completed with no seed.
+        """
         table = self._hits.get((point, attack))
         return None if table is None else as_array(table, table.image, table[judge], self.seeds, self.classes)
 
     def ceiling(self, judge: str) -> np.ndarray:
-        """Accuracy of a judge on real images of every class, (1, classes)."""
+        """Accuracy of a judge on the real images of each class, (1, classes)."""
         table = self.tables["ceilings"]
         own = table[table.judge == judge].set_index("class").accuracy
         return own.reindex(range(self.classes)).to_numpy(float)[None]
@@ -188,7 +199,7 @@ class Confirmation:
 
 
 def has_confirmation(study_folder: Path | str) -> bool:
-    """Whether a study has a confirmation that came to an end."""
+    """Whether a study has a completed confirmation."""
     return (Path(study_folder) / FOLDER / "confirmation.yaml").exists()
 
 
@@ -196,8 +207,8 @@ def load_confirmation(study_folder: Path | str) -> Confirmation:
     """Read the confirmation of the study in `study_folder`.
 
     Raises:
-        InputError: not a study, none that was confirmed to the end, or files that cannot be read or do not fit
-            together.
+        InputError: the folder is not a study, its confirmation is missing or incomplete, or files cannot be read or do
+            not fit together.
     """
     study = load_study(study_folder)
     folder = study.folder / FOLDER
@@ -205,12 +216,12 @@ def load_confirmation(study_folder: Path | str) -> Confirmation:
         raise InputError(f"{study.folder}: not confirmed to the end; run python studies/confirm.py {study.folder}")
     try:
         config = yaml.safe_load((folder / "confirmation.yaml").read_text())
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in COLUMNS}
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLE_COLUMNS}
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())}); {AGAIN}") from error
-    missing = [name for name in SETTINGS if not isinstance(config, dict) or name not in config]
+        raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())}); {RERUN_HINT}") from error
+    missing = [name for name in REQUIRED_SETTINGS if not isinstance(config, dict) or name not in config]
     if missing:
-        raise InputError(f"{folder}: confirmation.yaml lacks {missing[0]}; {AGAIN}")
+        raise InputError(f"{folder}: confirmation.yaml lacks {missing[0]}; {RERUN_HINT}")
     try:
         points = tuple(
             Point(p["name"], p["kind"], Treatment.from_dict(p["treatment"]), p["trial"], p["epoch"])
@@ -218,7 +229,7 @@ def load_confirmation(study_folder: Path | str) -> Confirmation:
         )
         judges = tuple(_judge(judge) for judge in config["judges"])
     except (KeyError, TypeError) as error:
-        raise InputError(f"{folder}: confirmation.yaml has a point or judge without {error}; {AGAIN}") from error
+        raise InputError(f"{folder}: confirmation.yaml has a point or judge without {error}; {RERUN_HINT}") from error
     features, views = _features(folder, config)
     found = Confirmation(folder, study, config, points, judges, tables, features, views)
     _check(found)
@@ -226,7 +237,7 @@ def load_confirmation(study_folder: Path | str) -> Confirmation:
 
 
 def _features(folder: Path, config: dict) -> tuple[pd.DataFrame | None, dict[tuple[str, str], FeatureView]]:
-    """What there is of feature space. Confirmations of an earlier version have nothing of it."""
+    """The feature measures and planes; a confirmation by an earlier version has none."""
     titles = config.get("feature_views") or []
     if not titles:
         return None, {}
@@ -238,9 +249,9 @@ def _features(folder: Path, config: dict) -> tuple[pd.DataFrame | None, dict[tup
                 number, _, array = name.partition("/")
                 arrays[int(number)][array] = stored[name]
     except (OSError, ValueError, IndexError) as error:
-        raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())}); {AGAIN}") from error
-    if lacking := [column for column in FEATURES if column not in table]:
-        raise InputError(f"{folder}: features.parquet lacks column {lacking[0]}; {AGAIN}")
+        raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())}); {RERUN_HINT}") from error
+    if lacking := [column for column in FEATURE_COLUMNS if column not in table]:
+        raise InputError(f"{folder}: features.parquet lacks column {lacking[0]}; {RERUN_HINT}")
     names = [tuple(title.rsplit(" | ", 1)) for title in titles]
     return table, {name: FeatureView.from_arrays(array) for name, array in zip(names, arrays, strict=True)}
 
@@ -253,27 +264,27 @@ def _judge(record: dict[str, Any]) -> JudgeRecord:
 
 
 def _check(found: Confirmation) -> None:
-    """Raise InputError where the files do not fit together."""
+    """Raise InputError if the files do not fit together."""
     folder = found.folder
     if not found.judges:
-        raise InputError(f"{folder}: confirmation.yaml names no judge; {AGAIN}")
-    for name, columns in COLUMNS.items():
+        raise InputError(f"{folder}: confirmation.yaml names no judge; {RERUN_HINT}")
+    for name, columns in TABLE_COLUMNS.items():
         table = found.tables[name]
         wanted = (*columns, *(judge.name for judge in found.judges)) if name == "hits" else columns
         lacking = [column for column in wanted if column not in table]
         if lacking:
-            raise InputError(f"{folder}: {name}.parquet lacks column {lacking[0]}; {AGAIN}")
+            raise InputError(f"{folder}: {name}.parquet lacks column {lacking[0]}; {RERUN_HINT}")
         for column, count in (("class", found.classes), ("seed", found.seeds)):
             if column in table and len(table) and not table[column].between(0, count - 1).all():
-                raise InputError(f"{folder}: {name}.parquet has a {column} outside 0 to {count - 1}; {AGAIN}")
+                raise InputError(f"{folder}: {name}.parquet has a {column} outside 0 to {count - 1}; {RERUN_HINT}")
     for point in found.points:
         for name in ("targets", "natural"):
             if point.name not in set(found.tables[name].point):
-                raise InputError(f"{folder}: {name}.parquet has no row of {point.name!r}; {AGAIN}")
+                raise InputError(f"{folder}: {name}.parquet has no row of {point.name!r}; {RERUN_HINT}")
         if point.trial is not None and point.trial not in found.study.trials.index:
             raise InputError(f"{folder}: the study has no trial {point.trial}; this confirms another one")
     if NO_DEFENCE not in {point.name for point in found.points}:
-        raise InputError(f"{folder}: no point without defence, which all others are compared with; {AGAIN}")
+        raise InputError(f"{folder}: no point without defence, which all others are compared with; {RERUN_HINT}")
     for judge in found.judges:
         if np.isnan(found.ceiling(judge.name)).any():
-            raise InputError(f"{folder}: ceilings.parquet lacks a class of judge {judge.name}; {AGAIN}")
+            raise InputError(f"{folder}: ceilings.parquet lacks a class of judge {judge.name}; {RERUN_HINT}")

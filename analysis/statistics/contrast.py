@@ -1,4 +1,4 @@
-"""A study of one property: every treatment beside the one that the others are compared with."""
+"""Reads a property study and compares each treatment with the base treatment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 from analysis.statistics.arrays import as_array, natural_array
 from analysis.statistics.claims import Claim, claims
-from analysis.statistics.resampling import between, resample
+from analysis.statistics.resampling import percentile_estimate, resample
 from mi_tune.defences.properties import DESCRIPTION
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.errors import InputError
@@ -23,13 +23,14 @@ RESAMPLES = 4000
 
 @dataclass(frozen=True)
 class Contrast:
-    """A treatment.
+    """Accuracies of one treatment and their differences from the base.
 
     Args:
-        natural: accuracy on test images. attacks: attack accuracy by `name:budget`, without those that failed.
-        mean: over the attacks that came to an end on every treatment. natural_change, attack_change: natural accuracy
-            and `mean`, minus those of the base, paired by seed and person; None for the base itself.
-        claim: on `attack_change`, corrected for the number of treatments (Holm).
+        natural: accuracy on test images. attacks: attack accuracy by `name:budget`, without failed attacks.
+        mean: mean attack accuracy over the attacks that completed on every treatment.
+        natural_change, attack_change: natural accuracy and `mean`, minus those of the base, paired by seed and person;
+            None for the base itself.
+        claim: significance of `attack_change`, corrected for the number of treatments (Holm); None for the base.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class PropertyRecord:
-    """`property.yaml` as `config`, what was measured of every treatment, and the judge that measured."""
+    """A property study: `property.yaml` as `config`, the results of each treatment, and the name of the judge."""
 
     folder: Path
     config: dict[str, Any]
@@ -60,14 +61,18 @@ class PropertyRecord:
 
 
 def is_property(folder: Path | str) -> bool:
-    """Whether a folder is that of a finished study of one property."""
+    """Whether a folder holds a finished property study."""
     return (Path(folder) / DESCRIPTION).exists()
 
 
 def load_property(folder: Path | str, judge: str | None = None) -> PropertyRecord:
-    """Read a property study and compare its treatments. Raises InputError for a folder that is none.
+    """Read a property study and compare its treatments.
 
-    judge: by default the second classifier, which no search was judged by.
+    Args:
+        judge: name of the judge; by default the second classifier, which no search has used.
+
+    Raises:
+        InputError: the folder is not a finished property study, or it has no such judge.
     """
     folder = Path(folder)
     try:
@@ -96,26 +101,34 @@ def _contrasts(
                 series[point, attack] = as_array(mine, mine.image, mine[judge], seeds, classes)
     everywhere = [attack for attack in config["attacks"] if all((point, attack) in series for point in points)]
     if not everywhere:
-        raise InputError("no attack came to an end on every treatment; see attacks.parquet for the reasons")
+        raise InputError("no attack completed on every treatment; see attacks.parquet for the reasons")
     drawn = resample({" / ".join(name): array for name, array in series.items()}, RESAMPLES)
     column = {name: drawn.column(" / ".join(name)) for name in series}
 
-    def one(point: str, attacks: Sequence[str]) -> tuple[float, np.ndarray]:
-        """Mean over the attacks: its value and draws."""
+    def mean_over(point: str, attacks: Sequence[str]) -> tuple[float, np.ndarray]:
+        """Value and draws of the mean over the attacks; the attack "" stands for natural accuracy."""
         columns = [column[point, attack] for attack in attacks]
         return float(drawn.values[columns].mean()), drawn.draws[:, columns].mean(1)
 
     def change(point: str, attacks: Sequence[str]) -> tuple[float, np.ndarray]:
-        (ours, our_draws), (theirs, their_draws) = one(point, attacks), one(base, attacks)
+        (ours, our_draws), (theirs, their_draws) = mean_over(point, attacks), mean_over(base, attacks)
         return ours - theirs, our_draws - their_draws
 
     others = [point for point in points if point != base]
     claimed = dict(zip(others, claims({p: change(p, everywhere)[1] for p in others}), strict=True))
     found = []
     for point in points:
-        met = [attack for attack in config["attacks"] if (point, attack) in series]
-        changes = [None if point == base else between(*change(point, attacks)) for attacks in ([""], everywhere)]
-        attacks = {attack: between(*one(point, [attack])) for attack in met}
-        means = between(*one(point, [""])), attacks, between(*one(point, everywhere))
-        found.append(Contrast(point, *means, *changes, claimed.get(point)))
+        completed = [attack for attack in config["attacks"] if (point, attack) in series]
+        is_base = point == base
+        found.append(
+            Contrast(
+                point,
+                natural=percentile_estimate(*mean_over(point, [""])),
+                attacks={attack: percentile_estimate(*mean_over(point, [attack])) for attack in completed},
+                mean=percentile_estimate(*mean_over(point, everywhere)),
+                natural_change=None if is_base else percentile_estimate(*change(point, [""])),
+                attack_change=None if is_base else percentile_estimate(*change(point, everywhere)),
+                claim=claimed.get(point),
+            )
+        )
     return found

@@ -1,4 +1,4 @@
-"""Accuracies of people crossed with training seeds, split into what belongs to the seed, the person and neither."""
+"""Two-way decomposition of accuracies into seed effects, person effects and their residuals."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROUNDS = 2000
+MAX_ITERATIONS = 2000
 TOLERANCE = 1e-12
 
 
 class Effects(NamedTuple):
-    """`mean[p] + seed[p, s] + person[p, c] + rest[p, s, c]` is the accuracy of point p, seed s and class c.
+    """Additive effects on accuracy.
 
-    mean: (points,), each class weighs the same. seed: (points, seeds), person: (points, classes) and rest:
-    (points, seeds, classes) add up to 0 along every axis; 0 where nothing was measured. seeds: number of seeds that
-    each point has, cells: number of (seed, class) pairs that it has, both int (points,).
+    The accuracy of point p, seed s and class c is `mean[p] + seed[p, s] + person[p, c] + rest[p, s, c]`.
+
+    mean: (points,), with equal weight for every class. seed: (points, seeds). person: (points, classes). rest, the
+    residual: (points, seeds, classes). The effects sum to 0 along every axis, and are 0 where nothing was measured.
+    seeds, cells: number of seeds and of (seed, class) pairs that were measured at each point, int (points,).
     """
 
     mean: np.ndarray
@@ -27,17 +29,21 @@ class Effects(NamedTuple):
 
 
 def effects(accuracy: np.ndarray) -> Effects:
-    """The least-squares fit of seed plus person to accuracies (points, seeds, classes), NaN where there is none.
+    """Least-squares fit of additive seed and person effects.
 
-    A pair that is missing under a seed that has others is filled with its own fitted value until nothing moves, which
-    is the fit to what is there (Healy and Westmacott 1956): a seed that lost its hardest people is not taken for a
-    better one. Every point needs at least one accuracy of every class.
+    If a seed misses some pairs, these are filled with their fitted values until the fit no longer changes. The result
+    is the least-squares fit to the measured pairs (Healy and Westmacott 1956). A seed that lost its hardest people
+    therefore does not look better than the others.
+
+    Args:
+        accuracy: (points, seeds, classes) in [0, 1], NaN where nothing was measured. Every point needs at least one
+            accuracy of every class.
     """
-    there = ~np.isnan(accuracy)
-    trained = there.any(2)
-    absent = ~there & trained[:, :, None]
-    filled = np.where(there, accuracy, 0.0)
-    filled = np.where(absent, (filled.sum(1) / there.sum(1))[:, None, :], filled)
+    measured = ~np.isnan(accuracy)
+    trained = measured.any(2)
+    missing = ~measured & trained[:, :, None]
+    filled = np.where(measured, accuracy, 0.0)
+    filled = np.where(missing, (filled.sum(1) / measured.sum(1))[:, None, :], filled)
     count = trained.sum(1)
 
     def split() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -46,13 +52,13 @@ def effects(accuracy: np.ndarray) -> Effects:
         return mean, np.where(trained, row - mean[:, None], 0.0), column - mean[:, None]
 
     mean, seed, person = split()
-    for _ in range(ROUNDS if absent.any() else 0):
+    for _ in range(MAX_ITERATIONS if missing.any() else 0):
         fitted = mean[:, None, None] + seed[:, :, None] + person[:, None, :]
-        moved = np.abs(fitted - filled)[absent].max()
-        filled = np.where(absent, fitted, filled)
+        moved = np.abs(fitted - filled)[missing].max()
+        filled = np.where(missing, fitted, filled)
         mean, seed, person = split()
         if moved < TOLERANCE:
             break
     rest = filled - mean[:, None, None] - seed[:, :, None] - person[:, None, :]
-    rest = np.where(there, rest, 0.0)
-    return Effects(mean, seed, person, rest, count, there.sum((1, 2)))
+    rest = np.where(measured, rest, 0.0)
+    return Effects(mean, seed, person, rest, count, measured.sum((1, 2)))

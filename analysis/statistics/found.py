@@ -1,4 +1,4 @@
-"""What a study had found by when: hypervolume after each of its trials, as measured, as expected and in truth."""
+"""Hypervolume of a study after each of its trials: as measured, as its model expects, and the true one."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from mi_tune.trial.laws import laws_of
 
 
 class Surface(Protocol):
-    """Knows what laws are truly worth, such as `mi_tune.replay.surface.Surface`."""
+    """Knows the true accuracies of laws, such as `mi_tune.replay.surface.Surface`."""
 
     def worth(self, laws: Sequence[ErasingLaw], floor: float) -> float:
-        """True hypervolume of the laws; those whose natural accuracy is below the floor count for nothing."""
+        """True hypervolume of the laws; laws with a natural accuracy below the floor do not count."""
 
 
 def found_over_time(study: Study, surface: Surface | None = None, floor: float = 0.0) -> pd.DataFrame:
-    """One row a finished trial, in the order in which they ended.
+    """Hypervolume after each finished trial, in the order in which the trials ended.
 
     Args:
-        surface: of a table of trials of the same data, if there is one; then `true` is known. floor: natural accuracy
-            below which a law is truly worth nothing.
+        surface: surface of a table of trials of the same data, if there is one; it gives the column `true`.
+        floor: true natural accuracy below which a law does not count in `true`.
 
     Returns:
-        `minutes` since the first trial began; `cost`, seconds that all workers had spent; `measured`, hypervolume of
-        the means of what was measured; `expected`, that of what the search's model expects of the laws, which no lucky
-        trial lifts; `true`, that of the laws on the expected front by the surface.
+        One row per finished trial. `minutes`: since the first trial began. `cost`: seconds that all workers had spent.
+        `measured`: hypervolume of the mean measured accuracies. `expected`: hypervolume of the accuracies that the
+        search's model expects, which a single lucky trial hardly raises. `true`: true hypervolume, by the surface, of
+        the laws on the expected front.
 
     Raises:
         InputError: the study has no complete trial.
@@ -60,8 +61,8 @@ def found_over_time(study: Study, surface: Surface | None = None, floor: float =
             "cost": float(known.seconds.sum()),
             "measured": hypervolume(complete.natural_accuracy, complete.attack_accuracy),
         }
-        hoped = expected(known, complete, space) if len(complete) else complete
-        natural, attack = (hoped[name].to_numpy(float) for name in ("natural_accuracy", "attack_accuracy"))
+        modelled = expected(known, complete, space) if len(complete) else complete
+        natural, attack = (modelled[name].to_numpy(float) for name in ("natural_accuracy", "attack_accuracy"))
         row["expected"] = hypervolume(natural, attack)
         if surface is not None:
             front = complete[front_mask(natural, attack)] if len(complete) else complete
@@ -70,7 +71,7 @@ def found_over_time(study: Study, surface: Surface | None = None, floor: float =
     return pd.DataFrame(rows)
 
 
-def at(found: pd.DataFrame, minutes: float, column: str) -> float:
-    """The value of a column after so many minutes; 0 before a trial had ended."""
+def hypervolume_at(found: pd.DataFrame, minutes: float, column: str) -> float:
+    """Value of `column` after `minutes`, in a table made by `found_over_time`; 0 before the first trial ended."""
     done = int(np.searchsorted(found.minutes, minutes, side="right"))
     return float(found[column].iloc[done - 1]) if done else 0.0

@@ -1,4 +1,4 @@
-"""What the records say: hypervolume over the study, paired differences, and the law to recommend."""
+"""Hypervolume over the course of a study, paired differences between laws, and the recommended law."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from mi_tune.search.front import hypervolume
 
 
 def hypervolume_history(study: Study) -> pd.DataFrame:
-    """Hypervolume of the complete trials so far, at the end of each, in the order in which they ended.
+    """Hypervolume of the complete trials at the end of each of them, in the order in which they ended.
 
-    Columns: `trial`, `finished` (number of complete trials), `minutes` since the study's first trial began,
-    `hypervolume` in [0, 1].
+    Returns:
+        The columns `trial`, `finished` (number of complete trials so far), `minutes` (since the study's first trial
+        began) and `hypervolume` (in [0, 1]).
     """
     complete = study.complete
     ends = pd.to_datetime(complete.finished, utc=True)
@@ -39,7 +40,7 @@ def hypervolume_history(study: Study) -> pd.DataFrame:
 def difference(study: Study, trial: int, other: int, column: str) -> Estimate | None:
     """`column` of `trial` minus that of `other`, paired by class, with a 95 % class-level bootstrap interval.
 
-    None where one of them left no accuracies per class.
+    None if one of them has no per-class accuracies.
     """
     ours, theirs = study.per_class(trial), study.per_class(other)
     if ours is None or theirs is None or column not in ours or column not in theirs:
@@ -49,7 +50,7 @@ def difference(study: Study, trial: int, other: int, column: str) -> Estimate | 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the search's model expects of a law; natural_loss is against what is expected without defence."""
+    """Expectation of the search's model for a law; natural_loss is relative to its expectation for no defence."""
 
     natural_loss: float
     natural_accuracy: float
@@ -58,14 +59,15 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The complete law with the least attack accuracy among those within the allowed loss, as `Study.expected` has it.
+    """The complete law with the lowest expected attack accuracy among those within the allowed loss.
 
-    Among many measurements the best is partly the luckiest; what the search's model expects of a law is less so.
+    The expected accuracies are those of `Study.expected`. The best of many measurements is partly the luckiest; the
+    expectation of the search's model is less affected by luck.
 
-    expected: what the model expects of the law, by which it is within the loss whatever was measured of it; None where
-    measurements decided. natural_change, attack_change: measured, against no defence, paired by class. equals: other
-    laws within the loss whose attack accuracy cannot be told apart from this one's at 95 % (paired by class, not
-    corrected for their number).
+    expected: the model's expectation, which decides whether the law is within the allowed loss; None if the
+    measurements decided. natural_change, attack_change: measured change from no defence, paired by class. equals:
+    other laws within the allowed loss whose attack accuracy does not differ significantly from this law's (95 %
+    interval of the difference, paired by class, not corrected for their number).
     """
 
     trial: int
@@ -77,32 +79,32 @@ class Recommendation:
 
     @property
     def helps(self) -> bool | None:
-        """Whether the attack accuracy is below the undefended one beyond doubt; None when that is not known."""
+        """Whether the attack accuracy is significantly below the undefended one (95 % interval); None if unknown."""
         return None if self.attack_change is None else self.attack_change.high < 0
 
     @property
     def costs_more(self) -> bool:
-        """Whether more natural accuracy was lost in measurement than is allowed, beyond doubt."""
+        """Whether the measured loss of natural accuracy is significantly larger than allowed (95 % interval)."""
         return self.natural_change is not None and self.natural_change.high < -self.allowed_loss
 
 
 def recommend(study: Study, allowed_loss: float) -> Recommendation | None:
-    """The law to train with when natural accuracy may fall by `allowed_loss` (0.05: five points) below no defence.
+    """The recommended law if natural accuracy may fall by `allowed_loss` (0.05: five points) below no defence.
 
-    None when the trial without defence is not complete.
+    None if the trial without defence is not complete.
     """
     undefended = study.undefended
     if undefended is None:
         return None
-    chances = study.expected.assign(trial=study.complete.trial)
-    chances["natural_loss"] = chances.natural_accuracy[undefended.trial] - chances.natural_accuracy
-    within = chances[chances.natural_loss <= allowed_loss + 1e-9]
+    laws = study.expected.assign(trial=study.complete.trial)
+    laws["natural_loss"] = laws.natural_accuracy[undefended.trial] - laws.natural_accuracy
+    within = laws[laws.natural_loss <= allowed_loss + 1e-9]
     best = within.sort_values(["attack_accuracy", "natural_accuracy", "trial"], ascending=[True, False, True]).iloc[0]
     trial, base = int(best.trial), int(undefended.trial)
     equals = []
     for other in within.trial:
-        apart = None if other == trial else difference(study, int(other), trial, "attack_accuracy")
-        if apart is not None and apart.low <= 0 <= apart.high:
+        change = None if other == trial else difference(study, int(other), trial, "attack_accuracy")
+        if change is not None and change.low <= 0 <= change.high:
             equals.append(int(other))
     same = trial == base
     return Recommendation(

@@ -1,4 +1,4 @@
-"""A study folder as records. Reads and never trains; docs/study_folder.md is the contract it relies on."""
+"""Reads a study folder. It never trains; docs/study_folder.md specifies the files."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask
 from mi_tune.setup import Space
 from mi_tune.trial.laws import laws_of, per_class
-from mi_tune.trial.table import COLUMNS, with_added
+from mi_tune.trial.table import COLUMNS, with_added_columns
 
 NO_DEFENCE = "no defence"
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Reconstructions of one trial: images uint8 (classes, kept, channels, height, width), the best first; the
-    judge's class for each, int (classes, kept)."""
+    """Reconstructions of one trial.
+
+    images: uint8 (classes, kept, channels, height, width), the best first. judge_top1: the class that the judge
+    assigns to each, int (classes, kept).
+    """
 
     images: np.ndarray
     judge_top1: np.ndarray
 
     @property
     def identified(self) -> np.ndarray:
-        """Which reconstructions the judge gives to the attacked class, bool (classes, kept)."""
+        """Whether the judge assigns each reconstruction to the attacked class, bool (classes, kept)."""
         return self.judge_top1 == np.arange(len(self.judge_top1))[:, None]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its folder tells it.
+    """A study, read from its folder.
 
     Args:
-        config: study.yaml. runs: the table of trials, indexed by number. trials: one row a law, the runs of each taken
-            together under the number of the first; see `laws_of`. folder: where the rest is.
+        config: study.yaml. runs: the table of trials, indexed by number. trials: one row per law, which combines the
+            repeats of the law under the number of its first trial; see `laws_of`.
     """
 
     folder: Path
@@ -55,12 +58,12 @@ class Study:
 
     @cached_property
     def complete(self) -> pd.DataFrame:
-        """Trials whose both objectives were measured, above the floor."""
+        """The laws above the floor of which both objectives were measured."""
         return self.trials[self.trials.state == "complete"]
 
     @cached_property
     def front(self) -> pd.DataFrame:
-        """The complete trials that no other one dominates, by falling natural accuracy."""
+        """The complete laws that no other law dominates, by decreasing natural accuracy."""
         complete = self.complete
         mask = front_mask(complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float))
         order = ["natural_accuracy", "attack_accuracy", "trial"]
@@ -68,7 +71,7 @@ class Study:
 
     @cached_property
     def expected(self) -> pd.DataFrame:
-        """What the search's model expects of the complete trials; see `mi_tune.search.expectation.expected`."""
+        """What the search's model expects of the complete laws; see `mi_tune.search.expectation.expected`."""
         space = self.config.get("config", {}).get("search", {}).get("space")
         return expected(self.runs, self.complete, Space() if space is None else Space.model_validate(space))
 
@@ -84,7 +87,7 @@ class Study:
         return found.iloc[0] if len(found) else None
 
     def law(self, trial: int) -> ErasingLaw:
-        """The erasing law of a trial, its `mean` fill resolved."""
+        """The erasing law of a trial, with its `mean` fill replaced by the mean colour of the data."""
         return law_of(self.trials.loc[trial]).resolved(tuple(self.config["data"]["mean"]))
 
     # ---------------------------------------------------------------------------------------------- artefacts
@@ -95,7 +98,7 @@ class Study:
         return path if place and path.exists() else None
 
     def history(self, trial: int) -> dict[str, Any] | None:
-        """Accuracy over epochs and the erase map; None where the trial left none that can be read."""
+        """Accuracy over epochs and the erase map; None if the trial has no readable history.json."""
         path = self._artefact(trial, "history.json")
         try:
             return json.loads(path.read_text()) if path else None
@@ -103,7 +106,7 @@ class Study:
             return None
 
     def per_class(self, trial: int) -> pd.DataFrame | None:
-        """Accuracies of every class of a law, means over its complete runs; None where one of them left none."""
+        """Accuracies of a law per class, as means over its complete runs; None if one of them has no such file."""
         runs = self.runs[(self.runs.trial == trial) | (self.runs.repeat_of == trial)]
         if len(runs) > 1:
             runs = runs[runs.state == "complete"]
@@ -114,19 +117,19 @@ class Study:
         return whole.groupby("class_name", sort=False).mean().reset_index()
 
     def faces(self, trial: int) -> Faces | None:
-        """Reconstructions of a trial; None where there are none that can be read."""
+        """The reconstructions of a trial; None if there is no readable file."""
         path = self._artefact(trial, "reconstructions.npz")
         arrays = arrays_in(path) if path else None
         return Faces(arrays["images"], arrays["judge_top1"]) if arrays else None
 
     def examples(self) -> np.ndarray | None:
-        """One real image of every private class, uint8 (classes, channels, height, width); None if not stored."""
+        """One real image of each private class, uint8 (classes, channels, height, width); None if not stored."""
         arrays = arrays_in(self.folder / "examples.npz")
         return arrays["images"] if arrays else None
 
 
 def arrays_in(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of an npz file; None where it cannot be read."""
+    """The arrays of an npz file; None if it cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
@@ -138,7 +141,7 @@ def load_study(folder: Path | str) -> Study:
     """Read the study in `folder`.
 
     Raises:
-        InputError: not a study folder, or its files cannot be read.
+        InputError: the folder is not a study, or its files cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -146,14 +149,14 @@ def load_study(folder: Path | str) -> Study:
     try:
         config = yaml.safe_load((folder / "study.yaml").read_text())
         if not isinstance(config, dict) or "data" not in config:
-            raise ValueError("study.yaml is not a study's")
+            raise ValueError("study.yaml does not describe a study")
         trials = pd.read_parquet(folder / "trials.parquet")
     except FileNotFoundError as error:
         name = Path(error.filename).name if error.filename else "trials.parquet"
         raise InputError(f"{folder}: no {name}; give the folder of a study, such as results/orl") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
-    trials = with_added(trials)
+    trials = with_added_columns(trials)
     missing = [name for name in COLUMNS if name not in trials]
     if missing:
         raise InputError(f"{folder}: trials.parquet lacks column {missing[0]}; it was written by another version")

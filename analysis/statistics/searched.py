@@ -1,4 +1,4 @@
-"""The laws of a study that its searched space holds, each once, with what was measured of them."""
+"""The measured laws of a study that lie in its searched space, each once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
 from analysis.statistics.records import Study
@@ -18,10 +18,11 @@ from mi_tune.setup import Space
 
 @dataclass(frozen=True)
 class SearchedLaws:
-    """Every law of the searched space that was measured, once.
+    """The measured laws in the searched space, each once.
 
-    space: the searched parameters. points: their values, only the probability of a law that never erases: its
-    rectangles are no values. natural, attack: accuracies in [0, 1], (laws,); attack is NaN for an infeasible law.
+    space: the searched parameters. points: their values for each law; a law that never erases has only a probability,
+    because its rectangles have no effect. natural, attack: accuracies in [0, 1], (laws,); attack is NaN for an
+    infeasible law.
     """
 
     space: dict[str, BaseDistribution]
@@ -31,10 +32,13 @@ class SearchedLaws:
 
 
 def searched_laws(study: Study) -> SearchedLaws:
-    """What of the study's table lies in its searched space and was measured.
+    """The measured laws of a study that lie in its searched space.
 
-    Stopped, failed and running trials have no final accuracies and are left out, and so are reference points that the
-    space does not hold. Infeasible laws keep their natural accuracy.
+    Stopped, failed and running trials are left out, because they have no final accuracies, and so are reference points
+    outside the space. Infeasible laws keep their natural accuracy.
+
+    Raises:
+        InputError: the searched space in study.yaml cannot be read.
     """
     try:
         space = Space.model_validate(study.config["config"]["search"].get("space", {}))
@@ -44,7 +48,7 @@ def searched_laws(study: Study) -> SearchedLaws:
     points, natural, attack = [], [], []
     for _, row in study.trials[study.trials.state.isin(["complete", "infeasible"])].iterrows():
         law = law_of(row)
-        point = params_of(space, law) if row.reference else _held(known, coordinates(law))
+        point = params_of(space, law) if row.reference else _clipped_to_space(known, coordinates(law))
         if point is None or not np.isfinite(row.natural_accuracy):
             continue
         if law.probability == 0:
@@ -55,8 +59,8 @@ def searched_laws(study: Study) -> SearchedLaws:
     return SearchedLaws(known, points, np.array(natural), np.array(attack))
 
 
-def _held(known: dict[str, BaseDistribution], values: dict[str, Any]) -> dict[str, Any] | None:
-    """The searched ones among a law's values; what cutting at the largest area moved outside is put on the border."""
+def _clipped_to_space(known: dict[str, BaseDistribution], values: dict[str, Any]) -> dict[str, Any] | None:
+    """The searched values of a law, clipped to the space: the cut at the largest area can move them just outside."""
     point = {}
     for name, distribution in known.items():
         value = values[name]
@@ -64,6 +68,7 @@ def _held(known: dict[str, BaseDistribution], values: dict[str, Any]) -> dict[st
             if value not in distribution.choices:
                 return None
         else:
-            value = min(max(value, distribution.low), distribution.high)  # type: ignore[attr-defined]
+            assert isinstance(distribution, FloatDistribution | IntDistribution)
+            value = min(max(value, distribution.low), distribution.high)
         point[name] = value
     return point

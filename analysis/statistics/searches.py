@@ -1,4 +1,4 @@
-"""Searches compared by what they cost: curves over repetitions, cost to a share of the best possible, its intervals."""
+"""Compares search methods by cost: curves over repetitions, and the cost to reach a share of the best hypervolume."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.seeds import derive_seed
 
 STEPS = 240
-"""Points of a curve."""
+"""Number of points of a curve."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """True hypervolume of what a method recommends, against cost, of every repetition.
+    """True hypervolume of the laws that a search method recommends, against cost, for each repetition.
 
     Args:
-        cost: (steps,), in whole trials. hypervolume: (repetitions, steps), as a share of the best possible; 0 before a
-            trial has ended.
+        cost: (steps,), in whole trials. hypervolume: (repetitions, steps), as a share of the best possible one; 0
+            before the first trial has ended.
     """
 
     cost: np.ndarray
@@ -32,16 +32,17 @@ class Curves:
         return self.hypervolume.mean(0)
 
     def band(self, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
-        """Quantiles over repetitions that hold this share of them, (steps,) each."""
+        """Lower and upper quantile between which the share `level` of the repetitions lies, (steps,) each."""
         low, high = np.quantile(self.hypervolume, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 
 
 def curves(events: Sequence[pd.DataFrame], trial_seconds: float, best: float, most: float) -> Curves:
-    """From the `events` of the traces of one method.
+    """The curves of one method.
 
     Args:
-        trial_seconds: of a whole trial. best: hypervolume that is possible. most: what was spent, in whole trials.
+        events: the `events` of each trace of the method. trial_seconds: duration of a whole trial. best: the best
+            possible hypervolume. most: largest cost of the curve, in whole trials.
     """
     cost = np.linspace(0, most, STEPS + 1)[1:]
     rows = []
@@ -52,7 +53,7 @@ def curves(events: Sequence[pd.DataFrame], trial_seconds: float, best: float, mo
 
 
 def cost_to(cost: np.ndarray, mean: np.ndarray, share: float) -> float:
-    """Cost from which a mean curve stays at `share` or above, by linear interpolation; NaN if it never does."""
+    """Cost from which the mean curve stays at or above `share`, by linear interpolation; NaN if it never does."""
     below = np.flatnonzero(mean < share)
     if not len(below):
         return float(cost[0])
@@ -64,10 +65,11 @@ def cost_to(cost: np.ndarray, mean: np.ndarray, share: float) -> float:
 
 
 def cost_ratio(ours: Curves, theirs: Curves, share: float, level: float = 0.95, resamples: int = 1000) -> Estimate:
-    """Cost to `share` of the best possible, of ours over theirs, with a bootstrap interval over repetitions.
+    """Cost of `ours` over cost of `theirs` to reach `share` of the best, with a bootstrap interval over repetitions.
 
-    Repetitions are paired: number k of both had the same seed. Where one does not come there its cost is what was
-    spent, and so the ratio too high where it is ours, too low where it is theirs. NaN where neither does.
+    Repetitions are paired: repetition k of both had the same seed. If a method does not reach the share, its whole
+    cost is used instead. The ratio is then too low if this is `ours`, and too high if it is `theirs`. NaN if neither
+    reaches it.
     """
 
     def ratio(chosen: np.ndarray) -> float:
@@ -90,11 +92,18 @@ def cost_ratio(ours: Curves, theirs: Curves, share: float, level: float = 0.95, 
 def comparison(
     all_curves: Mapping[str, Curves], base: str, share: float, more: Mapping[str, Mapping[str, float]]
 ) -> pd.DataFrame:
-    """One row a method: `method`, `cost` to `share` in whole trials (NaN: not reached), `ratio` to `base` with
-    `ratio_low` and `ratio_high`, `final`, its mean share of the best hypervolume with a 95 % interval when as much was
-    spent as by the method that spent least, and the columns of `more`.
+    """Compare search methods with the method `base`.
 
-    Where the base does not come there within all that it spent, `ratio` is at most that: `base_reached` is False."""
+    Args:
+        share: share of the best hypervolume to reach. more: further columns, by method.
+
+    Returns:
+        One row per method. `method`: its name. `cost`: cost to reach `share`, in whole trials (NaN: not reached).
+        `ratio`, `ratio_low`, `ratio_high`: its cost over the cost of `base`, with interval. `base_reached`: False if
+        `base` never reached the share, so that the true ratio is at most `ratio`. `final`, `final_low`, `final_high`:
+        mean share of the best hypervolume, with a 95 % interval, at the total cost of the method that spent least. And
+        the columns of `more`.
+    """
     rows = []
     end = min(found.cost[-1] for found in all_curves.values())
     base_reached = not np.isnan(cost_to(all_curves[base].cost, all_curves[base].mean, share))

@@ -1,4 +1,4 @@
-"""The winner's curse, measured: what the search said of a law beside what fresh seeds say of it."""
+"""The winner's curse, measured: accuracies of laws in the search beside those with fresh seeds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mi_tune.judging.intervals import Estimate
 
 
 class Pair(NamedTuple):
-    """One quantity in the search and confirmed; None where it was not measured."""
+    """A quantity as measured in the search and in the confirmation; None if it was not measured."""
 
     search: Estimate | None
     confirmed: Estimate | None
 
     @property
     def change(self) -> float | None:
-        """Confirmed minus search, in [-1, 1]."""
+        """Confirmed value minus search value, in [-1, 1]; None if one is missing."""
         if self.search is None or self.confirmed is None:
             return None
         return self.confirmed.value - self.search.value
@@ -28,12 +28,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A law in the search and confirmed.
+    """Accuracies of a law in the search and in the confirmation.
 
     Args:
-        searched: whether it was picked for what the search measured, as reference points were not.
-        natural: on val images in the search, on test images here. val: mean accuracy of the fresh targets on val
-            images, the same images as in the search. attack: the search's attack under the search's judge.
+        searched: whether the law was picked by its search result; False for reference points.
+        natural: on validation images in the search, on test images in the confirmation. val: mean accuracy of the fresh
+            targets on the validation images that the search used. attack: of the search's attack under its judge.
     """
 
     law: str
@@ -46,21 +46,21 @@ class Shrunk:
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """Laws that the study has a trial of; attack and judge: the search's, judge None if it is not on the panel."""
+    """Laws with a trial in the study. attack, judge: those of the search; judge None if the confirmation lacks it."""
 
     rows: tuple[Shrunk, ...]
     attack: str
     judge: str | None
 
     def mean_change(self, quantity: str, searched: bool) -> float | None:
-        """Mean change of `natural` or `attack` over the searched laws, or over the reference points."""
+        """Mean change of `natural` or `attack`, over the searched laws or over the reference points."""
         rows = [row for row in self.rows if row.searched == searched]
         changes = [change for row in rows if (change := getattr(row, quantity).change) is not None]
         return float(np.mean(changes)) if changes else None
 
 
 def shrinkage(evidence: Evidence) -> Shrinkage:
-    """Search values beside confirmed ones, of every law that has both."""
+    """Search values beside confirmed values, for each law with a trial in the study."""
     confirmation = evidence.confirmation
     used = confirmation.study.config["attack"]
     attack, judge = f"{used['name']}:{used['budget']}", confirmation.search_judge

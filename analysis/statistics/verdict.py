@@ -1,11 +1,11 @@
-"""One word and one sentence on every law."""
+"""The verdict on each law: one word and the sentences that support it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.statistics.comparisons import EQUAL, Comparison
+from analysis.statistics.comparisons import EQUAL_ACCURACY, Comparison
 from analysis.statistics.evidence import Evidence
 from analysis.statistics.records import NO_DEFENCE
 from mi_tune.judging.intervals import Estimate
@@ -19,7 +19,7 @@ WORDS = (PROTECTS, SLOWS, UNDECIDED, DOES_NOT_HELP)
 
 @dataclass(frozen=True)
 class Verdict:
-    """A law, one of `WORDS`, the sentence with the numbers, and why the word is no better one ("" for `protects`)."""
+    """A law, one of `WORDS`, sentences with the numbers, and why the word is not a better one ("" for `protects`)."""
 
     law: str
     word: str
@@ -28,25 +28,30 @@ class Verdict:
 
 
 def verdicts(evidence: Evidence, comparisons: Sequence[Comparison], judge: str | None = None) -> list[Verdict]:
-    """The verdict on every law that erases under a judge (None: the headline judge), by this rule:
+    """The verdicts on all laws that erase.
 
-    `does not help`: under the attacks that both met, its attack accuracy is not below that of its undefended control
-    of equal natural accuracy (Holm-corrected over laws, 5 %). `protects`: it is below; the strongest attack of all
-    finds at most half of what it finds without defence (estimates, both less chance); and the budget ladder has
-    flattened: its last rung is not above its first beyond doubt (95 %). Otherwise, also where no ladder was run,
-    `slows`. `undecided`: it is below by its own p-value and not by the corrected one, so that more seeds would tell;
-    or no attack ran on both the law and a control.
+    - `does not help`: under the attacks that ran on both, the attack accuracy of the law is not significantly below
+      that of its undefended control of equal natural accuracy (5 %, Holm-corrected for the number of laws).
+    - `protects`: it is significantly below; the strongest of all attacks is at most half as accurate as without
+      defence (estimates, chance subtracted from both); and the budget ladder has flattened, that is, the largest
+      budget is not significantly better than the smallest (95 %).
+    - `slows`: it is significantly below, but one of the other conditions fails or no budget ladder was run.
+    - `undecided`: it is below by its own p-value but not by the corrected one, so that more seeds can decide; or no
+      attack ran on both the law and a control.
 
-    Equal means within `MATCHED`; where the control is further off, the rule stays and the
-    sentence says so. `comparisons` are those under the same judge.
+    Natural accuracies are equal if they differ by at most `EQUAL_ACCURACY_MARGIN`. If the control differs by more, the
+    rule is the same and the sentence says so.
+
+    Args:
+        comparisons: the result of `compare` under the same judge. judge: name of the judge; None: the headline judge.
     """
-    controls = {one.law: one for one in comparisons if one.question == EQUAL}
+    controls = {one.law: one for one in comparisons if one.question == EQUAL_ACCURACY}
     return [_verdict(evidence, law.name, controls.get(law.name), judge) for law in evidence.confirmation.defended]
 
 
 def judge_law(
     below: bool | None,
-    alone: bool,
+    below_uncorrected: bool,
     strongest: float | None,
     undefended: float | None,
     chance: float,
@@ -55,42 +60,46 @@ def judge_law(
     """The word by the rule of `verdicts`, and why it is not a better one.
 
     Args:
-        below: whether the law is below its control beyond doubt; None where that is not known. alone: whether it would
-            be if of this law alone had been asked.
-        strongest, undefended: accuracy of the strongest attack on the law, and without defence.
-        flattened: whether the budget ladder has; None where none was run.
+        below: whether the law's attack accuracy is significantly below its control's, after the correction; None if
+            unknown. below_uncorrected: the same by its own p-value.
+        strongest, undefended: accuracy of the strongest attack on the law and without defence. chance: accuracy of
+            guessing. All in [0, 1].
+        flattened: whether the budget ladder has flattened; None if it was not run.
     """
     if below is None or strongest is None or undefended is None:
         return UNDECIDED, "no attack ran on both the law and a control"
-    if not below and alone:
+    if not below and below_uncorrected:
         return UNDECIDED, (
-            "taken alone it is below an undefended model of equal accuracy, but not after correction for the number of "
-            "laws; more seeds would tell"
+            "by its own p-value its attack accuracy is below that of an undefended model of equal accuracy, but not "
+            "after correction for the number of laws; more seeds can decide"
         )
     if not below:
-        return DOES_NOT_HELP, "it is not below an undefended model of equal accuracy beyond doubt"
+        return (
+            DOES_NOT_HELP,
+            "its attack accuracy is not significantly below that of an undefended model of equal accuracy",
+        )
     reasons = []
     if strongest - chance > (undefended - chance) / 2:
-        reasons.append("the strongest attack still finds more than half of what it finds without defence")
+        reasons.append("the strongest attack still identifies more than half as many people as without defence")
     if flattened is None:
         reasons.append("no budget ladder was run")
     elif not flattened:
-        reasons.append("more budget still finds more")
+        reasons.append("a larger budget still identifies more people")
     return (SLOWS, "; ".join(reasons)) if reasons else (PROTECTS, "")
 
 
-def title(attack: str) -> str:
-    """An attack as a sentence says it: `ppa 4x`, and `taa` at the reduced budget."""
+def short_attack_name(attack: str) -> str:
+    """Name of an attack in a sentence: `ppa 4x`, or `taa` at the reduced budget."""
     name, _, budget = attack.partition(":")
     return name if budget in ("", "reduced") else f"{name} {budget}"
 
 
-def full_title(attack: str) -> str:
-    """An attack with its budget: `taa reduced`."""
+def attack_name(attack: str) -> str:
+    """Name of an attack with its budget: `taa reduced`."""
     return attack.replace(":", " ")
 
 
-def share(estimate: Estimate) -> str:
+def percent_with_interval(estimate: Estimate) -> str:
     """An accuracy in percent with its interval: `41% [33, 49]`."""
     return f"{estimate.value:.0%} [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
 
@@ -100,7 +109,7 @@ def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: st
     ladder = evidence.ladder(law, judge)
     word, reason = judge_law(
         None if control is None else control.below,
-        control is not None and control.below_alone,
+        control is not None and control.below_uncorrected,
         None if strongest is None else strongest.drawn.value,
         None if undefended is None else undefended.drawn.value,
         evidence.confirmation.chance,
@@ -109,47 +118,52 @@ def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: st
     if word == DOES_NOT_HELP:
         assert control is not None
         reason += f" (p = {control.claim.corrected:.2g})"
-    elif word == UNDECIDED and control is not None and control.below_alone:
+    elif word == UNDECIDED and control is not None and control.below_uncorrected:
         reason += f" (p = {control.claim.p_value:.2g}, corrected {control.claim.corrected:.2g})"
-    parts = [_kept(evidence, law)]
+    parts = [_accuracy_part(evidence, law)]
     if strongest is None:
-        parts.append("no attack came to an end")
+        parts.append("No attack completed")
     else:
-        instead = "" if undefended is None else f" instead of {share(undefended.drawn.estimate)}"
-        found, name = share(strongest.drawn.estimate), _named(evidence, law, strongest.attack)
-        parts.append(f"the strongest attack tried ({name}) identifies {found} of people{instead}")
-    parts.append(_control(evidence, control))
-    return Verdict(law, word, "; ".join(parts) + ".", reason)
+        found, name = percent_with_interval(strongest.drawn.estimate), _attack_part(evidence, law, strongest.attack)
+        sentence = f"The strongest attack tried ({name}) identifies {found} of people"
+        if undefended is not None:
+            sentence += f", instead of {percent_with_interval(undefended.drawn.estimate)} without defence"
+        parts.append(sentence)
+    parts.append(_control_part(evidence, control))
+    return Verdict(law, word, ". ".join(parts) + ".", reason)
 
 
-def _kept(evidence: Evidence, law: str) -> str:
+def _accuracy_part(evidence: Evidence, law: str) -> str:
     ours, without = evidence.natural(law).value, evidence.natural(NO_DEFENCE).value
     return f"Keeps {ours / without:.1%} of natural accuracy" if without else f"Has {ours:.1%} natural accuracy"
 
 
-def _named(evidence: Evidence, law: str, attack: str) -> str:
-    alone = evidence.confirmation.seeds > 1 and len(evidence.confirmation.seeds_of(law, attack)) == 1
-    return f"{title(attack)}, one seed" if alone else title(attack)
+def _attack_part(evidence: Evidence, law: str, attack: str) -> str:
+    one_seed = evidence.confirmation.seeds > 1 and len(evidence.confirmation.seeds_of(law, attack)) == 1
+    return f"{short_attack_name(attack)}, one seed" if one_seed else short_attack_name(attack)
 
 
-def _control(evidence: Evidence, control: Comparison | None) -> str:
-    """The law's control of equal accuracy, and how equal it is."""
+def _control_part(evidence: Evidence, control: Comparison | None) -> str:
+    """The comparison with the undefended control, and how equal its natural accuracy is."""
     if control is None:
-        return "no attack ran on both it and an undefended model of equal accuracy"
+        return "No attack ran on both this law and an undefended model of equal accuracy"
     whole = evidence.confirmation.attacks_on(control.law)
-    names = [title(attack) for attack in control.attacks]
-    under = "all of these attacks" if len(names) == len(whole) > 2 else _listed(names)
-    gives = f"{share(control.theirs.drawn.estimate)} under {under}"
+    names = [short_attack_name(attack) for attack in control.attacks]
+    if len(names) == len(whole) > 2:
+        attacker = "the strongest of all these attacks"
+    else:
+        attacker = names[0] if len(names) == 1 else f"the strongest of {_listed(names)}"
+    found = f"{attacker} identifies {percent_with_interval(control.theirs.drawn.estimate)}"
     if control.attacks != whole:
-        gives += f", where this law gives {share(control.ours.drawn.estimate)}"
+        found += f"; with this law, {percent_with_interval(control.ours.drawn.estimate)}"
     trained = "fully trained " if control.other == NO_DEFENCE else ""
     if control.matched:
-        return f"an undefended {trained}model of equal accuracy gives {gives}"
+        return f"With an undefended {trained}model of equal accuracy, {found}"
     points = 100 * abs(control.natural.value)
     side = "less" if control.natural.value > 0 else "more"
     return (
-        f"no undefended model of equal accuracy was found: the nearest, {trained}{points:.1f} points {side} accurate, "
-        f"gives {gives}"
+        f"No undefended model of equal accuracy was found. With the nearest {trained}undefended model, which is "
+        f"{points:.1f} points {side} accurate, {found}"
     )
 
 

@@ -1,6 +1,6 @@
-"""Model-inversion attacks: one engine, its parts, and presets that are rows of parts.
+"""Model-inversion attacks: one engine, the parts of an attack, and presets that are rows of parts.
 
-Nothing here can import a judge, and no function here takes one.
+Nothing in this package imports a judge, and no function in it takes one.
 """
 
 import importlib
@@ -16,14 +16,13 @@ from mi_tune.attacks.presets import BUDGETS, PRESETS, make_attack
 
 
 def code_of(attack: Attack | Portfolio) -> tuple[ModuleType, ...]:
-    """The code that decides what an attack returns beside its parts: a result of other code must not be found again.
+    """The modules that decide what an attack returns, beside its parts; for cache keys.
 
-    Presets are not among it, for they are nothing but parts.
+    Presets are left out, because an attack's description lists all of their parts. Contracts only check parts.
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "presets")
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in ("presets", "contracts"))
     own = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    members = attack.members if isinstance(attack, Portfolio) else (attack,)
-    trained = makers.CODE if any(member.maker for member in members) else ()
+    trained = makers.CODE if any(member.maker for member in attack.members) else ()
     return (*own, *students.CODE, *trained)
 
 

@@ -1,4 +1,4 @@
-"""Batches as large as the memory allows."""
+"""Work on many rows in batches that fit into memory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def in_parts(work: Callable[..., tuple[Tensor, ...]], limit: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """`work` over tensors of equal length, `limit` rows at a time, its results put together.
+    """Apply `work` to at most `limit` rows of the tensors at a time, and concatenate its results.
 
-    A part that does not fit into the GPU's memory is halved and tried again.
+    When a batch does not fit into the GPU's memory, it is halved and tried again.
+
+    Args:
+        tensors: all of equal length.
 
     Raises:
         InputError: a single row does not fit.
@@ -35,8 +38,8 @@ def in_parts(work: Callable[..., tuple[Tensor, ...]], limit: int, *tensors: Tens
                     "one candidate alone does not fit into the GPU's memory; choose a smaller resolution, "
                     "architecture or prior"
                 ) from error
-        # only out here is the error gone, and with it the memory that its traceback held
+        # after the except block, because the error's traceback holds the memory until then
         size = len(part[0]) // 2
         torch.cuda.empty_cache()
-        _LOG.warning("a batch did not fit into memory; going on with %d at a time", size)
+        _LOG.warning("a batch did not fit into memory; continuing with %d rows at a time", size)
     return tuple(torch.cat(column) for column in zip(*results, strict=True))

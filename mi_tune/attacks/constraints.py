@@ -1,4 +1,4 @@
-"""Where latents may go. `around(start)` gives a rule that moves rows of latents back in place."""
+"""Constraints: where latents may go. `around(start)` returns a projection onto the allowed latents."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 Project = Callable[[Tensor, Tensor], Tensor]
-"""(latents (m, dim), their rows in the start (m,)) -> latents that are allowed."""
+"""Maps latents (m, dim), with their rows in `start` (m,), to allowed latents (m, dim)."""
 
 
 @dataclass(frozen=True)
 class Free:
-    """Anywhere."""
+    """No constraint."""
 
     def around(self, start: Tensor) -> Project:
         return lambda latents, rows: latents
@@ -22,7 +22,7 @@ class Free:
 
 @dataclass(frozen=True)
 class Clamp:
-    """Every coordinate within `bound` of 0 (GMI); latents have a standard deviation of 1, so `bound` counts those."""
+    """Every coordinate within `bound` standard deviations of 0 (GMI, Zhang et al., CVPR 2020)."""
 
     bound: float
 
@@ -34,8 +34,8 @@ class Clamp:
 class PSpace(Clamp):
     """MIRROR's clipping in P space to `bound` standard deviations around the mean (An et al., NDSS 2022).
 
-    Latents of a style prior are standardised P-space coordinates (`mi_tune.priors.style`), where this is a clamp; those
-    of other priors are normal to begin with.
+    It is a clamp, because the latents of a style prior are standardised P-space coordinates (`mi_tune.priors.style`).
+    The latents of other priors are normal anyway.
     """
 
     bound: float = 1.0
@@ -43,10 +43,10 @@ class PSpace(Clamp):
 
 @dataclass(frozen=True)
 class L1Ball:
-    """Within `radius`, in mean absolute change per coordinate, of the start (IF-GMI, Qiu et al., ECCV 2024).
+    """A mean absolute change per coordinate of at most `radius` from the start (IF-GMI, Qiu et al., ECCV 2024).
 
-    IF-GMI gives radii of 1000 to 3000 for feature maps of some hundred thousand values; a mean does not depend on
-    the size of the map.
+    IF-GMI gives radii of 1000 to 3000 as sums over feature maps of some hundred thousand values. A mean does not
+    depend on the size of the map.
     """
 
     radius: float
@@ -60,12 +60,12 @@ class L1Ball:
 
 
 def onto_l1_ball(x: Tensor, radius: float) -> Tensor:
-    """The nearest point (Euclidean) of each row of x (n, dim) in the l1 ball (Duchi et al., ICML 2008)."""
-    size = x.abs()
-    falling = size.sort(dim=1, descending=True).values
+    """Euclidean projection of each row of x (n, dim) onto the l1 ball around 0 (Duchi et al., ICML 2008)."""
+    magnitude = x.abs()
+    falling = magnitude.sort(dim=1, descending=True).values
     excess = falling.cumsum(1) - radius
     count = torch.arange(1, x.shape[1] + 1, device=x.device)
     last = (falling * count > excess).sum(1, keepdim=True).clamp_min(1)
     threshold = (excess.gather(1, last - 1) / last).clamp_min(0)
-    inside = size.sum(1, keepdim=True) <= radius
-    return torch.where(inside, x, x.sign() * (size - threshold).clamp_min(0))
+    inside = magnitude.sum(1, keepdim=True) <= radius
+    return torch.where(inside, x, x.sign() * (magnitude - threshold).clamp_min(0))

@@ -1,21 +1,19 @@
-"""The attack engine: one loop over all classes and candidates at once."""
+"""The attack engine: one loop that optimises the candidates of all attacked people at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mi_tune.attacks.batching import in_parts
 from mi_tune.attacks.constraints import Free
-from mi_tune.attacks.evolution import CMAES, Genetic
 from mi_tune.attacks.ground import Ground
-from mi_tune.attacks.inits import BestOfSamples, Init
-from mi_tune.attacks.latents import Gaussian, Point
+from mi_tune.attacks.latents import Point
 from mi_tune.attacks.losses import check_loss
 from mi_tune.attacks.objective import (
     FeatureMatch,
@@ -24,13 +22,24 @@ from mi_tune.attacks.objective import (
     Objective,
     SoftLabelObjective,
 )
-from mi_tune.attacks.optimisers import Adam, Constraint, Found, Momentum, Mover, Retire
-from mi_tune.attacks.oracle import ORACLES, HardLabel, WhiteBox
-from mi_tune.attacks.repulsion import SphereRepulsion
-from mi_tune.attacks.selection import Selection
-from mi_tune.attacks.students import Students, TargetOnly, Untrained
+from mi_tune.attacks.oracle import ORACLES, HardLabel, WhiteBox, soft_label
+from mi_tune.attacks.parts import (
+    Constraint,
+    Found,
+    Init,
+    Latent,
+    Models,
+    Mover,
+    Optimiser,
+    Passes,
+    PriorMaker,
+    Selection,
+    View,
+)
+from mi_tune.attacks.retirement import Retire
+from mi_tune.attacks.students import TargetOnly
 from mi_tune.attacks.tuning import PriorTuning
-from mi_tune.attacks.views import Identity, View
+from mi_tune.attacks.views import Identity
 from mi_tune.priors.base import Prior, to_uint8
 from mi_tune.runtime.device import comfortable_batch
 from mi_tune.runtime.errors import DivergedError, InputError
@@ -41,10 +50,13 @@ from mi_tune.runtime.seeds import derive_seed, generator
 class Reconstructions:
     """What an attack returns.
 
-    images: uint8 (classes, kept, channels, height, width), the best first; latents: (classes, kept, latent_dim) at the
-    generator's input; confidence: (classes, kept), the selection's score; start_images: the best starts, same shape
-    as images. Passes are images through the target; `surrogate_passes` those through models that the attacker made,
-    forwards and backwards together. `prepare_seconds` (part of `seconds`) went into students and priors.
+    Args:
+        images: uint8 (people, kept, channels, height, width), the best first. latents: (people, kept, latent_dim), at
+            the generator's input. confidence: (people, kept), the selection's score. start_images: the best starts, in
+            the shape of `images`.
+        forward_passes, backward_passes: images through the target. surrogate_passes: images through models that the
+            attacker trained, forwards and backwards together.
+        seconds: in total. prepare_seconds: of these, for students and priors of its own.
     """
 
     images: Tensor
@@ -58,64 +70,51 @@ class Reconstructions:
     prepare_seconds: float = 0.0
 
 
-class Passes(NamedTuple):
-    """Images through the target, at most: forward in all, and those of them that are also followed backwards."""
-
-    forward: int
-    backward: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One optimisation from where the last one ended.
+    """One optimisation, which begins where the stage before it ended.
 
     Args:
-        steps, optimiser, constraint: how long, by which rule, and how far.
-        latent: a point per candidate, or a distribution per class.
-        block: which block of the generator's input is optimised: 0 for its latents; deeper ones need a prior that is
-            cut into blocks (`Prior.blocks`). A stage whose block the prior does not have is left out.
-        retire: when a candidate is done before the steps are.
+        steps: how many, at most. optimiser: the rule by which latents move. constraint: where they may go.
+        latent: what is optimised: a point per candidate, or a distribution per person.
+        block: whose input is optimised: 0 for the prior's latents, deeper for the input of a later block of the
+            generator. Deeper blocks need a prior that is cut into blocks (`Prior.blocks`). The engine skips a stage
+            whose block the prior does not have.
+        retire: when a candidate is done before the steps are used up; None: never.
     """
 
     steps: int
-    optimiser: Adam | Momentum | Genetic | CMAES | SphereRepulsion
+    optimiser: Optimiser
     constraint: Constraint = Free()
-    latent: Point | Gaussian = Point()
+    latent: Latent = Point()
     block: int = 0
     retire: Retire | None = None
 
 
-class PriorMaker(Protocol):
-    """Trains a prior for one target."""
-
-    access: str
-    discriminator: bool
-    conditional: bool
-    """Whether its prior has one, and is."""
-
-    def make(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> Ground:
-        """The ground with the new prior and its samples; what it asked is charged to the oracle."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """An attack as a row of parts; `run` is the loop that they share.
+    """An attack as a row of parts. `run` is the loop that all attacks share.
 
     Args:
-        name, budget: what to call it wherever its result is shown.
-        access: what the attacker may ask of the target: `white-box`, `soft-label` or `hard-label`.
+        name, budget: labels that are shown with its results.
+        access: the attacker's access to the target: `white-box`, `soft-label` or `hard-label`.
         init: where candidates start.
-        views: what the models are shown in each step, one draw each; their losses are averaged. worst: share of the
-            views, the worst ones, that is averaged instead (CVaR).
+        views: how the models see each candidate in each step, one draw of every view; the losses are averaged.
+        worst: share of the views, those with the highest losses, that is averaged instead of all views (conditional
+            value at risk).
         models: what is inverted: the target, students, or both.
-        identity_loss: a name from `LOSSES`. identity_weight, prior_weight: their sum is minimised; the prior loss
-            is minus the prior's realism. match: feature regularisation.
-        stages: optimisations, one after the other. best_stage: return the stage whose images the selection scores
-            highest (by the target), rather than the last.
-        candidates: starts per class. keep: candidates returned per class. selection: score by which they are chosen.
-        maker: trains a prior of its own for every target. tuning: tune the prior to what a first round found, and
-            run once more.
-        batch_limit: images through prior and target at once, at most; bounds memory, does not change the result.
+        identity_loss: a name from `LOSSES`. identity_weight, prior_weight: weights of the identity loss and the prior
+            loss, whose sum is minimised; the prior loss is minus the prior's realism. match: feature regularisation.
+        stages: optimisations, one after the other. best_stage: return the images of the stage with the highest mean
+            score of the selection (so the target chooses), not those of the last stage.
+        candidates: starts per person. keep: candidates returned per person. selection: score that chooses them.
+        maker: trains a prior for every target; None: the given prior is used. tuning: fine-tune the prior on the
+            results of a first round, and run a second round.
+        batch_limit: largest number of images through prior and target at once. It limits memory and does not change
+            the result.
+
+    Raises:
+        InputError: parts that do not fit together.
     """
 
     name: str
@@ -124,7 +123,7 @@ class Attack:
     init: Init
     views: tuple[View, ...] = (Identity(),)
     worst: float = 1.0
-    models: TargetOnly | Students | Untrained = TargetOnly()
+    models: Models = TargetOnly()
     identity_loss: str
     identity_weight: float = 1.0
     prior_weight: float = 0.0
@@ -148,17 +147,18 @@ class Attack:
             raise InputError(f"attack '{self.name}' keeps {self.keep} of only {self.candidates} candidates; lower keep")
         blocks = [stage.block for stage in self.stages]
         if blocks != sorted(blocks):
-            raise InputError(f"attack '{self.name}': a stage goes back from block {blocks}; order them from 0 up")
-        spheres = any(isinstance(stage.optimiser, SphereRepulsion) for stage in self.stages)
-        if spheres and (self.access != "hard-label" or self.follows_gradients):
-            raise InputError(f"attack '{self.name}': SphereRepulsion moves on hard labels alone; set access hard-label")
+            raise InputError(f"attack '{self.name}': a stage goes back in the blocks {blocks}; order stages by block")
+        for rule in (stage.optimiser for stage in self.stages if stage.optimiser.hard_labels_only):
+            if self.access != "hard-label" or self.follows_gradients:
+                kind = type(rule).__name__
+                raise InputError(f"attack '{self.name}': {kind} moves on hard labels alone; set access hard-label")
         if self.identity_loss == "poincare" and self.access == "soft-label" and not self.follows_gradients:
             raise InputError(
                 f"attack '{self.name}': poincare needs logits, and soft labels give them only up to a constant; "
                 "choose cross_entropy or margin"
             )
         strength = list(ORACLES)
-        parts = {"init": self.init, "selection": self.selection}
+        parts: dict[str, Init | Selection | Models | PriorMaker] = {"init": self.init, "selection": self.selection}
         parts |= {"models": self.models} if self.follows_gradients else {}
         parts |= {"maker": self.maker} if self.maker else {}
         for place, part in parts.items():
@@ -168,13 +168,23 @@ class Attack:
                     f"but the attack has only {self.access}"
                 )
 
-    def describe(self) -> dict:
-        """Every part with its parameters, as plain values; a part that is repeated is written once with its count."""
+    def describe(self) -> dict[str, Any]:
+        """Every part with its parameters, as plain values. A part that is repeated is listed once, with its count."""
         return {name: value for name, value in plain(self).items() if name != "kind"}
 
     @property
+    def members(self) -> tuple[Attack, ...]:
+        """The attack itself: where a portfolio lists its members, an attack is its only one."""
+        return (self,)
+
+    @property
+    def follows_gradients(self) -> bool:
+        """Whether any stage does."""
+        return any(stage.optimiser.follows_gradients for stage in self.stages)
+
+    @property
     def needs_discriminator(self) -> bool:
-        """Whether the given prior must have one."""
+        """Whether the given prior must have a discriminator."""
         return bool(self.prior_weight) and not (self.maker and self.maker.discriminator)
 
     @property
@@ -187,7 +197,7 @@ class Attack:
             raise InputError(
                 f"attack '{self.name}' needs a prior with a discriminator; '{prior.name}' has none: use prior dcgan"
             )
-        if isinstance(self.init, BestOfSamples) and self.maker is None and samples < self.candidates:
+        if self.maker is None and samples < self.init.samples_needed(self.candidates):
             raise InputError(
                 f"attack '{self.name}' starts from {self.candidates} of the prior's samples, but there are {samples}; "
                 "raise prior.samples"
@@ -195,41 +205,42 @@ class Attack:
         if self.tuning is not None and self.maker is None:
             self.tuning.check(prior)
         if self.stages[0].block >= prior.blocks and self.maker is None:
-            raise InputError(f"attack '{self.name}' starts at block {self.stages[0].block} of a prior without one")
+            raise InputError(
+                f"attack '{self.name}' starts at block {self.stages[0].block}, but prior '{prior.name}' has only "
+                f"{prior.blocks} block(s), counted from 0; begin with a stage at block 0"
+            )
 
     def passes(self, classes: int, samples: int, public: int = 0) -> Passes:
-        """Images through the target, at most, without what a maker asks.
+        """Images through the target, at most, without those that a maker asks for.
 
-        Fewer where candidates are done before the steps are, or the prior lacks a stage's block. public: the number of
-        public images.
+        There are fewer if candidates are done before their steps are used up, or the prior lacks a stage's block.
+
+        Args:
+            classes: number of attacked people. samples: of the prior. public: number of public images.
         """
         conditional = self.maker is not None and self.maker.conditional
         prepared = self.init.passes(classes, self.candidates, samples, conditional)
         rounds = 2 if self.tuning else 1
         chosen = classes * self.candidates * self.selection.count * (len(self.stages) if self.best_stage else 1)
-        inverted = self.follows_gradients and self.models.with_target
+        # without gradients the loss asks the oracle itself; with gradients it asks the models
+        with_target = self.models.with_target or not self.follows_gradients
         if self.follows_gradients:
             prepared += self.models.passes(public, samples)
-        matched = public if self.match is not None and inverted else 0
+        matched = public if self.match is not None and self.follows_gradients and with_target else 0
         forward, backward = prepared + rounds * (chosen + matched), 0
-        for stage in self.stages:
-            rule = stage.optimiser
-            one = classes if isinstance(stage.latent, Gaussian) else classes * self.candidates
-            if isinstance(rule, (Genetic, CMAES)):
-                forward += rounds * stage.steps * classes * rule.population * len(self.views)
-            elif isinstance(rule, SphereRepulsion):
-                forward += rounds * stage.steps * one * rule.points * len(self.views)
-            elif inverted:
-                backward += rounds * stage.steps * one * len(self.views)
-        return Passes(forward + backward, backward)
+        for stage in self.stages if with_target else ():
+            one_view = stage.optimiser.passes(stage.latent, classes, self.candidates, stage.steps)
+            forward += rounds * len(self.views) * one_view.forward
+            backward += rounds * len(self.views) * one_view.backward
+        return Passes(forward, backward)
 
     # ----------------------------------------------------------------------------------------------------- the loop
 
     def run(self, oracle: HardLabel, ground: Ground, classes: Tensor, seed: int) -> Reconstructions:
-        """Attack `classes` (int64, (n,)) of the oracle's target.
+        """Attack the people `classes`, int64 (people,), of the oracle's target.
 
         Raises:
-            InputError: see `check`; also an oracle of another threat model than the attack's.
+            InputError: see `check`; also an oracle with another access than the attack's.
             DivergedError: a latent or an image became NaN or infinite.
         """
         return self.run_scored(oracle, ground, classes, seed)
@@ -242,7 +253,11 @@ class Attack:
         seed: int,
         each_step: Callable[[int, Tensor], None] | None = None,
     ) -> Reconstructions:
-        """`run`, with `each_step(step, latents of all candidates)` called after every step of the first stage."""
+        """`run`, which calls `each_step` after every step of the first stage.
+
+        Args:
+            each_step: takes the number of the step, from 1, and all candidates' latents (people * candidates, dim).
+        """
         if oracle.access != self.access:
             raise InputError(f"attack '{self.name}' is {self.access}, but it was given a {oracle.access} oracle")
         self.check(ground.prior, len(ground.samples.latents))
@@ -253,7 +268,7 @@ class Attack:
         if self.maker is not None:
             ground = self.maker.make(oracle, ground, total, derive_seed(seed, "prior"))
         ground = replace(ground, prior=ground.prior.to(device).eval().requires_grad_(False))
-        members = self._members(oracle, ground, total, seed)
+        members = self.models.members(oracle, ground, total, seed) if self.follows_gradients else []
         prepared = time.perf_counter() - begun
         start = self.init(oracle, ground, classes, self.candidates, seed)
         first = start[:, : self.keep]
@@ -263,7 +278,7 @@ class Attack:
             raise DivergedError(f"attack '{self.name}': prior '{ground.prior.name}' draws images that are not finite")
         selection = self.selection.known(ground.law)
         labels = classes.repeat_interleave(self.candidates)
-        # the same draws for every candidate order: a stream of its own
+        # a random stream of its own, so that the views do not depend on what was drawn before
         chosen_by = lambda images: selection(oracle, images, labels, generator(seed, "selection", device=device))  # noqa: E731
         images, latents, score = self._round(oracle, ground, members, start, classes, seed, chosen_by, each_step)
         if self.tuning is not None:
@@ -272,7 +287,7 @@ class Attack:
             better = second[2] > score
             images = torch.where(better[:, None, None, None], second[0], images)
             latents, score = torch.where(better[:, None], second[1], latents), torch.where(better, second[2], score)
-        # stable: where the target is equally sure, the better start wins, however many are kept
+        # a stable sort: among equal scores, the better start comes first, however many are kept
         score = score.view(len(classes), self.candidates)
         best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
         pick = lambda flat: _pick(flat.view(len(classes), self.candidates, *flat.shape[1:]), best)  # noqa: E731
@@ -288,16 +303,6 @@ class Attack:
             seconds=time.perf_counter() - begun,
         )
 
-    def _members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
-        if not self.follows_gradients:
-            return []
-        return self.models.members(oracle, ground, classes, seed)  # type: ignore[arg-type]
-
-    @property
-    def follows_gradients(self) -> bool:
-        """Whether any stage does."""
-        return any(isinstance(stage.optimiser, (Adam, Momentum)) for stage in self.stages)
-
     def _objective(self, oracle: HardLabel, ground: Ground, members: list[WhiteBox]) -> Objective:
         views = [view.known(ground.law) for view in self.views]
         if self.follows_gradients:
@@ -305,8 +310,7 @@ class Attack:
             if self.match is not None:
                 with torch.no_grad():
                     images = torch.from_numpy(ground.public).to(oracle.device).float() / 255
-                    parts = [members[0].answer(part, features=True).features for part in images.split(512)]
-                    features = torch.cat(parts).mean(0)
+                    features = torch.cat([members[0].features(part) for part in images.split(512)]).mean(0)
             return GradientObjective(
                 members,
                 ground.prior,
@@ -320,7 +324,7 @@ class Attack:
             )
         if self.access == "hard-label":
             return HardLabelObjective(oracle, views)
-        return SoftLabelObjective(oracle, self.identity_loss, views)  # type: ignore[arg-type]
+        return SoftLabelObjective(soft_label(oracle), self.identity_loss, views)
 
     def _round(
         self,
@@ -333,7 +337,11 @@ class Attack:
         score_of: Callable[[Tensor], Tensor],
         each_step: Callable[[int, Tensor], None] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """All stages: images, latents at the generator's input and scores of every candidate, flat."""
+        """Run all stages once.
+
+        Returns images (people * candidates, channels, height, width), latents (people * candidates, dim) at the
+        generator's input, and scores (people * candidates,).
+        """
         objective = self._objective(oracle, ground, members)
         random = generator(seed, "views", device=oracle.device)
         prior, labels = ground.prior, classes.repeat_interleave(self.candidates)
@@ -369,15 +377,15 @@ class Attack:
         random: torch.Generator,
         each_step: Callable[[int, Tensor], None] | None,
     ) -> Tensor:
-        """Run one stage; returns what lies before its block, of every candidate (classes * candidates, size)."""
+        """Run one stage; returns the input of its block for every candidate (people * candidates, size)."""
 
         def evaluate(latents: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-            leaf = latents.detach().requires_grad_(mover.gradient)
-            with torch.set_grad_enabled(mover.gradient):
+            leaf = latents.detach().requires_grad_(mover.follows_gradients)
+            with torch.set_grad_enabled(mover.follows_gradients):
                 worth = objective(prior.finish(leaf, stage.block, labels), labels, random)
-            if not mover.gradient:
+            if not mover.follows_gradients:
                 return worth.loss, worth.confidence
-            # a sum over candidates: each one's gradient is its own, whatever the batch
+            # the sum over candidates gives each its own gradient, whatever the batch
             (gradient,) = torch.autograd.grad(worth.loss.sum(), leaf)
             return worth.loss.detach(), worth.confidence, gradient
 
@@ -386,20 +394,18 @@ class Attack:
             drawn = mover.ask(random)
             if not len(drawn.latents):
                 break
-            found = Found(*_three(in_parts(evaluate, limit, drawn.latents, classes[drawn.owners])))
-            # a gradient's NaN lasts and is found at the end, for it costs a GPU time to look; a search breeds from it
-            if not (mover.gradient or torch.isfinite(found.loss).all()):
+            loss, confidence, *gradient = in_parts(evaluate, limit, drawn.latents, classes[drawn.owners])
+            found = Found(loss, confidence, gradient[0] if gradient else None)
+            # With gradients a NaN stays in the latents and is found after the stage: each check here would make a GPU
+            # wait. A search without gradients would breed from a NaN, so it is checked at once.
+            if not (mover.follows_gradients or torch.isfinite(found.loss).all()):
                 raise DivergedError(f"attack '{self.name}' diverged: losses are not finite")
             mover.tell(found)
             if each_step is not None:
-                # whoever looks on must not change what is drawn next
+                # a copy of the generator, so that the caller's look does not change later draws
                 aside = torch.Generator(random.device).set_state(random.get_state())
                 each_step(step + 1, mover.result(aside).flatten(0, 1))
         return mover.result(random).flatten(0, 1)
-
-
-def _three(values: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor | None]:
-    return (values[0], values[1], values[2] if len(values) > 2 else None)
 
 
 @torch.no_grad()
@@ -409,13 +415,13 @@ def _decode(prior: Prior, hidden: Tensor, labels: Tensor, batch: int, block: int
 
 
 def _pick(values: Tensor, indices: Tensor) -> Tensor:
-    """values (classes, candidates, ...) at indices (classes, kept)."""
+    """values (people, candidates, ...) at indices (people, kept)."""
     index = indices.view(*indices.shape, *[1] * (values.ndim - 2)).expand(-1, -1, *values.shape[2:])
     return values.gather(1, index)
 
 
-def plain(part: Any) -> Any:
-    """A part with its parameters as plain values."""
+def plain(part: object) -> Any:
+    """A part with its parameters as plain values (dictionaries, lists, strings, numbers)."""
     if is_dataclass(part) and not isinstance(part, type):
         return {"kind": type(part).__name__, **{f.name: plain(getattr(part, f.name)) for f in fields(part)}}
     if isinstance(part, tuple):

@@ -1,4 +1,4 @@
-"""What an attacker stands on before it asks the target anything."""
+"""What the attacker has before it asks the target anything."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mi_tune.priors.base import Prior, PriorSamples
 
 @dataclass(frozen=True)
 class Ground:
-    """The attacker's own means.
+    """The attacker's prior, public images, and knowledge about the defence.
 
     Args:
-        prior: generative model made from public images. samples: its samples, rendered once.
-        public: uint8 (n, channels, height, width), images of other people.
-        key: changes with anything that went into the prior, its samples or the public images.
-        law: the defender's erasing law, resolved, where the attacker knows it; None where it does not.
+        prior: generative model, trained on public images. samples: its samples, rendered once.
+        public: uint8 (n, channels, height, width), images of public people.
+        key: hash of everything that made the prior, its samples and the public images; part of cache keys.
+        law: the defender's erasing law, if the attacker knows it; otherwise None.
     """
 
     prior: Prior
@@ -28,4 +28,5 @@ class Ground:
     law: ErasingLaw | None = None
 
     def knowing(self, law: ErasingLaw | None) -> Ground:
+        """The same ground for an attacker who knows that the defender trains with `law`."""
         return replace(self, law=law)

@@ -1,32 +1,21 @@
-"""Where the candidates of each class start in latent space."""
+"""Initialisations: where the candidates of each person start in latent space."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from mi_tune.attacks.ground import Ground
-from mi_tune.attacks.oracle import HardLabel, SoftLabel
+from mi_tune.attacks.oracle import HardLabel, SoftLabel, soft_label
 from mi_tune.priors.base import to_uint8
 from mi_tune.runtime.seeds import generator
 
 
-class Init(Protocol):
-    access: str
-
-    def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
-        """Latents (classes, candidates, latent_dim) of `classes` (int64, (n,))."""
-
-    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
-        """Images through the target, at most. conditional: whether the prior is."""
-
-
 @dataclass(frozen=True)
 class Normal:
-    """Independent draws from the prior (GMI)."""
+    """Independent draws from the prior (GMI, Zhang et al., CVPR 2020)."""
 
     access = "hard-label"
 
@@ -34,23 +23,27 @@ class Normal:
         random = generator(seed, "init", device=oracle.device)
         return ground.prior.sample_latents(len(classes) * candidates, random).view(len(classes), candidates, -1)
 
-    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
+    def passes(self, people: int, candidates: int, samples: int, conditional: bool) -> int:
+        return 0
+
+    def samples_needed(self, candidates: int) -> int:
         return 0
 
 
 @dataclass(frozen=True)
 class BestOfSamples:
-    """The samples that the target is surest of for the class, over the image and its mirror image (PPA).
+    """The prior samples with the highest confidence in the class, mean of the image and its mirror image.
 
-    A conditional prior draws another image for every class, so there each class's candidates are the best of
-    `per_class` images of its own.
+    From PPA (Struppek et al., ICML 2022). A conditional prior draws a different image for every class. With such a
+    prior, the candidates of a class are the best of `per_class` images that are drawn for it.
     """
 
     per_class: int = 32
 
     access = "soft-label"
 
-    def __call__(self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
+    def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
+        oracle = soft_label(oracle)
         if ground.prior.conditional:
             return self._of_each_class(oracle, ground, classes, candidates, seed)
         images = torch.from_numpy(ground.samples.images)
@@ -58,8 +51,11 @@ class BestOfSamples:
         best = score[:, classes].sort(dim=0, descending=True, stable=True).indices[:candidates].T
         return torch.from_numpy(ground.samples.latents).to(oracle.device)[best]
 
-    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
-        return 2 * (classes * max(self.per_class, candidates) if conditional else samples)
+    def passes(self, people: int, candidates: int, samples: int, conditional: bool) -> int:
+        return 2 * (people * max(self.per_class, candidates) if conditional else samples)
+
+    def samples_needed(self, candidates: int) -> int:
+        return candidates
 
     @torch.no_grad()
     def _of_each_class(self, oracle: SoftLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
@@ -77,11 +73,13 @@ class BestOfSamples:
 
 @dataclass(frozen=True)
 class RejectToLabel:
-    """Samples that the target puts in the class (BREP-MI): first the rendered ones, then fresh draws.
+    """Rejection sampling: prior samples that the target assigns to the class (BREP-MI, Kahla et al., CVPR 2022).
+
+    The samples that were rendered in advance come first, then new draws. A class with too few hits repeats them. A
+    class without any hit starts at draws of other classes.
 
     Args:
-        draws: fresh latents looked at, in batches of `batch`, while some class lacks candidates. A class that is
-            still short repeats what it has; one that was never hit starts at draws of other classes.
+        draws: largest number of new latents, drawn in batches of `batch` while some class lacks candidates.
     """
 
     draws: int = 2000
@@ -103,12 +101,15 @@ class RejectToLabel:
             latents = torch.cat([latents, fresh])
             labels = torch.cat([labels, oracle.labels(to_uint8(prior.decode(fresh)))])
         hit = labels == classes[:, None]
-        # hits first, in the order drawn; then whatever was drawn
+        # hits first, in the order in which they were drawn, then all other draws
         order = hit.to(torch.int8).sort(dim=1, descending=True, stable=True).indices[:, :candidates]
         counts = hit.sum(1, keepdim=True)
         position = torch.arange(candidates, device=device).expand(len(classes), -1)
         wrapped = torch.where(counts > 0, position % counts.clamp_min(1), position)
         return latents[order.gather(1, wrapped)]
 
-    def passes(self, classes: int, candidates: int, samples: int, conditional: bool) -> int:
+    def passes(self, people: int, candidates: int, samples: int, conditional: bool) -> int:
         return samples + self.draws // self.batch * self.batch
+
+    def samples_needed(self, candidates: int) -> int:
+        return max(0, candidates - self.draws // self.batch * self.batch)

@@ -1,4 +1,4 @@
-"""Identity losses: how far logits (n, classes) are from the attacked labels (n,); one value per image, (n,)."""
+"""Identity losses: from logits (n, classes) and attacked labels, int64 (n,), to one loss per image, (n,)."""
 
 import difflib
 
@@ -10,26 +10,26 @@ from mi_tune.runtime.errors import InputError
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """-log softmax(f)_y (GMI, Zhang et al., CVPR 2020)."""
+    """Cross-entropy, -log softmax(f)_y (GMI, Zhang et al., CVPR 2020)."""
     return F.cross_entropy(logits, labels, reduction="none")
 
 
 def logit(logits: Tensor, labels: Tensor) -> Tensor:
-    """-f_y (LOMMA, Nguyen et al., CVPR 2023): unlike cross-entropy it does not reward pushing other classes down."""
+    """Negative logit, -f_y (LOMMA, Nguyen et al., CVPR 2023): lowering the other classes does not reduce it."""
     return -logits.gather(1, labels[:, None])[:, 0]
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """max over other classes of f_j, minus f_y (PLG-MI, Yuan et al., AAAI 2023)."""
+    """Max-margin loss: max over other classes of f_j, minus f_y (PLG-MI, Yuan et al., AAAI 2023)."""
     own = F.one_hot(labels, logits.shape[1]).bool()
     return logits.masked_fill(own, -torch.inf).amax(1) - logits.gather(1, labels[:, None])[:, 0]
 
 
 def poincare(logits: Tensor, labels: Tensor) -> Tensor:
-    """Distance in the Poincare ball between the l1-normalised logits and the label (PPA, Struppek et al., ICML 2022).
+    """Poincare distance between the l1-normalised logits and the label (PPA, Struppek et al., ICML 2022).
 
     d(u, v) = arccosh(1 + 2 |u - v|^2 / ((1 - |u|^2) (1 - |v|^2))), u = f / |f|_1, v = 0.9999 at the label, else 0.
-    Unlike cross-entropy its gradient does not vanish when the target is already sure.
+    Unlike that of cross-entropy, its gradient does not vanish when the target is already sure.
     """
     u = logits / logits.abs().sum(1, keepdim=True).clamp_min(1e-12)
     v = F.one_hot(labels, logits.shape[1]).to(u.dtype) * (1 - 1e-4)
@@ -42,7 +42,7 @@ LOSSES = {"cross_entropy": cross_entropy, "logit": logit, "margin": margin, "poi
 
 
 def check_loss(name: str) -> None:
-    """Raise InputError, offering near names, unless `name` is an identity loss."""
+    """Raise InputError, with similar names, unless `name` is an identity loss."""
     if name not in LOSSES:
         near = difflib.get_close_matches(name, LOSSES, n=2) or LOSSES
         raise InputError(f"unknown identity loss '{name}'; did you mean {', '.join(near)}?")

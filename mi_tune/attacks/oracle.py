@@ -1,7 +1,7 @@
-"""What an attacker may ask of the target, and the count of what it asked.
+"""Oracles: the access that an attacker has to the target, with a count of the passes that it makes.
 
-Three kinds of access, each with what the weaker ones have: hard labels, soft labels, the whole model. An attack is
-given the kind that its threat model names, and what that kind lacks is not there to be called.
+There are three kinds: hard labels, soft labels, and white-box access to the whole model. Each has what the weaker ones
+have. An attack gets the kind that its threat model names; methods that this kind lacks do not exist on it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mi_tune.nets import head_of
+from mi_tune.nets import head_of, place
 from mi_tune.nets.features import features_of
 from mi_tune.runtime.device import autocast, comfortable_batch
 from mi_tune.runtime.errors import InputError
 
 
 class Answer(NamedTuple):
-    """Logits (n, classes), and the penultimate features (n, features) where they were asked for."""
+    """Logits (n, classes), and the penultimate features (n, features) if they were asked for."""
 
     logits: Tensor
     features: Tensor | None
 
 
 class HardLabel:
-    """The target's decision alone. Counts every image that goes through the target.
+    """Access to the target's predicted class alone. Counts every image that goes through the target.
 
-    classes: how many the target tells apart; where missing, what its last linear layer gives.
+    Args:
+        classes: how many the target tells apart; None: the outputs of its last linear layer.
     """
 
     access = "hard-label"
 
     def __init__(self, target: nn.Module, device: torch.device, classes: int | None = None) -> None:
         self.classes = classes or head_of(target).out_features
-        target = target.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        target = place(target, device).eval().requires_grad_(False)
         self.device = device
         self.forward_passes = 0
         self.backward_passes = 0
@@ -47,7 +48,7 @@ class HardLabel:
 
     @property
     def key(self) -> str:
-        """16 hex digits of the target's weights: what is made with a target's help is stored under it."""
+        """Hash of the target's weights, 16 hex digits: the cache key of what is made with the target's answers."""
         if self._key is None:
             digest = hashlib.sha256()
             for name, value in self._target.state_dict().items():
@@ -57,13 +58,13 @@ class HardLabel:
         return self._key
 
     def charge(self, forward: int, backward: int = 0) -> None:
-        """Count passes that were made when something now found in the cache was made."""
+        """Count passes that were made earlier, for something that now comes from the cache."""
         self.forward_passes += forward
         self.backward_passes += backward
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> Tensor:
-        """The target's class, int64 (n,), of uint8 images or float images in [0, 1]."""
+        """The predicted classes, int64 (n,), of uint8 images or float images in [0, 1]."""
         return self._softmax(images).argmax(1)
 
     def _softmax(self, images: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ class HardLabel:
 
 
 class SoftLabel(HardLabel):
-    """The target's probabilities, without gradients."""
+    """Access to the target's probabilities, without gradients."""
 
     access = "soft-label"
 
@@ -91,11 +92,11 @@ class SoftLabel(HardLabel):
 
 
 class WhiteBox(SoftLabel):
-    """The model itself: logits with gradients, features, weights.
+    """Access to the model itself: logits with gradients, features, weights.
 
-    The target is put in evaluation mode, its parameters are frozen (an attack needs the gradient of the image alone,
-    and the weights' gradients would cost a third of its time), and its batch norms are folded into the convolutions
-    before them, which leaves the function as it is.
+    The target is in evaluation mode. Its parameters are frozen, because an attack needs the gradient with respect to
+    the image alone, and gradients of the weights would cost a third of its time. Its batch norms are folded into the
+    convolutions before them, which does not change its function.
     """
 
     access = "white-box"
@@ -112,7 +113,10 @@ class WhiteBox(SoftLabel):
         return self._key
 
     def answer(self, images: Tensor, features: bool = False) -> Answer:
-        """Logits, float32, of images (n, channels, height, width) in [0, 1], with gradients where images have them."""
+        """Logits, float32, of images (n, channels, height, width) in [0, 1]; differentiable if the images are.
+
+        features: whether to return the penultimate features as well.
+        """
         if torch.is_grad_enabled() and images.requires_grad:
             self.backward_passes += len(images)
         if not features:
@@ -125,8 +129,14 @@ class WhiteBox(SoftLabel):
         """See `answer`."""
         return self.answer(images).logits
 
+    def features(self, images: Tensor) -> Tensor:
+        """Penultimate features (n, features), float32; see `answer`."""
+        found = self.answer(images, features=True).features
+        assert found is not None
+        return found
+
     def copy(self) -> nn.Module:
-        """A trainable copy of the target, for an attacker who wants to change it."""
+        """A trainable copy of the target."""
         return copy.deepcopy(self._whole).requires_grad_(True)
 
 
@@ -134,14 +144,35 @@ ORACLES: dict[str, type[HardLabel]] = {kind.access: kind for kind in (HardLabel,
 
 
 def open_oracle(access: str, target: nn.Module, device: torch.device, classes: int | None = None) -> HardLabel:
-    """The oracle of a threat model: `white-box`, `soft-label` or `hard-label`. Raises InputError for another name."""
+    """The oracle for a threat model.
+
+    Args:
+        access: `white-box`, `soft-label` or `hard-label`. classes: see `HardLabel`.
+
+    Raises:
+        InputError: another access.
+    """
     if access not in ORACLES:
         raise InputError(f"unknown access '{access}'; choose from {', '.join(ORACLES)}")
     return ORACLES[access](target, device, classes)
 
 
+def soft_label(oracle: HardLabel) -> SoftLabel:
+    """The oracle as one that answers with probabilities. Raises InputError if it does not."""
+    if not isinstance(oracle, SoftLabel):
+        raise InputError(f"this part of the attack needs soft-label access, but the oracle has only {oracle.access}")
+    return oracle
+
+
+def white_box(oracle: HardLabel) -> WhiteBox:
+    """The oracle as one that opens the whole model. Raises InputError if it does not."""
+    if not isinstance(oracle, WhiteBox):
+        raise InputError(f"this part of the attack needs white-box access, but the oracle has only {oracle.access}")
+    return oracle
+
+
 def folded(model: nn.Module) -> nn.Module:
-    """A copy for evaluation in which every batch norm that directly follows a convolution has become part of it."""
+    """A copy for evaluation, with every batch norm that directly follows a convolution folded into it."""
     model = copy.deepcopy(model).eval()
     for parent in model.modules():
         if not isinstance(parent, nn.Sequential):

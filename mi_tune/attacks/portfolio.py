@@ -1,18 +1,19 @@
-"""Several attacks on one target: the attacker keeps what the target recognises best."""
+"""Portfolios: several attacks on one target, of whose reconstructions the attacker keeps the best ones."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mi_tune.attacks.engine import Attack, Passes, Reconstructions, plain
+from mi_tune.attacks.engine import Attack, Reconstructions, plain
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel
-from mi_tune.attacks.selection import Selection
+from mi_tune.attacks.parts import Passes, Selection
 from mi_tune.priors.base import Prior
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import generator
@@ -20,10 +21,17 @@ from mi_tune.runtime.seeds import generator
 
 @dataclass(frozen=True, kw_only=True)
 class Portfolio:
-    """Attacks of one threat model whose reconstructions are pooled and chosen from by one selection.
+    """Attacks with the same access to the target, whose reconstructions are pooled and ranked by one selection.
 
-    An attacker does not know which attack a defence resists least; it runs them all and lets the target say. Passes and
-    seconds are the sums over the members. Latents shorter than another member's are filled up with NaN.
+    An attacker does not know in advance which attack works best against a defence. It runs them all, and the target's
+    answers choose. Passes and seconds are sums over the members. Where members have latents of different size, shorter
+    ones are padded with NaN.
+
+    Args:
+        keep: reconstructions that are returned per person, out of those of all members.
+
+    Raises:
+        InputError: the members have different access.
     """
 
     name: str
@@ -38,7 +46,7 @@ class Portfolio:
 
     def __post_init__(self) -> None:
         if len({member.access for member in self.members}) != 1:
-            raise InputError(f"attack '{self.name}': its members have different access to the target")
+            raise InputError(f"attack '{self.name}': its members have different access to the target; use one access")
 
     @property
     def candidates(self) -> int:
@@ -49,18 +57,18 @@ class Portfolio:
         """See `Attack.needs_discriminator`."""
         return any(member.needs_discriminator for member in self.members)
 
-    def describe(self) -> dict:
-        """Every member with its parts, and how their results are chosen from, as plain values."""
+    def describe(self) -> dict[str, Any]:
+        """Every member with its parts, and the selection, as plain values."""
         parts = {"name": self.name, "budget": self.budget, "access": self.access, "keep": self.keep}
         return {**parts, "selection": plain(self.selection), "members": [m.describe() for m in self.members]}
 
     def check(self, prior: Prior, samples: int) -> None:
-        """Raise InputError if one of the attacks cannot run."""
+        """Raise InputError if one of the members cannot run; see `Attack.check`."""
         for member in self.members:
             member.check(prior, samples)
 
     def passes(self, classes: int, samples: int, public: int = 0) -> Passes:
-        """See `Attack.passes`."""
+        """See `Attack.passes`; the members' sum, with the selection among their reconstructions."""
         each = [member.passes(classes, samples, public) for member in self.members]
         pooled = classes * self.selection.count * sum(member.keep for member in self.members)
         return Passes(sum(p.forward for p in each) + pooled, sum(p.backward for p in each))
@@ -68,7 +76,7 @@ class Portfolio:
     def run(self, oracle: HardLabel, ground: Ground, classes: Tensor, seed: int) -> Reconstructions:
         """See `Attack.run`."""
         begun, forward, backward = time.perf_counter(), oracle.forward_passes, oracle.backward_passes
-        # the same seed: where two members differ in one part, they differ in that part alone
+        # all members get the same seed, so that members which differ in one part differ in nothing else
         found = [member.run(oracle, ground, classes, seed) for member in self.members]
         images = torch.cat([f.images for f in found], 1)
         pool = images.shape[1]
@@ -78,7 +86,7 @@ class Portfolio:
         score = self.selection.known(ground.law)(oracle, flat, labels, random).view(len(classes), pool).cpu()
         best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
         rows = torch.arange(len(classes))[:, None]
-        # members that train priors have latents of their own size
+        # the latents of members that train their own prior have another size
         widest = max(f.latents.shape[2] for f in found)
         padded = [F.pad(f.latents, (0, widest - f.latents.shape[2]), value=torch.nan) for f in found]
         return Reconstructions(

@@ -1,27 +1,28 @@
-"""How latents move on hard labels alone: away from the edge of the class, on growing spheres."""
+"""An optimiser for hard labels alone: it moves away from the edge of the class, on growing spheres."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from mi_tune.attacks.latents import Draw, Gaussian, Point
-from mi_tune.attacks.optimisers import Constraint, Found, Mover, Retire
+from mi_tune.attacks.parts import Constraint, Draw, Found, Latent, Mover, Passes
+from mi_tune.attacks.retirement import Retire
 
 
 @dataclass(frozen=True)
 class SphereRepulsion:
-    """BREP-MI (Kahla et al., CVPR 2022), all classes and candidates at once.
+    """BREP-MI (Kahla et al., CVPR 2022), for all people and candidates at once.
 
-    Each step asks the target about `points` on a sphere around each candidate. Where more than `enough` of them keep
-    the class, the candidate is remembered and its sphere grows by `growth`; else the candidate moves by
-    min(radius / 3, 3) against the mean direction of the points that left the class.
+    Each step asks the target about `points` points on a sphere around each candidate. If more than `enough` of them
+    are in the class, the candidate is remembered and its sphere grows by the factor `growth`. Otherwise the candidate
+    moves by min(radius / 3, 3) against the mean direction of the points that are outside the class. It moves a point
+    per candidate, whatever the latent, and does not retire candidates.
 
     Args:
-        radius: of the first sphere, in standard deviations of the latents. patience: steps without growth after which
-            a candidate is done (published: 1000).
+        radius: of the first sphere, in standard deviations of the latents. enough: share of the points, in [0, 1].
+        patience: steps without growth after which a candidate is done (published: 1000).
     """
 
     points: int = 32
@@ -30,15 +31,23 @@ class SphereRepulsion:
     enough: float = 0.75
     patience: int = 30
 
-    def start(
-        self, start: Tensor, latent: Point | Gaussian, constraint: Constraint, retire: Retire | None = None
-    ) -> Mover:
-        """Begin at `start` (classes, candidates, dim)."""
+    follows_gradients = False
+    hard_labels_only = True
+    extra_budget_in_steps = True
+
+    def scaled(self, factor: int) -> SphereRepulsion:
+        """With patience in proportion, because otherwise a candidate would be given up as early as before."""
+        return replace(self, patience=self.patience * factor)
+
+    def passes(self, latent: Latent, people: int, candidates: int, steps: int) -> Passes:
+        return Passes(steps * people * candidates * self.points, 0)
+
+    def start(self, start: Tensor, latent: Latent, constraint: Constraint, retire: Retire | None = None) -> Mover:
         return _SphereRepulsion(self, start, constraint)
 
 
 class _SphereRepulsion:
-    gradient = False
+    follows_gradients = False
 
     def __init__(self, rule: SphereRepulsion, start: Tensor, constraint: Constraint) -> None:
         self.rule, self.shape = rule, start.shape
@@ -61,20 +70,20 @@ class _SphereRepulsion:
 
     def tell(self, found: Found) -> None:
         rule, rows = self.rule, self.rows
-        left = found.loss.view(len(rows), rule.points) > 0
-        held = (~left).float().mean(1) > rule.enough
+        outside = found.loss.view(len(rows), rule.points) > 0
+        held = (~outside).float().mean(1) > rule.enough
         grown = rows[held]
         self.best[grown] = self.centre[grown]
-        away = -(self.direction * left[..., None]).sum(1) / left.sum(1, keepdim=True).clamp_min(1)
+        away = -(self.direction * outside[..., None]).sum(1) / outside.sum(1, keepdim=True).clamp_min(1)
         step = (self.radius[rows] / 3).clamp_max(3)[:, None] * away
-        # a point with its whole sphere outside has no side to be pushed to
-        lost = left.all(1)
+        # if the whole sphere is outside the class, no direction is better than another
+        lost = outside.all(1)
         moved = self.project(self.centre[rows] + step, rows)
         self.centre[rows] = torch.where((held | lost)[:, None], self.centre[rows], moved)
         self.radius[grown] *= rule.growth
         self.waited[rows] = torch.where(held, 0, self.waited[rows] + 1)
 
     def result(self, random: torch.Generator) -> Tensor:
-        # the latest centre may have left the class; the remembered one had most of a sphere inside it
+        # the last centre may be outside the class; most of the sphere around the remembered one was inside
         never = self.radius == self.rule.radius
         return torch.where(never[:, None], self.centre, self.best).view(self.shape)

@@ -1,33 +1,21 @@
-"""Which candidates an attack returns. Scores come from the target alone, never from a judge."""
+"""Selections: scores by which an attack chooses among its candidates. They use the target alone, never a judge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from mi_tune.attacks.oracle import HardLabel, SoftLabel
-from mi_tune.attacks.views import RandomCrop, View
+from mi_tune.attacks.oracle import HardLabel, soft_label
+from mi_tune.attacks.parts import View
+from mi_tune.attacks.views import RandomCrop
 from mi_tune.erasing import ErasingLaw
-
-
-class Selection(Protocol):
-    access: str
-    count: int
-    """Images through the target for each candidate."""
-
-    def known(self, law: ErasingLaw | None) -> Selection:
-        """The same rule for an attacker who knows that the defender trains with `law` (None: knows nothing)."""
-
-    def __call__(self, oracle: HardLabel, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
-        """Scores (n,), higher is better, of images (n, channels, height, width)."""
 
 
 @dataclass(frozen=True)
 class Last:
-    """No choice: the candidates as they come."""
+    """No selection: all scores are 0, so the candidates stay in their order."""
 
     access = "hard-label"
     count = 0
@@ -41,7 +29,7 @@ class Last:
 
 @dataclass(frozen=True)
 class ByConfidence:
-    """The target's confidence in the plain image (GMI's best restart)."""
+    """The target's confidence in the image without a view (how GMI chooses its best restart)."""
 
     access = "soft-label"
     count = 1
@@ -49,16 +37,17 @@ class ByConfidence:
     def known(self, law: ErasingLaw | None) -> ByConfidence:
         return self
 
-    def __call__(self, oracle: SoftLabel, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
-        return oracle.confidence(images).gather(1, labels[:, None])[:, 0]
+    def __call__(self, oracle: HardLabel, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        return soft_label(oracle).confidence(images).gather(1, labels[:, None])[:, 0]
 
 
 @dataclass(frozen=True)
 class MeanOverViews:
-    """Mean confidence over random views: what survives them is the class rather than noise.
+    """The mean of the target's confidence over random views (PPA): noise rarely keeps its confidence in all of them.
 
-    Crops and flips as PPA draws them by default; with `Erase` as the view, what an erasing-trained target recognises
-    from its parts.
+    Args:
+        count: views. view: by default PPA's crops and flips; with `Erase`, the score is how well a target that was
+            trained with erasing recognises the person from parts of the image.
     """
 
     count: int = 16
@@ -69,7 +58,8 @@ class MeanOverViews:
     def known(self, law: ErasingLaw | None) -> MeanOverViews:
         return replace(self, view=self.view.known(law))
 
-    def __call__(self, oracle: SoftLabel, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+    def __call__(self, oracle: HardLabel, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        oracle = soft_label(oracle)
         total = torch.zeros(len(images), device=oracle.device)
         for _ in range(self.count):
             total += oracle.confidence(self.view(images, random)).gather(1, labels[:, None])[:, 0]
@@ -78,7 +68,7 @@ class MeanOverViews:
 
 @dataclass(frozen=True)
 class LabelOverViews:
-    """Share of random views that the target puts in the class: the same idea for hard labels."""
+    """The share of random views that the target assigns to the class: `MeanOverViews` for hard labels."""
 
     count: int = 16
     view: View = RandomCrop(scale=(0.5, 0.9), aspect=(0.8, 1.2), flip=True)

@@ -1,18 +1,18 @@
-"""Students: models that an attacker trains on the target's answers, to invert instead of the target or beside it."""
+"""Students: networks distilled from the target, to be inverted in its place or beside it."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mi_tune import nets
 from mi_tune.attacks.ground import Ground
-from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox
+from mi_tune.attacks.oracle import HardLabel, WhiteBox, soft_label, white_box
 from mi_tune.data import augment
 from mi_tune.nets import create_classifier, strided_cnn, training
 from mi_tune.nets.training import Recipe, Training
@@ -20,8 +20,8 @@ from mi_tune.runtime.cache import cached, content_key, tensor_key
 from mi_tune.runtime.seeds import derive_seed
 
 RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01, shift=0, flip=False)
-"""How a student is trained: few epochs, many images, each as the target saw it. What the target said of an image does
-not hold for a moved or mirrored one, however it was trained itself."""
+"""How a student is trained: few epochs on many images, without augmentation. The target's answer for an image does not
+hold for a shifted or mirrored copy, even if the target itself was trained with such copies."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,29 @@ class TargetOnly:
 
     access = "white-box"
     with_target = True
+    trained = 0
 
     def passes(self, public: int, samples: int) -> int:
-        """Images that the target is asked about before the attack."""
         return 0
 
-    def members(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
-        """The models to invert, with `classes` logits; the first one is the target if it is among them."""
-        return [oracle]
+    def lessons(self, public: int, samples: int) -> int:
+        return 0
+
+    def members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
+        return [white_box(oracle)]
 
 
 @dataclass(frozen=True)
 class Students:
-    """Distil the target into students and invert those, with the target (LOMMA) or alone (LOKT, clean student).
+    """Distil the target into students and invert them, with the target (LOMMA) or alone (LOKT, clean student).
 
-    Students learn from the public images and the prior's samples, none of which is erased: they carry the target's
-    knowledge of faces without the decision surface that Random Erasing shaped.
+    Students learn from the public images and the prior's samples. None of these is erased, so the students take over
+    what the target knows about faces without the decision surface that Random Erasing shaped.
 
     Args:
         architectures: one student each (LOMMA: EfficientNet-b0, b1, b2). with_target: invert the target as well.
-        labels: `soft` matches the target's probabilities (KL, temperature 1), `hard` its decisions.
-        public, samples: whether the public images and the prior's samples are learnt from.
+        labels: `soft` matches the target's probabilities (KL divergence, temperature 1), `hard` its predicted classes.
+        public, samples: whether students learn from the public images and from the prior's samples.
     """
 
     architectures: tuple[str, ...] = ("strided_cnn_slim", "strided_cnn", "strided_cnn_wide")
@@ -66,8 +68,15 @@ class Students:
             return "white-box"
         return "soft-label" if self.labels == "soft" else "hard-label"
 
+    @property
+    def trained(self) -> int:
+        return len(self.architectures)
+
     def passes(self, public: int, samples: int) -> int:
         return public * self.public + samples * self.samples
+
+    def lessons(self, public: int, samples: int) -> int:
+        return self.recipe.epochs * self.passes(public, samples)
 
     def members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
         images = _images(ground, self.public, self.samples)
@@ -77,60 +86,68 @@ class Students:
             for name in self.architectures
         ]
         found = [WhiteBox(student, oracle.device) for student in students]
-        return [oracle, *found] if self.with_target else found  # type: ignore[list-item]
+        return [white_box(oracle), *found] if self.with_target else found
 
     def _answers(self, oracle: HardLabel, images: Tensor) -> Tensor:
-        """The target's probabilities (n, classes), or its labels (n,)."""
+        """The target's probabilities (n, classes), or its predicted classes, int64 (n,)."""
         if self.labels == "hard":
             return oracle.labels(images).cpu()
-        assert isinstance(oracle, SoftLabel)
-        return oracle.confidence(images).cpu()
+        return soft_label(oracle).confidence(images).cpu()
 
 
 @dataclass(frozen=True)
 class Untrained:
-    """Un-train Random Erasing: fine-tune a copy of the target on whole images with its own labels, then invert that.
+    """Undo Random Erasing: fine-tune a copy of the target on whole images with its own soft labels, then invert it.
 
-    Self-distillation on images that were never erased moves the weights away from what only erased views asked for.
+    This self-distillation on un-erased images moves the weights away from what only erased images required.
     """
 
     recipe: Recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=5e-4)
 
     access = "white-box"
     with_target = False
+    trained = 1
 
     def passes(self, public: int, samples: int) -> int:
         return public + samples
 
-    def members(self, oracle: WhiteBox, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
-        images = _images(ground, True, True)
-        answers = oracle.confidence(images).cpu()
-        key = content_key(oracle.key, _key(images, answers, self.recipe, seed), modules=CODE)
+    def lessons(self, public: int, samples: int) -> int:
+        return self.recipe.epochs * self.passes(public, samples)
 
-        def make() -> dict:
-            model = _trained(oracle.copy(), images, answers, self.recipe, seed, oracle.device)
+    def members(self, oracle: HardLabel, ground: Ground, classes: int, seed: int) -> list[WhiteBox]:
+        whole = white_box(oracle)
+        images = _images(ground, True, True)
+        answers = whole.confidence(images).cpu()
+        key = content_key(whole.key, _key(images, answers, self.recipe, seed), modules=CODE)
+
+        def make() -> dict[str, Any]:
+            model = _trained(whole.copy(), images, answers, self.recipe, seed, whole.device)
             return {"state": model.state_dict()}
 
-        model = oracle.copy()
+        model = whole.copy()
         model.load_state_dict(cached("untrained", key, make)["state"])
-        return [WhiteBox(model, oracle.device, classes)]
+        return [WhiteBox(model, whole.device, classes)]
 
 
 CODE = (training, augment, nets, strided_cnn)
-"""What decides a student beside its data and recipe."""
+"""The code that decides a student, beside its data and recipe; part of the cache key."""
 
 
 def distil(
     answers: Tensor, images: Tensor, architecture: str, recipe: Recipe, classes: int, seed: int, device: torch.device
 ) -> nn.Module:
-    """A student that answers as the target did: `answers` are probabilities (n, classes) or labels (n,) of uint8
-    `images` (n, channels, height, width). Found again by all of these."""
+    """A student that was trained to give the target's answers. It is cached under a hash of all arguments but `device`.
+
+    Args:
+        answers: the target's probabilities (n, classes), or its predicted classes, int64 (n,).
+        images: uint8 (n, channels, height, width). architecture: see `mi_tune.nets.create_classifier`.
+    """
     channels, resolution = images.shape[1], images.shape[2]
 
     def fresh() -> nn.Module:
         return create_classifier(architecture, classes, channels, resolution, seed)
 
-    def make() -> dict:
+    def make() -> dict[str, Any]:
         begun = time.perf_counter()
         model = _trained(fresh(), images, answers, recipe, seed, device)
         return {"state": model.state_dict(), "seconds": time.perf_counter() - begun}
@@ -153,7 +170,7 @@ def _key(images: Tensor, answers: Tensor, recipe: Recipe, seed: int) -> str:
 def _trained(
     model: nn.Module, images: Tensor, answers: Tensor, recipe: Recipe, seed: int, device: torch.device
 ) -> nn.Module:
-    # cross-entropy takes classes and probabilities alike; with probabilities it is KL plus a constant
+    # cross-entropy accepts classes and probabilities; with probabilities it is the KL divergence plus a constant
     run = Training(model, images, answers, torch.arange(len(images)), recipe, seed, device)
     while not run.finished:
         run.train_epoch()

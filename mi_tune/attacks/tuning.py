@@ -1,4 +1,4 @@
-"""Tune the prior to what an attack has found, and attack again."""
+"""Prior tuning: fine-tune the prior on the reconstructions of a first round, then attack again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mi_tune.runtime.seeds import generator
 
 @dataclass(frozen=True)
 class PriorTuning:
-    """PPDG-MI's tuning (Peng et al., NeurIPS 2024): make the prior likelier to draw what the first round found.
+    """PPDG-MI's tuning (Peng et al., NeurIPS 2024): make the prior draw what the first round found more often.
 
-    The best `per_class` reconstructions of every class are pseudo-private images. Each one's latents are pulled towards
-    the prior's centre by `shrink`, where the prior is denser, and the generator is tuned to draw the image from there,
-    while other latents keep their images. The authors search the dense neighbour by LPIPS and a discriminator;
-    without pretrained weights the distance here is over pixels at three scales.
+    The best `per_class` reconstructions of every class are pseudo-private images. The latents of each are multiplied by
+    `shrink`, which moves them towards the prior's centre, where its density is higher. The generator is tuned to draw
+    the image from there, while other latents keep their images. The authors search for a neighbour of high density with
+    LPIPS and a discriminator. Here, without pretrained weights, images are compared by their pixels at three scales.
 
     Args:
         steps, learning_rate, batch_size: of Adam on the generator (published: 150 steps, 3e-4 at 224 px).
-        keep_weight: weight of leaving other images as they were.
+        keep_weight: weight of the term that keeps the images of other latents.
     """
 
     per_class: int = 4
@@ -37,7 +37,7 @@ class PriorTuning:
     keep_weight: float = 0.5
 
     def check(self, prior: Prior) -> None:
-        """Raise InputError for a prior that has nothing to tune."""
+        """Raise InputError for a prior without weights that can be tuned."""
         if not _weights(copy.deepcopy(prior)):
             raise InputError(f"prior '{prior.name}' has no weights that could be tuned; use prior eigenface or dcgan")
 
@@ -46,8 +46,9 @@ class PriorTuning:
     ) -> Ground:
         """The ground with a tuned copy of its prior.
 
-        images: (classes * candidates, channels, height, width), latents: (classes * candidates, dim), classes: int64
-        (classes,), score: (classes, candidates).
+        Args:
+            images: (people * candidates, channels, height, width) in [0, 1]. latents: (people * candidates, dim).
+            classes: int64 (people,). score: (people, candidates), higher is better.
         """
         best = score.argsort(dim=1, descending=True, stable=True)[:, : self.per_class]
         offset = torch.arange(len(score), device=best.device)[:, None] * score.shape[1]
@@ -76,9 +77,9 @@ class PriorTuning:
 
 
 def _weights(prior: Prior) -> list[Tensor]:
-    """What a prior draws with: parameters of its generator, or float buffers where it has no parameters."""
+    """The tensors that a prior draws with: its generator's parameters, or its float buffers if it has no parameters."""
     critic = set() if prior.realism is None else {id(p) for p in prior.realism.parameters()}
-    found = [p for p in prior.parameters() if id(p) not in critic]
+    found: list[Tensor] = [p for p in prior.parameters() if id(p) not in critic]
     found = found or [b for b in prior.buffers() if b.is_floating_point()]
     return [w.requires_grad_(True) for w in found]
 

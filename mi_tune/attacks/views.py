@@ -1,9 +1,9 @@
-"""Random views of the candidates that a model is shown instead of the plain image."""
+"""Views: random transformations of the candidates, through which a model sees them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,32 +13,24 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.priors.plgmi import target_view
 
 
-class View(Protocol):
-    """Differentiable; may leave [0, 1] where the light is changed."""
+class _SameForEveryLaw:
+    """A view that does not change when the attacker knows the erasing law."""
 
-    def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """A view of each image (n, channels, height, width), of the same shape."""
-
-    def known(self, law: ErasingLaw | None) -> View:
-        """The same view for an attacker who knows that the defender trains with `law` (None: knows nothing)."""
-
-
-class _Plain:
-    def known(self, law: ErasingLaw | None):
+    def known(self, law: ErasingLaw | None) -> Self:
         return self
 
 
 @dataclass(frozen=True)
-class Identity(_Plain):
-    """The image as it is."""
+class Identity(_SameForEveryLaw):
+    """The unchanged image."""
 
     def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
         return images
 
 
 @dataclass(frozen=True)
-class Flip(_Plain):
-    """The image, mirrored half of the time."""
+class Flip(_SameForEveryLaw):
+    """The image, mirrored with probability 1/2."""
 
     def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
         mirrored = torch.rand(len(images), 1, 1, 1, device=images.device, generator=random) < 0.5
@@ -46,10 +38,12 @@ class Flip(_Plain):
 
 
 @dataclass(frozen=True)
-class RandomCrop(_Plain):
-    """RandomResizedCrop: a crop of a random share of the area, resized back; mirrored half of the time if `flip`.
+class RandomCrop(_SameForEveryLaw):
+    """torchvision's RandomResizedCrop: a random crop, resized to the size of the image.
 
-    `rotation`: largest angle in degrees either way.
+    Args:
+        scale: range of the crop's share of the area. aspect: range of its aspect ratio. flip: mirror with probability
+            1/2. rotation: largest angle either way, in degrees.
     """
 
     scale: tuple[float, float] = (0.9, 1.0)
@@ -62,16 +56,16 @@ class RandomCrop(_Plain):
 
 
 @dataclass(frozen=True)
-class Jitter(_Plain):
-    """PLG-MI's augmentation: crop, turn, flip, brightness and contrast (`mi_tune.priors.plgmi.target_view`)."""
+class Jitter(_SameForEveryLaw):
+    """PLG-MI's augmentation: crop, rotation, flip, brightness and contrast (`mi_tune.priors.plgmi.target_view`)."""
 
     def __call__(self, images: Tensor, random: torch.Generator) -> Tensor:
         return target_view(images, random)
 
 
 @dataclass(frozen=True)
-class GaussianNoise(_Plain):
-    """Independent normal noise per pixel, `sigma` as a share of the pixel range (PAA, AlignMI)."""
+class GaussianNoise(_SameForEveryLaw):
+    """Independent normal noise per pixel (PAA, AlignMI). sigma: standard deviation, as a share of the pixel range."""
 
     sigma: float = 0.05
 
@@ -85,17 +79,17 @@ UNKNOWN_LAW = (
     ErasingLaw(1.0, area=(0.1, 0.8), fill="midre"),
     ErasingLaw(1.0, area=(0.3, 0.6), location="overflow", fill="colour"),
 )
-"""What an attacker erases with who has heard of Random Erasing but does not know the defender's law."""
+"""The laws that an attacker tries who suspects Random Erasing but does not know the defender's law."""
 
 
 @dataclass(frozen=True)
-class Erase(_Plain):
-    """The candidate erased as a training image would be: expectation over transformation for Random Erasing.
+class Erase(_SameForEveryLaw):
+    """The candidate, erased like a training image (expectation over transformation, Athalye et al., ICML 2018).
 
     Args:
-        laws: of which each view of the batch uses one, drawn uniformly. Empty: the defender's law where it is known
-            (whole images if it never erases), else `UNKNOWN_LAW`.
-        always: erase every view, also where the law erases only some images.
+        laws: each view of a batch uses one of them, drawn uniformly. If empty: the defender's law if it is known (whole
+            images if that law never erases), otherwise `UNKNOWN_LAW`.
+        always: erase every view, even if the law erases only some of the images.
     """
 
     laws: tuple[ErasingLaw, ...] = ()
@@ -115,6 +109,6 @@ class Erase(_Plain):
         if law.probability == 0:
             return images
         if law.fill == "other_image":
-            # another candidate's pixels would carry this one's gradient over to it
+            # pixels of another candidate would carry this one's gradient over to it
             law = replace(law, fill="noise")
         return law.erase(images, random)[0]

@@ -1,1 +1,1 @@
-"""Does a front survive fresh seeds, other judges, and an attacker who knows?"""
+"""Confirm a front with fresh seeds, other judges and attackers who know the erasing law."""

@@ -1,4 +1,4 @@
-"""What an attacker has without any optimisation: the rows that an attack must beat."""
+"""Baselines: what an attacker gets without optimising anything. An attack must beat them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mi_tune.attacks import Ground, SoftLabel, inits, oracle
 from mi_tune.attacks.inits import BestOfSamples
 from mi_tune.priors.base import to_uint8
 
-KEPT = 4
+IMAGES_PER_CLASS = 4
 CODE = (inits, oracle)
 
 
 @torch.no_grad()
 def best_samples(target: SoftLabel, ground: Ground, classes: Tensor) -> Tensor:
-    """The prior's samples that the target is surest of, uint8 (classes, kept, channels, height, width)."""
-    latents = BestOfSamples()(target, ground, classes, KEPT, 0)
+    """The prior's samples with the highest confidence of the target, uint8 (classes, kept, channels, height, width)."""
+    latents = BestOfSamples()(target, ground, classes, IMAGES_PER_CLASS, 0)
     prior = ground.prior.to(target.device).eval()
     images = torch.cat([to_uint8(prior.decode(part)).cpu() for part in latents.flatten(0, 1).split(256)])
     return images.view(*latents.shape[:2], *images.shape[1:])
@@ -26,10 +26,10 @@ def best_samples(target: SoftLabel, ground: Ground, classes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def nearest_public(target: SoftLabel, ground: Ground, classes: Tensor) -> Tensor:
-    """The public images that the target is surest of, uint8 (classes, kept, channels, height, width)."""
+    """The public images with the highest confidence of the target, uint8 (classes, kept, channels, height, width)."""
     images = torch.from_numpy(ground.public)
     score = (target.confidence(images) + target.confidence(images.flip(3))) / 2
-    best = score[:, classes].sort(dim=0, descending=True, stable=True).indices[:KEPT].T.cpu()
+    best = score[:, classes].sort(dim=0, descending=True, stable=True).indices[:IMAGES_PER_CLASS].T.cpu()
     return images[best]
 
 

@@ -1,6 +1,6 @@
-"""The cells of a confirmation: targets trained with fresh seeds, and attacks on them. No Ray here.
+"""The cells of a confirmation: targets trained with fresh seeds, attacks on them, verdicts of the judges. No Ray here.
 
-Every cell is a file in the confirmation's folder, found again by everything that decides it.
+Every cell is a file in the confirmation's folder, cached under a key of everything that its content depends on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.confirmation import baselines
 from mi_tune.judging import panel, verifier
 from mi_tune.judging.panel import Panel
-from mi_tune.nets import create_classifier
+from mi_tune.nets import create_classifier, place
 from mi_tune.nets.training import Training, predict
 from mi_tune.runtime.cache import cached, content_key, tensor_key
 from mi_tune.runtime.errors import DivergedError, InputError
@@ -28,7 +28,7 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial import mechanism
 from mi_tune.trial.assets import StudyData, prepare_ground, prepare_panel
-from mi_tune.trial.audit.battery import Attempt
+from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.comparison import TARGET_CODE
 from mi_tune.trial.evaluation import natural_per_class, target_training
 from mi_tune.trial.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
@@ -40,9 +40,11 @@ class TargetCell:
     """A trained target.
 
     Args:
-        key: of everything that decides its weights. state: its state_dict.
-        natural: val accuracy of each class (classes,). correct: of each test image, bool (n,).
-        seconds: of its training, on one worker.
+        key: cache key, of everything that its weights depend on.
+        state: its state_dict.
+        natural: validation accuracy of each class (classes,), in [0, 1].
+        correct: whether each test image is classified correctly, bool (n,).
+        seconds: duration of its training on one worker.
     """
 
     key: str
@@ -53,10 +55,12 @@ class TargetCell:
 
 
 class Workbench:
-    """What the cells of one process share: data, priors, and the folder of the cells.
+    """Computes cells in one process, or reads them from their folder. Holds the data, the priors and the judges.
 
     Args:
-        seed: the study's. folder: of the cells.
+        setup, data, seed: of the study.
+        folder: of the cells.
+        device: to compute on.
     """
 
     def __init__(self, setup: Setup, data: StudyData, seed: int, folder: Path, device: torch.device) -> None:
@@ -65,7 +69,7 @@ class Workbench:
         self._grounds: dict[str, Ground] = {}
 
     def ground(self, prior: str) -> Ground:
-        """The attacker's ground with a prior of this kind, made or found in the user's cache."""
+        """What an attacker with a prior of this kind has; made, or read from the user's cache."""
         if prior not in self._grounds:
             chosen = self.setup.prior.model_copy(update={"kind": prior})
             setup = self.setup.model_copy(update={"prior": chosen})
@@ -80,24 +84,24 @@ class Workbench:
     # ------------------------------------------------------------------------------------------------- targets
 
     def training(self, point: Point, number: int) -> Training:
-        """The training of a point's target with the fresh seed of this number."""
+        """The training of a point's target with fresh seed number `number`."""
         return target_training(self.setup, self.data, point.treatment, self.fresh_seed(number), 0, self.device)
 
     def fresh_seed(self, number: int) -> int:
-        """Seeds that no trial of the study has had, shared by all points, which pairs them."""
+        """A seed that no trial of the study used. All points share it, so that accuracies can be compared in pairs."""
         return derive_seed(self.seed, "confirmation", number)
 
     def target_key(self, point: Point, number: int) -> str:
-        run = self.training(point, number)
-        control = run.control.to_dict() if run.control is not None else None
+        run, control = self.training(point, number), point.treatment.control
         return content_key(
             *(self._private, self.setup.target.architecture, dataclasses.asdict(run.recipe)),
-            *(run.law.to_dict(), control, point.epoch, self.fresh_seed(number)),
+            *(run.law.to_dict(), control.to_dict() if control is not None else None),
+            *(point.epoch, self.fresh_seed(number)),
             modules=TARGET_CODE,
         )
 
     def target(self, point: Point, number: int) -> TargetCell:
-        """Train a target, or find it. Raises DivergedError."""
+        """Train a target, or read it from the folder. Raises DivergedError if the training diverges."""
         key = self.target_key(point, number)
 
         def make() -> dict:
@@ -110,7 +114,7 @@ class Workbench:
         return TargetCell(key, **cached("target", key, make, self.folder))
 
     def curve(self, point: Point, number: int) -> Tensor:
-        """Val accuracy of each class after every epoch of a point's training, (epochs, classes)."""
+        """Validation accuracy of each class after every epoch of a point's training, (epochs, classes)."""
         key = content_key(self.target_key(point, number), "curve")
 
         def make() -> dict:
@@ -136,7 +140,7 @@ class Workbench:
         bank = self.data.private
         model = create_classifier(self.setup.target.architecture, bank.identities, bank.channels, bank.resolution, 0)
         model.load_state_dict(cell.state)
-        return model.to(self.device, memory_format=torch.channels_last).eval()
+        return place(model, self.device).eval()
 
     # ------------------------------------------------------------------------------------------------- attacks
 
@@ -149,11 +153,14 @@ class Workbench:
         )
 
     def attack(self, point: Point, attempt: Attempt, number: int) -> dict[str, Any]:
-        """Attack a point's target, or find what was reconstructed.
+        """Attack a point's target, or read the reconstructions from the folder.
 
-        `images` uint8 (classes, kept, channels, height, width) and `own`, the target's class of each (classes, kept);
-        `forward_passes`, `backward_passes`, `surrogate_passes`, `seconds`; `reason` alone where the attack failed.
-        The attacker is told the erasing law: a defence that must be kept secret is none.
+        The attacker knows the erasing law: a defence must not depend on being kept secret (Kerckhoffs's principle).
+
+        Returns:
+            `images` uint8 (classes, kept, channels, height, width); `own`, the target's class of each (classes, kept);
+            `forward_passes`, `backward_passes`, `surrogate_passes`, `seconds`, and `reason`, which is "". If the attack
+            failed, only `reason`.
         """
         target = self.target(point, number)
         attack, ground = attempt.attack, self.ground(attempt.prior).knowing(point.treatment.law)
@@ -178,7 +185,7 @@ class Workbench:
         return cached("attack", self.attack_key(target.key, point, attempt, number), make, self.folder)
 
     def baseline(self, point: Point, name: str, number: int) -> dict[str, Any]:
-        """What is found without optimising: see `baselines`. The same fields as of an attack."""
+        """Images found without optimising, see `baselines`, with the same fields as an attack."""
         target, ground = self.target(point, number), self.ground(self.setup.prior.kind)
 
         def make() -> dict:
@@ -199,8 +206,8 @@ class Workbench:
         return cached("attack", key, make, self.folder)
 
     def features(self, point: Point, attempt: Attempt, number: int) -> dict[str, Any]:
-        """Where an attack's reconstructions lie in feature space: see `compare_features`; `reason` alone where the
-        attack failed."""
+        """Where an attack's reconstructions lie in feature space, see `compare_features`; only `reason` if the attack
+        failed."""
         target, found = self.target(point, number), self.attack(point, attempt, number)
         if found["reason"]:
             return {"reason": found["reason"]}
@@ -214,7 +221,7 @@ class Workbench:
 
         key = content_key(
             *(target.key, tensor_key(found["images"]), law.to_dict(), name, self.panel.key, self.fresh_seed(number)),
-            modules=(mechanism, *mechanism.CODE),
+            modules=(mechanism, *mechanism.FEATURE_CODE),
         )
         return cached("features", key, make, self.folder)
 
@@ -226,11 +233,11 @@ class Workbench:
 
     @cached_property
     def panel(self) -> Panel:
-        """The judges, made or found in the user's cache."""
+        """The judges; made, or read from the user's cache."""
         return prepare_panel(self.setup, self.data, self.seed, self.device)
 
     def verdicts(self, images: Tensor) -> dict[str, Tensor]:
-        """Which reconstructions each judge gives to the attacked class, bool (classes, kept), by the judge's name."""
+        """Which reconstructions each judge assigns to the attacked class: bool (classes, kept), by the judge's name."""
         key = content_key(tensor_key(images), self.panel.key, modules=(panel, verifier))
 
         def make() -> dict:

@@ -1,4 +1,4 @@
-"""The jobs of a confirmation, or of another comparison of treatments: their workers, progress and cost."""
+"""Run the jobs of a confirmation, or of another comparison of treatments; show progress and estimate the time."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from mi_tune.trial.assets import StudyData
 from mi_tune.trial.estimate import Speed
 
 FEATURE_SECONDS = 0.2
-"""What one comparison in feature space costs a person: 0.07 with 3 training images each, 0.3 with 18."""
+"""Seconds per person of a comparison in feature space: 0.07 with 3 training images per person, 0.3 with 18."""
 
 
 @dataclass(frozen=True)
 class CellWork:
-    """What travels to the workers: everything that a cell is made of."""
+    """What the workers need to compute cells. It is sent to each of them."""
 
     setup: Setup
     data: StudyData
@@ -51,7 +51,7 @@ def do_jobs(
     title: str,
     console: Console,
 ) -> None:
-    """Run the jobs, telling how far they are."""
+    """Run the jobs and show their progress."""
     total, spent, begun = cost.of(jobs), [0.0], time.monotonic()
     bar = Progress(
         TextColumn(f"[bold]{title}"),
@@ -65,14 +65,14 @@ def do_jobs(
 
     def done(job: Job, result: dict) -> None:
         spent[0] += cost.of([job])
-        # the first jobs cost nothing that could be foreseen
+        # jobs without a known cost give no estimate
         left = (time.monotonic() - begun) * (total / spent[0] - 1) if spent[0] else None
-        left_said = "" if left is None else f"about {duration(left)} left"
-        bar.update(task, advance=1, left=left_said)
+        time_left = "" if left is None else f"about {duration(left)} left"
+        bar.update(task, advance=1, left=time_left)
         if result["reason"]:
             console.print(f"{job.title}: failed: {result['reason']}", style="red", highlight=False, markup=False)
-        elif not console.is_terminal and result.get("said"):
-            text = f"{job.title}: {result['said']}" + f"  [{left_said}]" * bool(left_said)
+        elif not console.is_terminal and result.get("outcome"):
+            text = f"{job.title}: {result['outcome']}" + f"  [{time_left}]" * bool(time_left)
             console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     with bar:
@@ -80,37 +80,37 @@ def do_jobs(
 
 
 def work_on(bench: Workbench, job: Job) -> dict[str, Any]:
-    """Do one job in a worker. `said`: its outcome in a few words, nothing where it was done before."""
+    """Do one job in a worker. Returns its `outcome` in a few words, or only the `reason` why an attack failed."""
     begun = time.perf_counter()
     if job.kind == "curve":
         bench.curve(job.point, job.number)
-        return {"said": f"{time.perf_counter() - begun:.0f} s"}
+        return {"outcome": f"{time.perf_counter() - begun:.0f} s"}
     if job.kind == "target":
         natural = float(bench.target(job.point, job.number).natural.mean())
-        return {"said": f"natural accuracy {natural:.3f}, {time.perf_counter() - begun:.0f} s"}
+        return {"outcome": f"natural accuracy {natural:.3f}, {time.perf_counter() - begun:.0f} s"}
     if job.kind == "judges":
         held_out = ", ".join(f"{judge.name} {judge.held_out.value:.2f}" for judge in bench.panel.judges)
-        return {"said": f"right on real held-out images: {held_out}, {time.perf_counter() - begun:.0f} s"}
+        return {"outcome": f"accuracy on real held-out images: {held_out}, {time.perf_counter() - begun:.0f} s"}
     if job.kind == "prior":
         bench.ground(attempt_of(job.attack, bench.setup.prior.kind).prior)
-        return {"said": f"{time.perf_counter() - begun:.0f} s"}
+        return {"outcome": f"{time.perf_counter() - begun:.0f} s"}
     if job.kind == "baseline":
         found = bench.baseline(job.point, job.attack, job.number)
     elif job.kind == "features":
         bench.features(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
-        # a failed attack was told as such already
-        return {"said": f"{time.perf_counter() - begun:.0f} s"}
+        # a failed attack was already reported as such
+        return {"outcome": f"{time.perf_counter() - begun:.0f} s"}
     else:
         found = bench.attack(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
     if found["reason"]:
         return {"reason": found["reason"]}
     hits = bench.verdicts(found["images"])
-    said = ", ".join(f"{name} {float(seen.float().mean()):.2f}" for name, seen in hits.items())
-    return {"said": f"{said}, {time.perf_counter() - begun:.0f} s"}
+    accuracies = ", ".join(f"{name} {float(seen.float().mean()):.2f}" for name, seen in hits.items())
+    return {"outcome": f"attack accuracy by judge: {accuracies}, {time.perf_counter() - begun:.0f} s"}
 
 
 class JobCost:
-    """Seconds of jobs on one worker, by the images that go through networks; generators of attacks left out."""
+    """Seconds of jobs on one worker, estimated from passes through networks, without those of attacks' own GANs."""
 
     def __init__(self, setup: Setup, data: StudyData, speed: Speed) -> None:
         self.setup, self.data, self.speed = setup, data, speed
@@ -133,7 +133,7 @@ class JobCost:
         if job.kind == "target":
             return training
         if job.kind in ("judges", "prior"):
-            return 0.0  # nothing, where they were made before
+            return 0.0  # unknown here, and nothing if they are in the cache
         if job.kind == "features":
             return FEATURE_SECONDS * self.data.private.identities
         if job.kind == "baseline":
@@ -145,6 +145,6 @@ class JobCost:
 
 
 def write_tables(folder: Path, tables: Tables) -> None:
-    """One Parquet file a table, each whole or absent."""
+    """Write each table to a Parquet file of its own, atomically."""
     for name, table in tables._asdict().items():
         save_atomically(folder / f"{name}.parquet", partial(table.to_parquet, index=False))

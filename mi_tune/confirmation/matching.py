@@ -1,4 +1,4 @@
-"""Controls at equal natural accuracy: how much of a law's privacy does any training of that accuracy have?"""
+"""Match controls to laws by natural accuracy, to see how much privacy any training of that accuracy has."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from mi_tune.trial.point import Point, stopped
 def match_stops(
     points: Sequence[Point], accuracy: Mapping[str, float], curve: np.ndarray
 ) -> tuple[dict[str, Point | None], list[Point]]:
-    """For each defended point the epoch at which the undefended training is as accurate.
+    """For each defended point, find the epoch at which the undefended training is about as accurate.
 
     Args:
-        accuracy: val accuracy of each point, mean over seeds. curve: of the undefended training after every epoch.
+        points: of the confirmation; those without erasing are skipped.
+        accuracy: validation accuracy of each point by name, mean over seeds, in [0, 1].
+        curve: validation accuracy of the undefended training after every epoch (epochs,), mean over seeds.
 
     Returns:
-        The control of each point, None where the whole undefended training is no more accurate; the controls.
+        The early-stopping control of each point by name, None if the whole undefended training is no more accurate;
+        and the distinct controls, by epoch.
     """
     found: dict[str, Point | None] = {}
     for point in points:
@@ -33,5 +36,5 @@ def match_stops(
 def match_augmentations(
     candidates: Mapping[str, Sequence[Point]], accuracy: Mapping[str, float], wanted: float
 ) -> list[Point]:
-    """Of each augmentation the strength whose val accuracy is nearest to the wanted one."""
+    """For each augmentation, the strength whose validation accuracy is nearest to `wanted`."""
     return [min(steps, key=lambda step: abs(accuracy[step.name] - wanted)) for steps in candidates.values()]

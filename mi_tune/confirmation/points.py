@@ -1,11 +1,11 @@
-"""Which models are confirmed: the reference points, the best of the study's front and what is near it, and controls."""
+"""Choose what is confirmed: the reference points, the best laws on or near the study's front, and controls."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, ladder
+from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, strengths_of
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front import front_mask, hypervolume
@@ -15,16 +15,18 @@ from mi_tune.trial.point import CONFIRMED_LAWS, UNDEFENDED, Point
 def choose_points(
     trials: pd.DataFrame, mean: tuple[float, ...], count: int, expected: pd.DataFrame | None = None
 ) -> list[Point]:
-    """The reference points, then `count` other laws of the study.
+    """Choose the reference points and up to `count` other laws of the study.
 
-    Laws of the front come first: those that together dominate most (greedily, beginning with the largest). Where the
-    front has fewer than `count`, trials follow that its noise may have kept off it: those whose interval of attack
-    accuracy reaches below the front at their natural accuracy, the nearest first.
+    Laws on the front come first, by greedy hypervolume subset selection: each is the one that adds most hypervolume.
+    If the front has fewer than `count`, trials follow that only noise may have kept off it: those whose interval of
+    attack accuracy reaches below the front at their natural accuracy, the nearest to the front first.
 
     Args:
-        trials: the study's table, one row a law. mean: of the private training images, for the `mean` fill.
-        expected: both accuracies of the complete ones, by the same index, where more is known of them than was
-            measured; intervals are moved along.
+        trials: the study's table, one row per law.
+        mean: of the private training images per channel, for the `mean` fill.
+        count: laws beside the reference points.
+        expected: both accuracies of the complete trials as a model expects them, with the index of `trials`; replaces
+            the measured means, and the intervals move along. None uses the measured ones.
 
     Raises:
         InputError: the study has no complete trial without defence.
@@ -32,7 +34,7 @@ def choose_points(
     complete = trials[trials.state == "complete"]
     at = {row.reference: int(row.trial) for row in complete.itertuples() if row.reference}
     if UNDEFENDED not in at:
-        raise InputError("the study has no complete trial without defence; finish it first by --resume")
+        raise InputError("the study has no complete trial without defence; continue the study by --resume")
     points = [Point(n, "reference", Treatment(law).resolved(mean), at.get(n)) for n, law in CONFIRMED_LAWS.items()]
     judged = complete if expected is None else expected.loc[complete.index]
     natural = judged.natural_accuracy.to_numpy(float)
@@ -54,15 +56,15 @@ def choose_points(
 
 
 def candidate_controls(mean: tuple[float, ...]) -> dict[str, list[Point]]:
-    """Three strengths of every other augmentation, by its name: of each, the one that matches is kept."""
+    """Three strengths of every other augmentation, by its name. `match_augmentations` picks one of each."""
     return {
-        name: [Point(title, "augmentation", step.resolved(mean)) for title, step in ladder(name).items()]
+        name: [Point(title, "augmentation", step.resolved(mean)) for title, step in strengths_of(name).items()]
         for name in CONTROL_NAMES
     }
 
 
 def _spread(natural: np.ndarray, attack: np.ndarray, members: np.ndarray, count: int) -> list[int]:
-    """At most `count` of `members`, each the one that adds most hypervolume to those before it."""
+    """Greedy hypervolume subset selection of at most `count` of `members`."""
     chosen: list[int] = []
     left = [int(i) for i in members]
     while left and len(chosen) < count:
@@ -73,6 +75,6 @@ def _spread(natural: np.ndarray, attack: np.ndarray, members: np.ndarray, count:
 
 
 def _excess(natural: np.ndarray, attack: np.ndarray, on_front: np.ndarray) -> np.ndarray:
-    """How far each trial's attack accuracy lies above the front's at no less natural accuracy, (n,); 0 on the front."""
+    """How far each attack accuracy lies above the front at that natural accuracy or more, (n,); 0 on the front."""
     at_least = natural[None, on_front] >= natural[:, None]
     return attack - np.where(at_least, attack[None, on_front], np.inf).min(1)

@@ -1,4 +1,4 @@
-"""One property of an erasing law on trial: treatments that differ in it alone, each with fresh seeds, each attacked."""
+"""Study one property of erasing laws: compare treatments that differ only in it, each trained and attacked anew."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ from mi_tune.trial.point import UNDEFENDED, Point
 
 @dataclass(frozen=True)
 class PropertyOptions:
-    """seeds: targets of every treatment. attacks: by `name:budget`. address, gpus_per_trial, workers: see `connect`."""
+    """How to run a study of one property.
+
+    Args:
+        seeds: targets per treatment.
+        attacks: as `name:budget`.
+        address, gpus_per_trial, workers: see `connect`.
+    """
 
     seeds: int
     attacks: tuple[str, ...]
@@ -50,11 +56,11 @@ def study_property(
 ) -> Path:
     """Train, attack and judge every treatment and the training without defence; returns the folder.
 
-    What was computed before is found again. The folder's files are those of a confirmation, but for `property.yaml`,
-    which says what was compared; the first treatment is what the others are compared with.
+    Results of an earlier run in the folder are used again. The files are those of a confirmation, with `property.yaml`
+    in place of `confirmation.yaml`. The first treatment is the one that the others are compared with.
 
     Raises:
-        InputError: anything that cannot work, before any training.
+        InputError: something that the user gave cannot work. Raised before any training.
     """
     check_names(setup)
     plan = Plan(options.seeds, portfolio=options.attacks, ladder=(), controls=options.attacks)
@@ -73,7 +79,7 @@ def study_property(
                 f"[bold]{title}[/]: {len(points)} trainings x {plan.seeds} seeds, attacked by "
                 f"{', '.join(plan.every_attack())}; {resources.workers} at a time: about "
                 f"[bold]{duration(1.25 * cost.of([*training, *attacking]) / resources.workers)}[/] "
-                "if nothing of it was done before",
+                "without reuse of earlier results",
                 highlight=False,
                 soft_wrap=True,
             )

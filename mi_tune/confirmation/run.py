@@ -1,7 +1,8 @@
-"""Run or resume a confirmation: check, choose, train with fresh seeds, match controls, attack, judge, write tables."""
+"""Run or resume a confirmation: choose laws, train with fresh seeds, match controls, attack, judge, write tables."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,17 +38,19 @@ from mi_tune.trial.estimate import measure_speed
 from mi_tune.trial.laws import laws_of
 from mi_tune.trial.point import UNDEFENDED, Point, stopped
 
-FEW_CLASSES = 20
-"""With fewer people an interval is so wide that only the largest effects show."""
+FEW_PEOPLE = 20
+"""With fewer people, intervals are so wide that only the largest effects can be seen."""
 
 
 @dataclass(frozen=True)
 class ConfirmOptions:
-    """How to confirm.
+    """How to run a confirmation.
 
     Args:
-        plan: attacks and seeds. points: laws beside the reference points. augmentations: whether other augmentations
-            are controls too. address, gpus_per_trial, workers: see `connect`.
+        plan: attacks and seeds.
+        points: number of laws beside the reference points.
+        augmentations: whether other augmentations are controls too.
+        address, gpus_per_trial, workers: see `connect`.
     """
 
     plan: Plan
@@ -59,10 +62,11 @@ class ConfirmOptions:
 
 
 def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Path:
-    """Confirm the study in a folder; returns the folder of the confirmation. What was computed before is found again.
+    """Confirm the study in a folder; returns the folder of the confirmation. Earlier results are used again.
 
     Raises:
-        InputError: not a study, an unfinished one, one whose data has changed, or unknown attacks; before any compute.
+        InputError: the folder holds no finished study, the images have changed, or an attack is unknown. Raised before
+            any training.
     """
     study = StudyFolder(study_folder)
     config = study.read_config()
@@ -78,18 +82,22 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
     data = load_data(setup, config["seed"])
     check_same_data(study, data)
     classes = data.private.identities
-    if classes < FEW_CLASSES:
+    if classes < FEW_PEOPLE:
         console.print(
-            f"{classes} people are few: with them alone an attack accuracy of one half is known to about "
-            f"+-{98 / classes**0.5:.0f} points at best",
+            f"{classes} people are few: the 95 % interval of an attack accuracy of 50 % is at least "
+            f"+-{98 / classes**0.5:.0f} points wide",
             style="yellow",
             highlight=False,
         )
     laws = laws_of(trials, study.path)
-    chances = expected(trials, laws[laws.state == "complete"], setup.search.space)
-    points = choose_points(laws, tuple(config["data"]["mean"]), options.points, chances)
+    model_means = expected(trials, laws[laws.state == "complete"], setup.search.space)
+    points = choose_points(laws, tuple(config["data"]["mean"]), options.points, model_means)
     if len(points) == len([p for p in points if p.kind == "reference"]) and options.points:
-        console.print("no law but the reference points is on the front or near it", style="yellow", highlight=False)
+        console.print(
+            "no searched law is on the front or near it: only the reference points are confirmed",
+            style="yellow",
+            highlight=False,
+        )
     folder = study.path / "confirmation"
     with only_writer(folder):
         work = CellWork(setup, data, config["seed"], folder / "cells")
@@ -103,9 +111,16 @@ def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFr
     if missing > 0 and not smoke:
         raise InputError(
             f"{study.path}: {missing} of {setup.search.trials} trials are missing; finish the study by "
-            f"python studies/pareto.py --resume --name {setup.name}, or shorten it by --trials {len(trials) - running}"
+            f"mi-tune pareto --resume --name {setup.name}{_out_option(study.path)}, "
+            f"or shorten it by adding --trials {len(trials) - running}"
         )
     return trials
+
+
+def _out_option(folder: Path) -> str:
+    """The --out option that finds a study's folder again, "" for the default."""
+    parent = folder.parent
+    return "" if parent == Path("results").absolute() else f" --out {shlex.quote(str(parent))}"
 
 
 def _run(
@@ -126,7 +141,7 @@ def _run(
     cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
-        # a control for every defended law at most, and one of every augmentation
+        # at most one early-stopping control per erasing law, and one strength of every augmentation
         erasing = [point for point in points if point.treatment.law.probability]
         controls = [stopped(number + 1) for number in range(len(erasing) + len(candidates))]
         foreseen = [*training, *plan.attacking([*points, *controls]), *plan.comparing(points)]
@@ -134,7 +149,7 @@ def _run(
         console.print(
             f"{len(points)} laws x {plan.seeds} fresh seeds, attacked by {', '.join(plan.every_attack())}, and "
             f"controls; {resources.workers} at a time: about [bold]{duration(1.25 * expected)}[/] "
-            "if nothing of it was done before",
+            "without reuse of earlier results",
             highlight=False,
             soft_wrap=True,
         )
@@ -148,7 +163,7 @@ def _run(
         everything = [*points, *controls]
         do_jobs(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
         do_jobs(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
-    with console.status("gathering"):
+    with console.status("writing tables"):
         tables = collect(bench, plan, everything)
         write_tables(folder, tables)
         views = collect_views(bench, plan, everything)
@@ -167,8 +182,8 @@ def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dic
 
 
 def _best(points: Sequence[Point]) -> Point:
-    """The law that other augmentations are matched to: of the search's, the one that dominates most; without one, the
-    last reference point that erases."""
+    """The law that other augmentations are matched to: the searched law with the largest hypervolume, or else the last
+    reference point that erases."""
     own = [point for point in points if point.trial is not None and point.kind in ("front", "near front")]
     return own[0] if own else next(p for p in reversed(points) if p.treatment.law.probability > 0)
 

@@ -1,4 +1,4 @@
-"""The finished cells of a confirmation as tidy tables; docs/study_folder.md says what each column means."""
+"""The results of a confirmation as tidy tables; docs/study_folder.md explains every column."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from mi_tune.trial.point import Point
 
 
 class Tables(NamedTuple):
-    """targets: one row a target. natural: one row a target and test image. attacks: one row an attack on a target.
-    hits: one row a reconstruction, a column a judge. ceilings: one row a judge and class. features: one row an attack
-    on a target, encoder, class and pair of groups."""
+    """The tables of a confirmation.
+
+    Args:
+        targets: one row per target.
+        natural: one row per target and test image.
+        attacks: one row per target and attack.
+        hits: one row per reconstruction, with one column per judge.
+        ceilings: one row per judge and class.
+        features: one row per target, attack, encoder, class and pair of groups.
+    """
 
     targets: pd.DataFrame
     natural: pd.DataFrame
@@ -28,7 +35,7 @@ class Tables(NamedTuple):
 
 
 def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
-    """Read every cell, and compute what is missing."""
+    """Build the tables from the cells; cells that are missing are computed."""
     targets, natural, attacks, hits = [], [], [], []
     test = bench.data.split.test
     labels = bench.data.private.labels[test]
@@ -64,7 +71,7 @@ def collect(bench: Workbench, plan: Plan, points: Sequence[Point]) -> Tables:
 
 
 def collect_views(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dict[str, dict[str, Any]]:
-    """Of the first seed's target of every law, the plane with its images: what `FeatureView.from_arrays` takes, by
+    """The projected features and images of each law's first target, as `FeatureView.from_arrays` takes them, under
     `point | attack`."""
     found = {}
     for point in points:
@@ -91,7 +98,8 @@ def _features(bench: Workbench, plan: Plan, points: Sequence[Point]) -> pd.DataF
 
 def _attacked(bench: Workbench, point: Point, number: int, attack: str) -> tuple[dict, pd.DataFrame | None]:
     if attack in BASELINES:
-        found, access, prior = bench.baseline(point, attack, number), "soft-label", bench.setup.prior.kind
+        prior: str = bench.setup.prior.kind
+        found, access = bench.baseline(point, attack, number), "soft-label"
     else:
         attempt = attempt_of(attack, bench.setup.prior.kind)
         found, access, prior = bench.attack(point, attempt, number), attempt.attack.access, attempt.prior_name

@@ -1,4 +1,4 @@
-"""Image banks: where they come from, how they are split, and how they are told apart."""
+"""Image banks: their sources, splits and fingerprints."""
 
 from mi_tune.data.bank import Bank
 from mi_tune.data.procedural import procedural_banks

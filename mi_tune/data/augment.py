@@ -1,4 +1,4 @@
-"""Random views of whole batches: shifts and flips of stored pixels, and differentiable crops of rendered images."""
+"""Random augmentation of whole batches: shifts and flips of stored pixels, and differentiable random crops."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from torch import Tensor
 
 
 def shift_and_flip(images: Tensor, shift: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Move each image by up to `shift` pixels both ways (borders repeated) and mirror half of them.
+    """Shift each image by up to `shift` pixels along both axes (borders repeated); with `flip`, mirror half of them.
 
-    images: (n, channels, height, width) of any type, on the generator's device. One gather for the batch.
+    Args:
+        images: (n, channels, height, width) of any dtype, on the generator's device.
+
+    One gather operation moves the whole batch.
     """
     n, channels, height, width = images.shape
     device = images.device
@@ -36,15 +39,15 @@ def random_affine(
     flip: bool = False,
     shift: float = 0.0,
 ) -> Tensor:
-    """A random crop of each image, resized back: differentiable, bilinear, borders repeated.
+    """A random crop of each image, resized to its old size: differentiable, bilinear, borders repeated.
 
     Args:
         images: float (n, channels, height, width), on the generator's device.
-        scale: range of the crop's share of the area, uniform (as in torchvision's RandomResizedCrop).
-        aspect: range of width over height of the crop, log-uniform.
-        rotation: largest angle in degrees either way.
+        scale: range of the crop's area as a share of the image, uniform (as in torchvision's RandomResizedCrop).
+        aspect: range of the crop's width / height, log-uniform.
+        rotation: largest angle in degrees, in either direction.
         flip: mirror half of the images.
-        shift: how far the crop may reach over the border, as a share of the side.
+        shift: how far the crop may extend beyond the border, as a share of the side.
     """
     n, device = len(images), images.device
     u = torch.rand(6, n, device=device, generator=generator)

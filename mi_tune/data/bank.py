@@ -1,4 +1,4 @@
-"""A bank: images of one resolution with their identities, in one contiguous array."""
+"""A bank: images with identities as one contiguous uint8 array."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Bank:
-    """Images with identities.
+    """Images of one resolution with their identities.
 
     Args:
-        images: uint8, (n, channels, height, width), contiguous.
-        labels: int64, (n,), index into `names`.
+        images: uint8 (n, channels, height, width), contiguous.
+        labels: int64 (n,), index into `names`.
         names: one name per identity.
 
-    NumPy rather than torch: Ray hands NumPy arrays to the workers of a node without copying them.
+    The arrays are NumPy's, not torch's, because Ray shares NumPy arrays between the workers of a node without copies.
     """
 
     images: np.ndarray
@@ -43,7 +43,7 @@ class Bank:
         return len(self.images)
 
     def fingerprint(self) -> str:
-        """16 hex digits that change with any pixel, label or name."""
+        """Hash of all pixels, labels and names: 16 hex digits."""
         digest = hashlib.sha256()
         digest.update(repr((self.images.shape, self.names)).encode())
         digest.update(np.ascontiguousarray(self.images).data)
@@ -51,7 +51,7 @@ class Bank:
         return digest.hexdigest()[:16]
 
     def only(self, identities: np.ndarray) -> Bank:
-        """The given identities (indices into `names`), relabelled from 0 in that order."""
+        """The bank of the given identities (indices into `names`), relabelled from 0 in that order."""
         new_label = np.full(self.identities, -1, dtype=np.int64)
         new_label[identities] = np.arange(len(identities))
         keep = new_label[self.labels] >= 0
@@ -62,16 +62,16 @@ class Bank:
         )
 
     def take(self, indices: np.ndarray) -> Bank:
-        """The given images, with all identities' names kept."""
+        """The bank of the images at `indices`, with the names of all identities."""
         return Bank(np.ascontiguousarray(self.images[indices]), self.labels[indices], self.names)
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """Images and labels as tensors that share this memory; never write to them."""
+        """Images and labels as tensors that share the bank's memory; do not write to them."""
         with warnings.catch_warnings():
-            # memory shared between processes is read-only, which torch cannot express
+            # Ray's shared memory is read-only; torch has no read-only tensors and warns
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             return torch.from_numpy(self.images), torch.from_numpy(self.labels)
 
     def mean(self) -> tuple[float, ...]:
-        """Mean of each channel in [0, 1]."""
+        """Mean pixel of all images in [0, 1], one value per channel."""
         return tuple((self.images.mean((0, 2, 3)) / 255).tolist())

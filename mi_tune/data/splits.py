@@ -1,4 +1,4 @@
-"""Who is private, which images train, and how copies are kept from crossing those lines."""
+"""Splits into private and public identities and into train, val and test images, without copies across them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 
 SAME_IMAGE = 0.99
-"""Correlation at 12x12 grey above which two images count as copies of one photograph."""
+"""Correlation of two images, at 12x12 grey, above which they count as copies of one photograph."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of the images for training, for the search (val) and for the confirmation (test)."""
+    """Indices of a bank's images for training (train), for the search (val) and for the confirmation (test)."""
 
     train: np.ndarray
     val: np.ndarray
@@ -26,7 +26,7 @@ class Split:
 
 
 def split_identities(bank: Bank, private: int, seed: int) -> tuple[Bank, Bank]:
-    """Draw `private` identities at random; the rest is public. Raises InputError when none would be left."""
+    """Draw `private` identities at random; the others are public. Raises InputError if either side has fewer than 2."""
     if not 2 <= private <= bank.identities - 2:
         raise InputError(
             f"cannot make {private} of {bank.identities} identities private: both sides need two or more; "
@@ -37,26 +37,29 @@ def split_identities(bank: Bank, private: int, seed: int) -> tuple[Bank, Bank]:
 
 
 def split_each_identity(bank: Bank, fractions: tuple[float, float, float], seed: int) -> Split:
-    """Split each identity's images into train, val and test by `fractions` (sum 1), at least one image each.
+    """Split each identity's images into train, val and test, at least one image each.
 
-    Near-copies (`SAME_IMAGE`) stay together, so that val and test hold no photograph that was trained on.
+    Args:
+        fractions: shares of train, val and test; they sum to 1.
+
+    Near-copies (`SAME_IMAGE`) stay in the same part, so val and test hold no photograph that was trained on.
 
     Raises:
-        InputError: an identity has fewer than three different photographs (named).
+        InputError: an identity has fewer than three different photographs. The message names it.
     """
     rng = np.random.default_rng(derive_seed(seed, "split"))
     signature = _signature(bank.images)
     parts: list[list[int]] = [[], [], []]
     for identity, name in enumerate(bank.names):
-        own = np.flatnonzero(bank.labels == identity)
-        groups = _copies(signature[own])
-        members = [own[groups == g] for g in range(groups.max() + 1 if len(own) else 0)]
+        images = np.flatnonzero(bank.labels == identity)
+        groups = _copies(signature[images])
+        members = [images[groups == g] for g in range(groups.max() + 1 if len(images) else 0)]
         if len(members) < 3:
             raise InputError(
-                f"identity '{name}' has {len(own)} image(s), {len(members)} of them different; train, val and test "
+                f"identity '{name}' has {len(images)} image(s), {len(members)} of them different; train, val and test "
                 "need three different ones; add images or leave the identity out"
             )
-        for part, group in zip(_assign(members, fractions, len(own), rng), members, strict=True):
+        for part, group in zip(_assign(members, fractions, len(images), rng), members, strict=True):
             parts[part].extend(group)
     train, val, test = (np.sort(np.array(p, dtype=np.int64)) for p in parts)
     return Split(train, val, test)
@@ -65,7 +68,7 @@ def split_each_identity(bank: Bank, fractions: tuple[float, float, float], seed:
 def _assign(
     groups: list[np.ndarray], fractions: tuple[float, float, float], total: int, rng: np.random.Generator
 ) -> list[int]:
-    """Part of each group: each next group (large first, random among equals) goes where most is missing."""
+    """Greedy split: the part of each group. Groups go, largest first, to the part that misses most images."""
     missing = np.array(fractions, dtype=float) * total
     order = sorted(rng.permutation(len(groups)), key=lambda g: -len(groups[g]))
     part = [0] * len(groups)
@@ -80,22 +83,20 @@ def _assign(
 
 
 def drop_copies(public: Bank, private: Bank) -> tuple[Bank, int]:
-    """Remove from `public` what is a near-copy of a private image, and say how many images that were.
+    """Remove near-copies of private images from `public`; returns the rest and the number of removed images.
 
-    The attacker's prior must never have seen a private photograph.
+    The attacker's prior must not be trained on a private photograph.
     """
-    threshold = SAME_IMAGE
-    ours, theirs = _signature(private.images), _signature(public.images)
-    clean = np.array([(ours @ row).max() <= threshold for row in theirs])
+    private_vectors, public_vectors = _signature(private.images), _signature(public.images)
+    clean = np.array([(private_vectors @ row).max() <= SAME_IMAGE for row in public_vectors])
     if clean.all():
         return public, 0
     kept = public.take(np.flatnonzero(clean))
-    left = np.unique(kept.labels)
-    return kept.only(left), int((~clean).sum())
+    return kept.only(np.unique(kept.labels)), int((~clean).sum())
 
 
 def _signature(images: np.ndarray) -> np.ndarray:
-    """Unit vectors of shape (n, 144) whose products are correlations of the images at 12x12 grey."""
+    """Unit vectors (n, 144) whose inner products are the correlations of the images at 12x12 grey."""
     grey = images.mean(1, dtype=np.float32)
     rows = np.linspace(0, grey.shape[1], 13).astype(int)
     cols = np.linspace(0, grey.shape[2], 13).astype(int)
@@ -107,7 +108,7 @@ def _signature(images: np.ndarray) -> np.ndarray:
 
 
 def _copies(signature: np.ndarray) -> np.ndarray:
-    """Group number of each image; images joined by a chain of near-copies share one."""
+    """Group number of each image: the connected components of the graph of near-copies."""
     first, second = np.nonzero(signature @ signature.T > SAME_IMAGE)
     graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(signature),) * 2)
     return connected_components(graph, directed=False)[1]

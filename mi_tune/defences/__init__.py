@@ -1,1 +1,1 @@
-"""What a target may be trained with: erasing laws, other augmentations, and trainings that leave images out."""
+"""What a target can be trained with: an erasing law, another augmentation, or fewer images."""

@@ -1,7 +1,7 @@
-"""Strong augmentations that are not Random Erasing: the controls for "or would any of them do?".
+"""Controls: strong augmentations other than Random Erasing, to test whether any augmentation would protect as well.
 
-Each has one strength, from 0 (none) upwards, so that a control can be compared with an erasing law at the same natural
-accuracy. Each is applied to a whole batch on its device. Cutout is an erasing law and is made of one (`cutout`).
+Each control has one strength, from 0 (none) upwards, so that it can be compared with an erasing law at the same natural
+accuracy. Each is applied to a whole batch on the batch's device. Cutout is itself an erasing law (`cutout`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,13 +20,13 @@ from mi_tune.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class Control(ABC):
-    """One augmentation of training batches, in pixel space.
+    """An augmentation of training batches, in pixel space.
 
     Args:
-        strength: 0 does nothing; `limits` is its range, `steps` three strengths from mild to strong.
+        strength: 0 does nothing; within `limits`. `steps` holds three strengths from mild to strong.
 
     Raises:
-        InputError: the strength is outside its limits.
+        InputError: the strength is outside `limits`.
     """
 
     strength: float
@@ -44,7 +44,7 @@ class Control(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """New images and labels.
+        """Augment a batch; returns new images and labels.
 
         Args:
             images: float (n, channels, height, width) in [0, 1], on the generator's device; never written to.
@@ -53,22 +53,22 @@ class Control(ABC):
 
     @property
     def name(self) -> str:
-        """For readers: what it is and how strong."""
+        """Title and strength, for tables and figures."""
         return f"{self.title} {self.strength:g}"
 
     def resolved(self, mean: tuple[float, ...]) -> Control:
-        """The same control knowing the training images' mean, in [0, 1] per channel."""
+        """The same control with a missing fill set to `mean`, the training images' mean per channel in [0, 1]."""
         return self
 
     def to_dict(self) -> dict:
-        """Parameters and the kind of control as plain JSON values."""
+        """Kind and parameters as plain JSON values."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         return {"control": self.kind, **values}
 
     @staticmethod
     def from_dict(values: dict) -> Control:
-        """The control that `to_dict` wrote. Raises InputError on an unknown control or parameter."""
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        """Read a control as `to_dict` writes it. Raises InputError for an unknown control or parameter."""
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         kind = given.pop("control", None)
         if kind not in CONTROLS:
             raise InputError(f"unknown control {kind!r}; choose from {', '.join(CONTROLS)}")
@@ -84,18 +84,18 @@ class Control(ABC):
 
 @dataclass(frozen=True)
 class Hiding(Control):
-    """Hides pixels behind one colour.
+    """Hide a random part of the pixels behind one colour.
 
     Args:
-        strength: share of the pixels hidden on average.
-        fill: the colour, one value in [0, 1] per channel; None is the training images' mean (see `resolved`).
+        strength: expected share of hidden pixels.
+        fill: the colour, one value in [0, 1] per channel; None stands for the training images' mean (see `resolved`).
     """
 
     fill: tuple[float, ...] | None = None
 
     @abstractmethod
     def mask(self, images: int, height: int, width: int, random: torch.Generator) -> Tensor:
-        """Draw which pixels are hidden: bool (images, height, width), on the generator's device."""
+        """Draw the mask of hidden pixels, bool (images, height, width), on the generator's device."""
 
     def __call__(self, images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         n, channels, height, width = images.shape
@@ -112,13 +112,14 @@ class Hiding(Control):
 
 @dataclass(frozen=True)
 class GridMask(Hiding):
-    """A regular grid of squares, of a random period and offset in each image.
+    """Hide a regular grid of squares, with a random period and offset in each image.
 
-    Chen et al., "GridMask Data Augmentation" (arXiv 2001.04086), without its rotation and its slow start. Squares are
-    placed on a continuous plane: every pixel is hidden with probability `strength` exactly, at any resolution.
+    Chen et al., "GridMask Data Augmentation" (arXiv 2001.04086), without its rotation and its rising
+    probability. The squares lie on a continuous plane: every pixel is hidden with probability `strength` exactly, at
+    any resolution.
 
     Args:
-        period: range of the distance between squares as a share of the shorter side, uniform. GridMask's own on
+        period: range of the distance between squares as a share of the shorter side, uniform. The paper's on
             ImageNet is 96 to 224 of 224 pixels.
     """
 
@@ -144,7 +145,7 @@ class GridMask(Hiding):
 
 @dataclass(frozen=True)
 class PixelDropout(Hiding):
-    """Each pixel hidden on its own, all its channels together (compare Zhang et al., arXiv 1807.01860)."""
+    """Hide each pixel independently, all channels together (compare Zhang et al., arXiv 1807.01860)."""
 
     kind = "pixel_dropout"
     title = "pixel dropout"
@@ -157,7 +158,11 @@ class PixelDropout(Hiding):
 def cutout(strength: float) -> ErasingLaw:
     """Cutout (DeVries and Taylor, arXiv 1708.04552): one square of fixed size in every image, cut at the border.
 
-    strength: the square's area as a share of the image before the border cuts it, in [0, 1]; 0 is no defence.
+    Args:
+        strength: the square's area as a share of the image before the border cuts it, in [0, 1]; 0 is no defence.
+
+    Raises:
+        InputError: the strength is out of range.
     """
     if not 0 <= strength <= 1:
         raise InputError(f"Cutout: strength {strength!r} is not a number in [0, 1]")
@@ -175,10 +180,10 @@ CUTOUT_STEPS = (0.1, 0.25, 0.5)
 
 @dataclass(frozen=True)
 class GaussianNoise(Control):
-    """Independent normal noise on every value, cut to [0, 1].
+    """Add independent normal noise to every value, then clip to [0, 1].
 
     Args:
-        strength: its standard deviation as a share of the pixel range.
+        strength: standard deviation of the noise as a share of the pixel range.
     """
 
     kind = "gaussian_noise"
@@ -195,10 +200,10 @@ class GaussianNoise(Control):
 
 @dataclass(frozen=True)
 class CutMix(Control):
-    """A box of another image of the batch pasted into an image; labels mixed by the pixels of each.
+    """Paste a box of another image of the batch into an image; mix labels in proportion to the pixels of each.
 
-    Yun et al., "CutMix" (ICCV 2019), with its alpha of 1: the box's area is uniform, its centre anywhere, and the
-    border cuts it. Box and partner are drawn for each image instead of once a batch.
+    Yun et al., "CutMix" (ICCV 2019), with its alpha of 1: the box's area and centre are uniform, and the border cuts
+    the box. Box and partner are drawn for each image instead of once per batch.
 
     Args:
         strength: share of the images that are mixed.
@@ -211,23 +216,24 @@ class CutMix(Control):
 
     def __call__(self, images: Tensor, labels: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         n, _, height, width = images.shape
-        # the law's area must be above 0; the smallest box is one pixel
+        # a law's area must be above 0, so the smallest box is one pixel
         law = ErasingLaw(self.strength, area=(1 / (height * width), 1.0), location="overflow")
         box = law.mask(n, height, width, random)
         partner = torch.randperm(n, device=images.device, generator=random)
-        pasted = box.to(labels.dtype).mean((1, 2))[:, None]
-        return torch.where(box[:, None], images[partner], images), torch.lerp(labels, labels[partner], pasted)
+        pasted_share = box.to(labels.dtype).mean((1, 2))[:, None]
+        return torch.where(box[:, None], images[partner], images), torch.lerp(labels, labels[partner], pasted_share)
 
 
 @dataclass(frozen=True)
 class Mixup(Control):
-    """Each image and its label averaged with those of another of the batch, with a weight from Beta(alpha, alpha).
+    """Average each image and its label with another of the batch, with a weight from Beta(alpha, alpha).
 
-    Zhang et al., "mixup" (ICLR 2018), equation 1; weight and partner are drawn for each image instead of once a batch.
+    Zhang et al., "mixup" (ICLR 2018), equation 1. Weight and partner are drawn for each image instead of once per
+    batch.
 
     Args:
-        strength: alpha. 0 mixes nothing, 1 is a uniform weight, a large one averages all pairs half and half; the
-            paper's are 0.1 to 32.
+        strength: alpha. 0 mixes nothing, 1 gives a uniform weight, a large alpha averages all pairs half and half. The
+            paper uses 0.1 to 32.
     """
 
     kind = "mixup"
@@ -240,7 +246,7 @@ class Mixup(Control):
         if self.strength == 0:
             return images, labels
         n = len(images)
-        # torch.distributions.Beta draws so too, but takes no generator
+        # torch.distributions.Beta draws in the same way, but takes no generator
         alpha = torch.full((n, 2), float(self.strength), dtype=images.dtype, device=images.device)
         weight = torch._sample_dirichlet(alpha, generator=random)[:, 0]
         partner = torch.randperm(n, device=images.device, generator=random)
@@ -251,4 +257,4 @@ class Mixup(Control):
 CONTROLS: dict[str, type[Control]] = {
     control.kind: control for control in (GridMask, PixelDropout, GaussianNoise, CutMix, Mixup)
 }
-"""Controls by their kind."""
+"""The controls by kind. Cutout is not among them, because it is an erasing law."""

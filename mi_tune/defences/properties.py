@@ -1,8 +1,8 @@
-"""The two properties that the paper credits Random Erasing with, each as trainings that differ in it alone.
+"""The two properties to which the paper attributes the effect of Random Erasing, as treatments to compare.
 
-"Random Erasing vs. Model Inversion" (arXiv 2409.01062): *partial erasure* (a part of every image is hidden, against
-whole images) and *random location* (the hidden part moves, against one place). All trainings of a list hide the same
-share of the pixels on average, counted in whole pixels at the given resolution.
+"Random Erasing vs. Model Inversion" (arXiv 2409.01062) names *partial erasure* (a part of every image is hidden, not
+whole images) and *random location* (the hidden part moves). The treatments for one property differ in that property
+only: all hide the same share of the pixels on average, counted in whole pixels at the given resolution.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from mi_tune.erasing.realised_area import with_share
 from mi_tune.runtime.errors import InputError
 
 DESCRIPTION = "property.yaml"
-"""The file that says what a study of a property compared."""
+"""Name of the file, in the folder of a property study, that says what was compared."""
 
 
 def partial_erasure(area: float, resolution: int) -> dict[str, Treatment]:
-    """A share `area` in (0, 1) of what is shown hidden: a square of every image, or a share of the images whole.
+    """Treatments that hide the share `area` of the training pixels, as part of every image or as whole images.
 
-    The first three take exactly the same number of steps. "left out" hides nothing from a training as long as the
-    others: over its epochs it sees every image as often as an undefended one. "fewer steps" and "fewer epochs" show
-    `area` less (the latter is the paper's comparison), and thereby also train less.
+    Args:
+        area: hidden share, in (0, 1).
+        resolution: side of the images in pixels.
 
-    Raises InputError for an area outside (0, 1) or too small for one pixel.
+    The first three treatments take the same number of steps. "left out" replaces the left-out images by repeats of the
+    others: over all epochs it sees every image as often as an undefended training. "fewer steps" and "fewer epochs"
+    show the share `area` less, and so also train less; the latter is the paper's comparison.
+
+    Raises:
+        InputError: the area is outside (0, 1) or too small for one pixel.
     """
     if not 0 < area < 1:
         raise InputError(f"partial erasure: area {area!r} is not in (0, 1)")
@@ -37,11 +42,12 @@ def partial_erasure(area: float, resolution: int) -> dict[str, Treatment]:
 
 
 def location(area: float, resolution: int) -> dict[str, Treatment]:
-    """Laws of one square that erase the mean share `area` of every image, by location: all of `LOCATIONS`.
+    """Treatments with one erased square per image and the same expected erased share `area`, one per location.
 
-    A square that overflows is larger, for the border cuts it, and cannot erase more than a little over half.
+    With `overflow` the square is larger, because the border cuts it, and it can erase only a little over half of an
+    image.
 
-    Raises InputError for an area that one of the locations cannot erase.
+    Raises InputError if one of the locations cannot erase the share `area`.
     """
     return {
         place: Treatment(with_share(ErasingLaw(1.0, location=place, fill="mean"), area, resolution))

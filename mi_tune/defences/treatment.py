@@ -1,4 +1,4 @@
-"""A treatment: everything in which the training of one target may differ from another's of the same setup."""
+"""A treatment: everything in which the training of targets with the same set-up can differ."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from mi_tune.nets.training import Recipe
 from mi_tune.runtime.errors import InputError
 
 CONTROL_NAMES = ("cutout", *CONTROLS)
-"""The controls that `controlled` and `ladder` know."""
+"""The names that `controlled` and `strengths_of` accept."""
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What a target is trained with.
+    """The part of a target's training that trials and comparisons vary.
 
     Args:
-        law: the erasing law. control: another augmentation, applied after the law.
-        epochs: the epochs as a multiple of the setup's; the learning rate's schedule is stretched with them.
-        dropped: share of the training images left out of each epoch, drawn anew every epoch, in [0, 1).
-        refilled: go through the kept images again until the epoch has as many steps as without `dropped`.
+        law: the erasing law.
+        control: another augmentation, applied after the law.
+        epochs: number of epochs as a multiple of the set-up's; the learning rate's schedule is stretched with it.
+        dropped: share of the training images left out of each epoch, drawn again every epoch, in [0, 1).
+        refilled: whether the kept images are repeated until the epoch has as many steps as without `dropped`.
 
     Raises:
         InputError: a number is outside its range.
@@ -36,12 +37,12 @@ class Treatment:
 
     def __post_init__(self) -> None:
         if not self.epochs > 0:
-            raise InputError(f"treatment: epochs {self.epochs} is not above 0; it is a multiple of the setup's epochs")
+            raise InputError(f"treatment: epochs {self.epochs} is not above 0; it is a multiple of the set-up's epochs")
         if not 0 <= self.dropped < 1:
-            raise InputError(f"treatment: dropped {self.dropped} is not in [0, 1); some must be left")
+            raise InputError(f"treatment: dropped {self.dropped} is not in [0, 1); some images must remain")
 
     def recipe(self, usual: Recipe) -> Recipe:
-        """The setup's recipe, changed as the treatment says; at least one epoch."""
+        """The set-up's recipe `usual`, changed by the treatment; at least one epoch."""
         epochs = max(1, round(usual.epochs * self.epochs))
         return dataclasses.replace(usual, epochs=epochs, dropped=self.dropped, refilled=self.refilled)
 
@@ -51,13 +52,13 @@ class Treatment:
         return dataclasses.replace(self, law=self.law.resolved(mean), control=control)
 
     def to_dict(self) -> dict:
-        """Parameters as plain JSON values."""
+        """The parameters as plain JSON values."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return plain | {"law": self.law.to_dict(), "control": self.control.to_dict() if self.control else None}
 
     @classmethod
     def from_dict(cls, values: dict) -> Treatment:
-        """The treatment that `to_dict` wrote. Raises InputError on a name that is not a parameter."""
+        """Read a treatment as `to_dict` writes it. Raises InputError for an unknown parameter."""
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
         if unknown:
             raise InputError(f"treatment: unknown parameter {', '.join(sorted(unknown))}")
@@ -70,7 +71,7 @@ class Treatment:
 
 
 def controlled(name: str, strength: float) -> Treatment:
-    """The undefended training with one control of `CONTROL_NAMES`. Raises InputError for its name or strength."""
+    """The treatment with one control and no other defence. Raises InputError for an unknown name or wrong strength."""
     if name == "cutout":
         return Treatment(law=cutout(strength))
     if name not in CONTROLS:
@@ -78,10 +79,11 @@ def controlled(name: str, strength: float) -> Treatment:
     return Treatment(control=CONTROLS[name](strength))
 
 
-def ladder(name: str) -> dict[str, Treatment]:
-    """Three strengths of a control of `CONTROL_NAMES` by readable names, from mild to strong.
+def strengths_of(name: str) -> dict[str, Treatment]:
+    """Treatments with a control of `CONTROL_NAMES` at three strengths, from mild to strong, by readable names.
 
-    To be trained and the one taken whose natural accuracy is nearest to that of the law in question.
+    A comparison trains all three and keeps the one whose natural accuracy is nearest to that of the compared law.
+    Raises InputError for an unknown name.
     """
     if name == "cutout":
         return {f"Cutout {strength:g}": controlled(name, strength) for strength in CUTOUT_STEPS}

@@ -1,4 +1,4 @@
-"""Random Erasing: the law, its fills, the laws that were published, and its export as code."""
+"""Random Erasing: the erasing law, its fills, published laws, and export as code."""
 
 from mi_tune.erasing.fills import FILLS, IMAGENET_MEAN, MIDRE_FILL
 from mi_tune.erasing.law import LOCATIONS, ErasingLaw, Rectangles

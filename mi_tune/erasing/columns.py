@@ -1,4 +1,4 @@
-"""An erasing law as columns of a table, and back."""
+"""Conversion between an erasing law and the columns of a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mi_tune.erasing.law import ErasingLaw
 
 
 def law_columns(law: ErasingLaw) -> dict[str, Any]:
-    """The columns that say what the law is; `law_of` is the way back."""
+    """The columns that describe a law in a table; `law_of` is the inverse."""
     return {
         "probability": law.probability,
         "area_low": law.area[0],
@@ -24,7 +24,7 @@ def law_columns(law: ErasingLaw) -> dict[str, Any]:
 
 
 def law_of(row: Mapping[str, Any]) -> ErasingLaw:
-    """The erasing law of a row of the table."""
+    """The erasing law that a row with the columns of `law_columns` describes."""
     fill = row["fill"]
     return ErasingLaw(
         probability=float(row["probability"]),

@@ -1,4 +1,4 @@
-"""An erasing law as code to paste: torchvision where torchvision can express it, mi_tune where it cannot."""
+"""An erasing law as Python code to paste: with torchvision if it can express the law, else with mi_tune."""
 
 import math
 
@@ -6,7 +6,7 @@ from mi_tune.erasing import ErasingLaw
 
 
 def torchvision_obstacles(law: ErasingLaw, height: int, width: int) -> list[str]:
-    """Why torchvision's `v2.RandomErasing` would not follow the law on (height, width) images; empty if it would."""
+    """Why torchvision's `v2.RandomErasing` cannot express the law on (height, width) images; empty if it can."""
     reasons = []
     if law.location != "inside":
         reasons.append(f"location '{law.location}'")
@@ -22,7 +22,10 @@ def torchvision_obstacles(law: ErasingLaw, height: int, width: int) -> list[str]
 
 
 def law_snippet(law: ErasingLaw, height: int, width: int, channels: int) -> str:
-    """Ready Python code for the law (resolved: a `mean` fill as numbers) on images of the given shape."""
+    """Python code that applies the law to images of the given shape.
+
+    The law must be resolved: a `mean` fill given as numbers (`ErasingLaw.resolved`).
+    """
     if law.probability == 0:
         return "# no erasing: train without a RandomErasing step"
     lines = []

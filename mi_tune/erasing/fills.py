@@ -1,4 +1,4 @@
-"""What erased pixels are painted with, in pixel space, before normalisation."""
+"""Fill values of erased pixels, in pixel space, before normalisation."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from torch import Tensor
 from mi_tune.runtime.errors import InputError
 
 FILLS = ("mean", "midre", "imagenet", "black", "white", "noise", "colour", "image_mean", "other_image")
-"""Fills by name; `ErasingLaw` says what each is."""
+"""Names of the fills; `ErasingLaw` explains them."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 MIDRE_FILL = tuple(v * 0.5 + 0.5 for v in IMAGENET_MEAN)
 """MIDRE's released code writes the ImageNet mean after normalising to [-1, 1]; in pixel space that is a light grey."""
-_LUMA = (0.299, 0.587, 0.114)
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
 _COLOURS = {"black": (0.0,), "white": (1.0,), "midre": MIDRE_FILL, "imagenet": IMAGENET_MEAN}
 
 
 def fill_values(fill: str | tuple[float, ...], images: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Fill values of the type of `images` that broadcast to them.
+    """Fill values with the dtype of `images`, in a shape that broadcasts to theirs.
 
     Args:
         fill: a name from `FILLS`, or one value in [0, 1] per channel.
-        images: (n, channels, height, width), uint8 or float in [0, 1]. generator: on their device.
+        images: (n, channels, height, width), uint8 or float in [0, 1].
+        generator: on the images' device.
 
     Raises:
-        InputError: see `fill_colour`; or fill `other_image` meets a single image.
+        InputError: see `fill_colour`; or the fill is `other_image` and there is only one image.
     """
     n, channels = images.shape[:2]
     scale = 255 if images.dtype == torch.uint8 else 1
     if fill == "noise":
-        # eight bytes a draw; also for floats: the grid of an 8-bit image, at a third of the time of torch.rand
+        # one int64 draw gives eight random bytes; floats take 8-bit values too, in a third of the time of torch.rand
         words = torch.empty(-(-images.numel() // 8), dtype=torch.int64, device=images.device)
         noise = words.random_(-(2**63), None, generator=generator).view(torch.uint8)
         noise = noise[: images.numel()].view(images.shape)
@@ -50,9 +51,9 @@ def fill_values(fill: str | tuple[float, ...], images: Tensor, generator: torch.
 
 
 def fill_colour(fill: str | tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """A constant fill in [0, 1], one value per channel; grey images get the luma of a colour.
+    """The colour of a constant fill in [0, 1], one value per channel; grey images get the luma of an RGB colour.
 
-    Raises InputError when the fill is not a constant, or not one of `channels` channels.
+    Raises InputError if the fill is not constant or has the wrong number of channels.
     """
     if fill == "mean":
         raise InputError("erasing law: fill 'mean' needs the training images' mean; call resolved(mean) first")

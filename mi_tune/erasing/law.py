@@ -1,8 +1,8 @@
-"""The erasing law: which rectangles Random Erasing blanks, sampled exactly and applied to whole batches.
+"""The erasing law: the distribution of rectangles that Random Erasing erases, applied to whole batches.
 
-torchvision's `RandomErasing` draws an area and an aspect ratio and gives up after ten draws that do not fit, so
-a law of large rectangles erases less than it says. Here every draw is made feasible: the aspect ratio is
-clipped to what fits the drawn area, which leaves the area as drawn.
+torchvision's `RandomErasing` draws an area and an aspect ratio, and skips the image after ten draws that do not fit.
+A law of large rectangles therefore erases less than its parameters say. Here every draw fits: the aspect ratio is
+clipped to what is possible for the drawn area, and the area is kept.
 
 Sources: Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020); "Random Erasing vs. Model Inversion"
 (arXiv 2409.01062, MIDRE); DeVries and Taylor, "Cutout" (arXiv 1708.04552) for the overflow location.
@@ -11,6 +11,7 @@ Sources: Zhong et al., "Random Erasing Data Augmentation" (AAAI 2020); "Random E
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ LOCATIONS = ("inside", "overflow", "centre", "fixed", "periphery")
 
 
 class Rectangles(NamedTuple):
-    """Rectangles in pixels, each field int64 of shape (images, count). May reach over the border (overflow)."""
+    """Rectangles in pixels; each field is int64 (images, count). With `overflow` they may extend beyond the image."""
 
     top: Tensor
     left: Tensor
@@ -34,25 +35,26 @@ class Rectangles(NamedTuple):
 
 @dataclass(frozen=True)
 class ErasingLaw:
-    """Distribution of the erased regions of a training image.
+    """Random Erasing's distribution of the erased regions of a training image.
 
     Args:
-        probability: share of training images that are erased at all, in [0, 1].
+        probability: probability that a training image is erased at all, in [0, 1].
         area: range of a rectangle's area as a share of the image, uniform, within (0, 1].
-        aspect: range of height over width, log-uniform, positive; clipped to what fits the drawn area.
-        location: `inside` (uniform over all positions inside the image, torchvision), `overflow` (the centre is
-            uniform over the pixels and the rectangle is cut at the border, Cutout), `centre`, `fixed` (at
-            `anchor`), `periphery` (inside, flush with a random side).
-        fill: a name from `FILLS` or one value in [0, 1] per channel. In pixel space, before normalisation. `mean`
-            is the mean of the training images (see `resolved`), `midre` what MIDRE's released code really
-            paints, `noise` uniform per pixel on the grid of 8 bits (Zhong et al.), `colour` one
-            random colour per image.
+        aspect: range of height / width, log-uniform, positive; clipped to what is possible for the drawn area.
+        location: `inside` (uniform over all positions inside the image, as torchvision), `overflow` (the centre is
+            uniform over the pixels and the rectangle is cut at the border, as Cutout), `centre`, `fixed` (at
+            `anchor`), `periphery` (inside, touching a random side of the image).
+        fill: a name from `FILLS`, or one value in [0, 1] per channel in pixel space, before normalisation. `mean`
+            is the mean of the training images (see `resolved`), `midre` the colour that MIDRE's released code really
+            fills in, `noise` a uniform 8-bit value per pixel and channel (Zhong et al.), `colour` one random colour
+            per image, `image_mean` the mean of the image itself, `other_image` the pixels of another image of the
+            batch.
         count: rectangles per erased image, each drawn independently.
-        clean_epochs: number of last training epochs without erasing.
-        anchor: (vertical, horizontal) position in [0, 1] of a `fixed` rectangle within its room to move.
+        clean_epochs: number of epochs at the end of training without erasing.
+        anchor: (vertical, horizontal) position of a `fixed` rectangle, from 0 (top, left) to 1 (bottom, right).
 
     Raises:
-        InputError: a value is outside its range, or a range is upside down.
+        InputError: a value is outside its range, or the low end of a range is above its high end.
     """
 
     probability: float = 0.0
@@ -95,26 +97,26 @@ class ErasingLaw:
 
     @classmethod
     def from_dict(cls, values: dict) -> ErasingLaw:
-        """The law that `to_dict` wrote. Raises InputError on a name that is not a parameter of a law."""
+        """Read a law as `to_dict` writes it. Raises InputError for an unknown parameter."""
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise InputError(f"erasing law: unknown parameter {', '.join(sorted(unknown))}")
         return cls(**values)
 
     def to_dict(self) -> dict:
-        """Parameters as plain JSON values."""
+        """The parameters as plain JSON values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def resolved(self, mean: tuple[float, ...]) -> ErasingLaw:
-        """The same law with the `mean` fill replaced by the numbers it stands for, `mean` in [0, 1] per channel."""
+        """The same law with a `mean` fill replaced by `mean`, the training images' mean per channel in [0, 1]."""
         return replace(self, fill=tuple(mean)) if self.fill == "mean" else self
 
     def active(self, epoch: int, epochs: int) -> bool:
-        """Whether the law erases in `epoch` (from 0) of a schedule of `epochs`."""
+        """Whether the law erases in epoch `epoch` (counted from 0) of a training of `epochs` epochs."""
         return self.probability > 0 and epoch < epochs - self.clean_epochs
 
     def sample(self, images: int, height: int, width: int, generator: torch.Generator | None = None) -> Rectangles:
-        """Draw `count` rectangles for each of `images` images, on the generator's device. `probability` not applied."""
+        """Draw `count` rectangles for each of `images` images, on the generator's device; ignores `probability`."""
         device = generator.device if generator is not None else "cpu"
         u = torch.rand(5, images, self.count, generator=generator, device=device)
         area = (self.area[0] + (self.area[1] - self.area[0]) * u[0]) * (height * width)
@@ -146,7 +148,7 @@ class ErasingLaw:
         return top, left
 
     def mask(self, images: int, height: int, width: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw which pixels are erased: bool of shape (images, height, width)."""
+        """Draw the mask of erased pixels, bool (images, height, width)."""
         rect = self.sample(images, height, width, generator)
         device = rect.top.device
         rows = torch.arange(height, device=device)
@@ -155,59 +157,59 @@ class ErasingLaw:
         top, left = rect.top[..., None], rect.left[..., None]
         in_rows = (rows >= top) & (rows < top + rect.height[..., None]) & erased
         in_cols = (cols >= left) & (cols < left + rect.width[..., None])
-        # a product of bytes: many times faster on the CPU than the same broadcast of booleans
+        # on a CPU a product of bytes is many times faster than the same broadcast of booleans
         mask = in_rows.view(torch.uint8)[..., :, None] * in_cols.view(torch.uint8)[..., None, :]
         return (mask.amax(1) if self.count > 1 else mask[:, 0]).view(torch.bool)
 
     def erase(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Erase a batch.
+        """Erase regions of a batch of images.
 
         Args:
             images: (n, channels, height, width), uint8 or float in [0, 1], in pixel space.
-            generator: on the images' device; torch's default stream when missing.
+            generator: on the images' device; by default torch's default generator.
 
         Returns:
-            The erased batch (same type) and the mask of erased pixels, bool (n, height, width).
+            The erased batch (same dtype) and the mask of erased pixels, bool (n, height, width).
 
         Raises:
-            InputError: fill `mean` is not resolved, has another number of channels, or `other_image` meets a
-                single image.
+            InputError: fill `mean` is not resolved, the fill has another number of channels, or fill `other_image` is
+                used on a single image.
         """
         n, _, height, width = images.shape
-        mask = self.mask(n, height, width, _on(images.device, generator))
+        mask = self.mask(n, height, width, _generator_on(images.device, generator))
         fill = fill_values(self.fill, images, generator)
         if images.dtype == torch.uint8:
-            # select by bits: the mask is 0 or 255; an eighth of the time of torch.where on bytes
+            # a bitwise select with a mask of 0 or 255 takes an eighth of the time of torch.where on bytes
             return images ^ ((images ^ fill) & -mask[:, None].view(torch.uint8)), mask
         return torch.lerp(images, fill, mask[:, None].to(images.dtype)), mask
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Erase one image (channels, height, width) or a batch; usable as a step of a transform pipeline."""
+        """Erase one image (channels, height, width) or a batch; use it as a step of a transform pipeline."""
         if images.ndim == 3:
             return self.erase(images[None], generator)[0][0]
         return self.erase(images, generator)[0]
 
     def fill_colour(self, channels: int) -> tuple[float, ...]:
-        """The constant fill in [0, 1], one value per channel: see `fill_colour`."""
+        """The colour of a constant fill in [0, 1], one value per channel; see `fills.fill_colour`."""
         return fill_colour(self.fill, channels)
 
 
-def _numbers(name: str, values: object) -> tuple[float, ...]:
+def _numbers(name: str, values: Iterable[float]) -> tuple[float, ...]:
     try:
-        return tuple(float(v) for v in values)  # type: ignore[attr-defined]
+        return tuple(float(v) for v in values)
     except (TypeError, ValueError):
         raise InputError(f"erasing law: {name} {values!r} is not a sequence of numbers") from None
 
 
-def _pair(name: str, values: object) -> tuple[float, float]:
+def _pair(name: str, values: Iterable[float]) -> tuple[float, float]:
     numbers = _numbers(name, values)
     if len(numbers) != 2:
         raise InputError(f"erasing law: {name} {values!r} is not a pair of numbers")
     return numbers[0], numbers[1]
 
 
-def _on(device: torch.device, generator: torch.Generator | None) -> torch.Generator | None:
-    # without a generator the rectangles are drawn on the CPU by default; on a GPU they must be drawn there
+def _generator_on(device: torch.device, generator: torch.Generator | None) -> torch.Generator | None:
+    # without a generator `mask` would draw on the CPU; images on a GPU need their mask there
     if generator is None and device.type != "cpu":
         return torch.cuda.default_generators[device.index or 0]
     return generator

@@ -1,4 +1,4 @@
-"""Erasing laws by the names under which they are published."""
+"""Published erasing laws by name."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ REFERENCE_LAWS: dict[str, ErasingLaw] = {
     "MIDRE(0.1, 0.8)": ErasingLaw(probability=1.0, area=(0.1, 0.8), fill="midre"),
     "Zhong et al.": ErasingLaw(probability=0.5, area=(0.02, 0.4), aspect=(0.3, 3.3), fill="noise"),
 }
-"""The laws that everybody wants to see on the plot. MIDRE with the fill of its released code."""
+"""The laws of the reference points, which are in every study. MIDRE has the fill of its released code."""
 
 SHORT_NAMES = dict(zip(("none", "midre-0.4", "midre-0.8", "zhong"), REFERENCE_LAWS.values(), strict=True))
-"""Laws that a model may have been trained with, by short names."""
+"""The reference laws by short names for the command line."""
 
 
 def named_law(text: str) -> ErasingLaw | None:
-    """The law that `--law` gives: a name of `SHORT_NAMES`, `unknown` (None), or a YAML or JSON mapping, or its file.
+    """The erasing law that the value of `--law` names.
 
-    Raises InputError for an unknown name or parameter.
+    Args:
+        text: a name of `SHORT_NAMES`, a YAML or JSON mapping of a law's parameters, a file with such a mapping, or
+            `unknown`, which gives None.
+
+    Raises:
+        InputError: unknown name or parameter, or not a mapping.
     """
     if text == "unknown":
         return None
@@ -37,7 +42,7 @@ def named_law(text: str) -> ErasingLaw | None:
     if not mapping and not Path(text).is_file():
         known = ("unknown", *SHORT_NAMES)
         near = difflib.get_close_matches(text, known, n=2) or known
-        raise InputError(f"unknown law '{text}'; did you mean {', '.join(near)}? A mapping or a file with one does too")
+        raise InputError(f"unknown law '{text}'; did you mean {', '.join(near)}? Or give a mapping or its file")
     try:
         values = yaml.safe_load(text if mapping else Path(text).read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:

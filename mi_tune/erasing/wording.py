@@ -1,4 +1,4 @@
-"""An erasing law in a few words."""
+"""An erasing law as a short text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mi_tune.erasing.law import ErasingLaw
 
 
 def describe(law: ErasingLaw) -> str:
-    """A law in one short line."""
+    """Describe a law in one short line."""
     if law.probability == 0:
         return "no erasing"
     text = f"p {law.probability:.2f}, area {law.area[0]:.2f}-{law.area[1]:.2f}"

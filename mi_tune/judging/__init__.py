@@ -1,4 +1,4 @@
-"""Judges, the accuracies they give, and how sure those are. Nothing here is importable from an attack."""
+"""Judges, the accuracies that they measure, and the intervals of those. Attacks may import nothing from here."""
 
 from mi_tune.judging.identity_error import IdentityErrors, identity_errors
 from mi_tune.judging.intervals import Estimate, class_interval

@@ -1,4 +1,4 @@
-"""How far a reconstruction is from the person it should show: an answer that needs no judge, where people are drawn."""
+"""Identity error: how far a reconstruction is from its person. For drawn faces only; measured without a judge."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from mi_tune.judging.regressor import IdentityRegressor
 
 @dataclass(frozen=True)
 class IdentityErrors:
-    """Of every reconstruction, (classes, kept).
+    """Identity error and rank of every reconstruction, each (classes, kept).
 
     Args:
-        error: distance to the true person in units of the distance between two random people: 0 is the very person,
-            1 no better than somebody drawn at random. Below about 0.7 lies what knows something of the person: that
-            is what a face with the mean of every parameter, which is nearer to everybody than anybody is, would get.
-        rank: how many other people are nearer to the reconstruction than the true one; 0 where it is identified.
+        error: distance to the true person, in units of the mean distance between two random people. 0 is the same
+            person; 1 is no better than a random person. Only an error below about 0.7 shows knowledge of the person:
+            a face with the mean of every parameter has 0.7, because the mean is nearer to everybody than a random
+            person is.
+        rank: how many other people are nearer to the reconstruction than the true person; 0 means identified.
     """
 
     error: np.ndarray
@@ -37,7 +38,7 @@ class IdentityErrors:
         return (self.rank == 0).mean(1)
 
     def summary(self) -> Estimate:
-        """Mean error with a class-level interval."""
+        """Mean error with a class-level 95 % interval."""
         return class_mean(self.per_class)
 
 
@@ -49,12 +50,14 @@ def identity_errors(
     device: torch.device,
     gallery: np.ndarray | None = None,
 ) -> IdentityErrors:
-    """Compare reconstructions with the people they should show.
+    """Measure the identity error of reconstructions and how many people are nearer than the true one.
 
     Args:
-        images: uint8, or float in [0, 1], (classes, kept, 1, height, width), reconstructions of `classes`.
-        parameters: (people, parameters) of all private people. classes: int64 (classes,), rows of `parameters`.
-        gallery: (others, parameters) of people among whom, besides the private ones, the nearest is looked for.
+        images: reconstructions of `classes`, uint8 or float in [0, 1], (classes, kept, 1, height, width).
+        parameters: identity parameters of all private people, in [0, 1], (people, parameters).
+        classes: the attacked people as rows of `parameters`, int64 (classes,).
+        gallery: identity parameters of further people, (others, parameters). They count in `rank` as the private
+            people do.
     """
     kept = images.shape[1]
     people = torch.from_numpy(parameters)
@@ -62,7 +65,7 @@ def identity_errors(
     error = regressor.error(recovered, people[classes].repeat_interleave(kept, 0))
     everybody = people if gallery is None else torch.cat([people, torch.from_numpy(gallery)])
     nearer = regressor.error(recovered[:, None], everybody) < error[:, None]
-    # rounding must not make the true person nearer than himself
+    # rounding must not make the true person nearer than themselves
     nearer[torch.arange(len(nearer)), classes.repeat_interleave(kept)] = False
     shape = (len(classes), kept)
     return IdentityErrors(error.view(shape).numpy().astype(float), nearer.sum(1).view(shape).numpy())

@@ -1,4 +1,7 @@
-"""Intervals of accuracies. The class is the unit: images of one person rise and fall together."""
+"""Confidence intervals of accuracies, with the class as the unit of resampling.
+
+Images of one person are not independent: they are recognised or missed together.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from mi_tune.runtime.seeds import derive_seed
 
 
 class Estimate(NamedTuple):
-    """A mean with the ends of its interval."""
+    """A mean with the ends of its confidence interval."""
 
     value: float
     low: float
@@ -19,13 +22,14 @@ class Estimate(NamedTuple):
 
 
 def class_interval(per_class: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
-    """Mean over classes with a class-level bootstrap interval (percentile).
+    """Mean accuracy over classes with a class-level percentile bootstrap interval.
 
     Args:
-        per_class: accuracy of each class in [0, 1], (classes,); with replicates, each class's mean over them.
+        per_class: accuracy of each class in [0, 1], (classes,). With replicates, the mean over them.
+        level: confidence level in (0, 1). resamples: number of bootstrap samples.
 
-    Where all classes agree the bootstrap would claim certainty. The ends are therefore never closer than those
-    of the Clopper-Pearson interval at an accuracy of exactly 0 or 1, with classes as trials.
+    At a mean of exactly 0 or 1 all classes agree, and the bootstrap interval would have no width. There the interval
+    is at least as wide as the Clopper-Pearson interval with classes as Bernoulli trials.
     """
     mean, low, high = _bootstrap(np.asarray(per_class, dtype=float), level, resamples)
     n = len(per_class)
@@ -38,12 +42,12 @@ def class_interval(per_class: np.ndarray, level: float = 0.95, resamples: int = 
 
 
 def class_mean(per_class: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
-    """Mean over classes of any measure, (classes,), with a class-level bootstrap interval (percentile)."""
+    """Mean over classes of any measure, (classes,), with a class-level percentile bootstrap interval."""
     return _bootstrap(np.asarray(per_class, dtype=float), level, resamples)
 
 
 def class_difference(ours: np.ndarray, theirs: np.ndarray, level: float = 0.95, resamples: int = 2000) -> Estimate:
-    """Mean over classes of `ours` minus `theirs`, both (classes,), with a bootstrap interval of the paired classes."""
+    """Mean over classes of `ours` minus `theirs`, both (classes,), with a percentile bootstrap over paired classes."""
     return _bootstrap(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float), level, resamples)
 
 
@@ -63,16 +67,16 @@ def _bootstrap(values: np.ndarray, level: float, resamples: int) -> Estimate:
 
 
 def per_class_mean(correct: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Mean of `correct` (n,) within each class (classes,). Every class needs an image."""
+    """Mean of `correct`, bool (n,), within each class, (classes,). Every class must occur in `labels`, int (n,)."""
     counts = np.bincount(labels, minlength=classes)
     return np.bincount(labels, weights=correct.astype(float), minlength=classes) / counts
 
 
 def with_interval(estimate: Estimate) -> str:
-    """An accuracy and its interval: `0.58 [0.47, 0.69]`."""
+    """Format an accuracy and its interval: `0.58 [0.47, 0.69]`."""
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def signed(estimate: Estimate) -> str:
-    """A difference and its interval: `+0.08 [-0.01, +0.17]`."""
+    """Format a difference and its interval: `+0.08 [-0.01, +0.17]`."""
     return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]"

@@ -1,8 +1,8 @@
-"""The judge: an evaluation network that no attack sees, and the twin that tells how good it is.
+"""The judge: an evaluation network that no attack sees, with its own accuracy.
 
-Of another architecture and augmentation than the targets, trained on all private images. How well such a network
-tells the private people apart can only be measured on images it has not seen, so a twin is trained in the same way
-on the train and val images and measured on the test images.
+Its architecture and augmentation differ from the targets', and it is trained on all private images. Its accuracy can
+only be measured on images that it has not seen. So a second network, its twin, is trained in the same way on the
+train and val images only, and tested on the test images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from mi_tune.runtime.seeds import derive_seed
 
 @dataclass(frozen=True)
 class JudgeRecipe:
-    """Architecture and training of a judge. More epochs than a target's are seldom needed: it sees more images."""
+    """Architecture and training of a judge.
+
+    A judge seldom needs more epochs than a target, because it trains on more images.
+    """
 
     architecture: str = "residual_gn"
     training: Recipe = Recipe(epochs=40, affine=True)
@@ -36,10 +39,13 @@ class JudgeRecipe:
 class Judge:
     """A trained judge.
 
-    `held_out` is its twin's accuracy on the test images, `held_out_per_class` the same of each class (classes,).
-
-    Not a ceiling of attack accuracy: the judge has seen the targets' training images, and can know reconstructions of
-    them better than new photographs. `regressor` reads the identity of drawn people; None for photographs.
+    Args:
+        name: its architecture. key: content key, see `judge_key`.
+        held_out: accuracy of its twin on the test images, with a class-level interval. This is no upper bound of
+            attack accuracy: the judge has seen the targets' training images, so it may recognise reconstructions of
+            them better than new photographs.
+        held_out_per_class: the same accuracy per class, (classes,).
+        regressor: recovers the identity parameters of drawn people; None for photographs.
     """
 
     name: str
@@ -50,12 +56,12 @@ class Judge:
     regressor: IdentityRegressor | None = None
 
     def logits(self, images: Tensor, device: torch.device) -> Tensor:
-        """Logits (n, classes) on the CPU of uint8 images, or float images in [0, 1]."""
+        """Logits (n, classes), on the CPU, of images (n, channels, height, width), uint8 or float in [0, 1]."""
         return predict(self.model.to(device), images, device)
 
 
 def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
-    """Content key of the judge: data, split, recipe, seed and the code that trains it."""
+    """Content key of a judge: its data, split, recipe and seed, and the code that trains it."""
     return content_key(
         bank.fingerprint(),
         split.test.tolist(),
@@ -66,15 +72,15 @@ def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
 
 
 def train_judge(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int, device: torch.device) -> Judge:
-    """Train, or find, the judge of `bank` and its twin."""
+    """Train the judge of `bank` and its twin, or load them from the cache."""
     key = judge_key(bank, split, recipe, seed)
     classes = bank.identities
 
     def make() -> dict:
-        everything = np.arange(len(bank))
-        seen = np.concatenate([split.train, split.val])
-        judge = _train(bank, everything, recipe, derive_seed(seed, "judge"), device)
-        twin = _train(bank, seen, recipe, derive_seed(seed, "judge"), device)
+        all_images = np.arange(len(bank))
+        without_test = np.concatenate([split.train, split.val])
+        judge = _train(bank, all_images, recipe, derive_seed(seed, "judge"), device)
+        twin = _train(bank, without_test, recipe, derive_seed(seed, "judge"), device)
         logits = predict(twin, bank.tensors()[0], device, torch.from_numpy(split.test))
         correct = logits.argmax(1).numpy() == bank.labels[split.test]
         per_class = per_class_mean(correct, bank.labels[split.test], classes)

@@ -1,4 +1,4 @@
-"""Several judges with one face: a front that only one judge sees is that judge's."""
+"""A panel of judges with one interface: a result that only one judge confirms may be an artefact of that judge."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ from mi_tune.runtime.cache import content_key
 
 
 class PanelJudge(Protocol):
-    """What a confirmation asks of a judge.
+    """The interface of a judge in a confirmation.
 
-    name, key: what it is called, and what changes with it. question: what it answers, in a few words. held_out: its
-    accuracy on real images that it has not seen, `ceiling` the same per class (classes,). saw_private: whether private
-    images trained it. in_search: whether it judged the study.
+    name: for tables and reports. key: content key; it changes whenever the judge does. question: what the judge
+    answers, in a few words. held_out: accuracy on real images that it was not trained on; `ceiling`: the same by class,
+    (classes,). saw_private: whether it was trained on private images. in_search: whether it judged the study's trials.
     """
 
-    name: str
-    saw_private: bool
-    in_search: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def saw_private(self) -> bool: ...
+
+    @property
+    def in_search(self) -> bool: ...
 
     @property
     def key(self) -> str: ...
@@ -40,12 +45,15 @@ class PanelJudge(Protocol):
     def ceiling(self) -> np.ndarray: ...
 
     def hits(self, images: Tensor, classes: Tensor, device: torch.device) -> np.ndarray:
-        """Which reconstructions, uint8 (classes, kept, channels, height, width), it gives to the attacked class."""
+        """Whether it assigns each reconstruction to the attacked class: bool (classes, kept).
+
+        images: uint8 (classes, kept, channels, height, width). classes: the attacked ones, int64 (classes,).
+        """
 
 
 @dataclass(frozen=True)
 class ClassifierJudge:
-    """A judge that was trained on the private people, as one of a panel."""
+    """A classifier trained on the private people, as a judge of a panel."""
 
     name: str
     judge: Judge
@@ -75,9 +83,10 @@ class ClassifierJudge:
 
 @dataclass(frozen=True)
 class VerifierJudge:
-    """One of the two answers of a verifier, which was trained on other people, as a judge.
+    """A verifier, trained on public people only, as a judge of a panel.
 
-    answer: `rank-1`, the attacked person is the most similar one; `TAR`, similar enough at the verifier's FAR.
+    answer: `rank-1`, identification: the attacked person is the most similar one. `TAR`, verification: the similarity
+    to the attacked person is above the verifier's threshold, which sets its false accept rate (FAR).
     """
 
     verifier: Verifier
@@ -114,7 +123,7 @@ class VerifierJudge:
 
 @dataclass(frozen=True)
 class Panel:
-    """The judges of a confirmation, the search's first."""
+    """The judges of a confirmation; the first is the one that judged the study."""
 
     judges: tuple[PanelJudge, ...]
 

@@ -1,4 +1,4 @@
-"""What a judge says of reconstructions."""
+"""A judge's answers on reconstructions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from mi_tune.judging.judge import Judge
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Per reconstruction: the judge's class, int (classes, kept); per class: top-1 and top-5 accuracy (classes,)."""
+    """A judge's answers on reconstructions.
+
+    Args:
+        top1: the class that the judge names for each reconstruction, int (classes, kept).
+        accuracy: share of each class's reconstructions that the judge assigns to it, (classes,).
+        accuracy_top5: share of those with the class among the judge's five likeliest, (classes,).
+    """
 
     top1: np.ndarray
     accuracy: np.ndarray
@@ -21,7 +27,11 @@ class Verdicts:
 
 
 def judge_images(judge: Judge, images: Tensor, classes: Tensor, device: torch.device) -> Verdicts:
-    """Judge reconstructions: uint8 images (classes, kept, channels, height, width) of the attacked `classes`."""
+    """Judge reconstructions of the attacked classes.
+
+    Args:
+        images: uint8 or float in [0, 1], (classes, kept, channels, height, width). classes: int64 (classes,).
+    """
     shape = images.shape[:2]
     logits = judge.logits(images.flatten(0, 1), device)
     labels = classes.repeat_interleave(shape[1])

@@ -1,9 +1,10 @@
-"""A verifier: it compares faces, and learnt to on other people alone.
+"""A verifier: a face embedding that is trained on public people only.
 
-A judge that was trained on the private images shares them with the targets, and may take for a person what only
-looks like him to a network trained on these images. The verifier's networks learn to tell the public people apart.
-A private person is then a template, the mean embedding of his training images, and an image belongs to the person
-whose template is most similar (identification), or to every person whose template is similar enough (verification).
+A judge trained on the private images shares its training data with the targets. It may take for a person what only
+resembles them to networks trained on those images. The verifier's networks instead learn to tell public people apart.
+Each private person is enrolled as a template, the mean embedding of their training images. An image belongs to the
+person with the most similar template (identification), or to every person whose template is similar enough
+(verification).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from mi_tune import nets
 from mi_tune.data import Bank, Split, augment
 from mi_tune.judging import intervals
 from mi_tune.judging.intervals import Estimate, class_interval, per_class_mean
-from mi_tune.nets import conv_attention, cosine, residual, small_cnn, training
-from mi_tune.nets.cosine import create_cosine_classifier, take_off_head
+from mi_tune.nets import conv_attention, cosine, place, residual, small_cnn, training
+from mi_tune.nets.cosine import create_cosine_classifier, remove_head
 from mi_tune.nets.training import Recipe, Training, predict
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.errors import InputError
@@ -35,10 +36,10 @@ class VerifierRecipe:
     """Architectures and training of the verifier's networks.
 
     Args:
-        architectures: one network each, whose similarities are averaged.
-        views: training images a network sees in all, rounded up to whole epochs: what training costs does not depend
-            on how many public images there are. `training.epochs` is not used.
-        scale: of the cosine head's logits.
+        architectures: one network is trained of each; their cosine similarities are averaged.
+        views: total number of training images that a network sees, rounded up to whole epochs. So the cost of training
+            does not depend on the number of public images. `training.epochs` is not used.
+        scale: factor of the cosine head's logits.
     """
 
     architectures: tuple[str, ...] = ("small_cnn", "conv_attention")
@@ -49,15 +50,17 @@ class VerifierRecipe:
 
 @dataclass(frozen=True)
 class Verifier:
-    """Networks trained on public people, with the private people's templates.
+    """Networks trained on public people, with the templates of the private people.
 
     Args:
-        encoders: give features (n, features_k) for images in [0, 1].
-        templates: unit vectors (classes, features), of the private training images.
-        threshold: similarities above it are accepted. At most a share `far` of the impostor pairs is: real private
-            val and test images against other people's templates.
-        rank1: how often the real test images of each class are identified, (classes,).
-        tar: how often they are accepted as their own person, the true accept rate, (classes,).
+        encoders: networks that map images in [0, 1] to features (n, features_k).
+        templates: unit vectors (classes, features), made from the private training images.
+        threshold: a cosine similarity above it is accepted.
+        far: false accept rate: at most this share of impostor pairs is above the threshold. An impostor pair is a real
+            private val or test image with another person's template.
+        rank1: share of each class's real test images that are identified, (classes,).
+        tar: share of them that are accepted as their own person, the true accept rate, (classes,).
+        key: content key of the networks and the enrolment.
     """
 
     encoders: tuple[nn.Module, ...]
@@ -70,18 +73,23 @@ class Verifier:
 
     @property
     def held_out_rank1(self) -> Estimate:
+        """Mean of `rank1` with a class-level interval."""
         return class_interval(self.rank1)
 
     @property
     def held_out_tar(self) -> Estimate:
+        """Mean of `tar` with a class-level interval."""
         return class_interval(self.tar)
 
     def embed(self, images: Tensor, device: torch.device) -> np.ndarray:
-        """Unit vectors (n, features) of uint8 images, or float images in [0, 1]."""
+        """Embeddings, unit vectors (n, features), of images (n, channels, height, width), uint8 or float in [0, 1]."""
         return embed(self.encoders, images, device).numpy()
 
     def similarity(self, images: Tensor, device: torch.device) -> Tensor:
-        """Cosines in [-1, 1], (n, classes) on the CPU, of uint8 images, or float images in [0, 1], to all templates."""
+        """Cosine similarity of each image to each template, in [-1, 1], (n, classes), on the CPU.
+
+        images: (n, channels, height, width), uint8 or float in [0, 1].
+        """
         return embed(self.encoders, images, device) @ self.templates.T
 
     def identified(self, images: Tensor, classes: Tensor, device: torch.device) -> np.ndarray:
@@ -92,7 +100,10 @@ class Verifier:
         return self._by_class(images, device).argmax(2).eq(classes[:, None]).numpy()
 
     def accepted(self, images: Tensor, classes: Tensor, device: torch.device) -> np.ndarray:
-        """Whether the attacked person's template is similar enough: bool (classes, kept). Arguments as above."""
+        """Whether the similarity to the attacked person is above `threshold`: bool (classes, kept).
+
+        The arguments are those of `identified`.
+        """
         own = classes[:, None, None].expand(-1, images.shape[1], 1)
         return self._by_class(images, device).gather(2, own)[..., 0].gt(self.threshold).numpy()
 
@@ -109,11 +120,14 @@ def train_verifier(
     device: torch.device,
     far: float = 1e-2,
 ) -> Verifier:
-    """Train the networks on `public` and enrol the people of `private`, or find both in the cache.
+    """Train the networks on `public` and enrol the people of `private`, or load both from the cache.
+
+    Args:
+        far: false accept rate that sets the threshold, in (0, 1).
 
     Raises:
-        InputError: there is only one public identity, so there is nothing to tell apart; or the architecture cannot
-            take the images.
+        InputError: there is only one public identity, so there is nobody to tell apart; or an architecture cannot take
+            images of this resolution.
     """
     if public.identities < 2:
         raise InputError(
@@ -137,22 +151,26 @@ def train_verifier(
 def train_encoders(
     public: Bank, recipe: VerifierRecipe, seed: int, device: torch.device
 ) -> tuple[tuple[nn.Module, ...], str]:
-    """Train the networks, or find them in the cache; and their content key. No private image can reach them here."""
+    """Train the networks, or load them from the cache. Takes no private images.
+
+    Returns:
+        The encoders, and their content key.
+    """
     key = content_key(public.fingerprint(), dataclasses.asdict(recipe), seed, modules=CODE)
 
-    def fresh(number: int) -> nn.Module:
+    def untrained(number: int) -> nn.Module:
         weights = derive_seed(seed, "verifier", number, "weights")
         return create_cosine_classifier(
             recipe.architectures[number], public.identities, public.channels, public.resolution, recipe.scale, weights
         )
 
     def make() -> dict:
-        whole = dataclasses.replace(recipe.training, epochs=math.ceil(recipe.views / len(public)))
-        everything = torch.arange(len(public))
+        training_recipe = dataclasses.replace(recipe.training, epochs=math.ceil(recipe.views / len(public)))
+        all_images = torch.arange(len(public))
         states = []
         for number in range(len(recipe.architectures)):
-            stream = derive_seed(seed, "verifier", number, "training")
-            run = Training(fresh(number), *public.tensors(), everything, whole, stream, device)
+            training_seed = derive_seed(seed, "verifier", number, "training")
+            run = Training(untrained(number), *public.tensors(), all_images, training_recipe, training_seed, device)
             while not run.finished:
                 run.train_epoch()
             states.append(run.model.cpu().state_dict())
@@ -160,29 +178,32 @@ def train_encoders(
 
     encoders = []
     for number, state in enumerate(cached("verifier", key, make)["states"]):
-        model = fresh(number)
+        model = untrained(number)
         model.load_state_dict(state)
-        model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        encoders.append(take_off_head(model))
+        place(model, device).eval().requires_grad_(False)
+        encoders.append(remove_head(model))
     return tuple(encoders), key
 
 
 def embed(encoders: tuple[nn.Module, ...], images: Tensor, device: torch.device) -> Tensor:
-    """Unit vectors (n, features) on the CPU, of uint8 images or float images in [0, 1].
+    """Embeddings, unit vectors (n, features), on the CPU, of images (n, channels, height, width).
 
-    Each network's unit vectors of an image and its mirror image are averaged; side by side, the networks' averages
-    make cosines the mean of theirs.
+    images: uint8 or float in [0, 1].
+
+    Each network embeds the image and its mirror image, and averages the two unit vectors. The networks' averages are
+    concatenated, so that the cosine of two embeddings is the mean of the networks' cosines.
     """
-    views = (images, images.flip(3))
-    parts = [
-        F.normalize(sum(F.normalize(predict(encoder.to(device), view, device)) for view in views))
-        for encoder in encoders
-    ]
+    mirrored = images.flip(3)
+    parts = []
+    for encoder in encoders:
+        encoder.to(device)
+        both = F.normalize(predict(encoder, images, device)) + F.normalize(predict(encoder, mirrored, device))
+        parts.append(F.normalize(both))
     return torch.cat(parts, 1) / math.sqrt(len(parts))
 
 
 def enrol(encoders: tuple[nn.Module, ...], private: Bank, split: Split, far: float, device: torch.device) -> dict:
-    """Templates, the threshold, and by class how often test images are identified (rank1) and accepted (tar)."""
+    """Compute the `templates`, `threshold`, `rank1` and `tar` of a `Verifier` as a dict."""
     images, labels = private.tensors()
     people = F.one_hot(labels, private.identities)
     train = torch.from_numpy(split.train)
@@ -190,11 +211,11 @@ def enrol(encoders: tuple[nn.Module, ...], private: Bank, split: Split, far: flo
     others = torch.from_numpy(np.concatenate([split.val, split.test]))
     similarity = embed(encoders, images[others], device) @ templates.T
     threshold = threshold_at(similarity[people[others] == 0], far)
-    tested = similarity[len(split.val) :]
+    test_similarity = similarity[len(split.val) :]
     own = labels[split.test]
     hits = {
-        "rank1": tested.argmax(1) == own,
-        "tar": tested.gather(1, own[:, None])[:, 0] > threshold,
+        "rank1": test_similarity.argmax(1) == own,
+        "tar": test_similarity.gather(1, own[:, None])[:, 0] > threshold,
     }
     shares = {name: per_class_mean(hit.numpy(), own.numpy(), private.identities) for name, hit in hits.items()}
     return {
@@ -205,9 +226,9 @@ def enrol(encoders: tuple[nn.Module, ...], private: Bank, split: Split, far: flo
 
 
 def threshold_at(impostors: Tensor, far: float) -> float:
-    """The least of the impostors' similarities (n,) that no more than a share `far` of them exceeds."""
+    """The lowest of the impostors' similarities (n,) that at most a share `far` of them exceeds."""
     return float(impostors.sort(descending=True).values[int(far * len(impostors))])
 
 
 CODE = (sys.modules[__name__], training, nets, cosine, small_cnn, residual, conv_attention, augment, intervals)
-"""What decides a verifier beside its data and recipe."""
+"""The code that decides a verifier, besides its data and recipe."""

@@ -1,4 +1,4 @@
-"""Classifiers by name. Every classifier takes images in pixel space, float in [0, 1], and normalises inside."""
+"""Classifiers by name. Each takes float images in [0, 1] (pixel space) and normalises them itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mi_tune.nets.small_cnn import SmallCNN
 from mi_tune.nets.strided_cnn import StridedCNN
 from mi_tune.runtime.errors import InputError
 
-OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
+ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "small_cnn": SmallCNN,
     "residual_gn": ResidualGroupNorm,
     "conv_attention": ConvAttention,
@@ -24,14 +24,14 @@ OWN: dict[str, Callable[[int, int, int], nn.Module]] = {
     "strided_cnn": partial(StridedCNN, width=24),
     "strided_cnn_wide": partial(StridedCNN, width=32),
 }
-"""Classifiers of (classes, channels, resolution) by name."""
+"""This project's own architectures by name: functions of (classes, channels, resolution)."""
 
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class Classifier(nn.Module):
-    """A backbone behind the normalisation x -> (x - 0.5) / 0.5, so that all callers speak pixel space.
+    """A backbone after the normalisation x -> (x - 0.5) / 0.5, so that all callers pass images in pixel space.
 
     Grey images are repeated to three channels for torchvision's backbones.
     """
@@ -50,21 +50,23 @@ class Classifier(nn.Module):
 
 
 def create_classifier(name: str, classes: int, channels: int, resolution: int, seed: int) -> Classifier:
-    """A freshly initialised classifier.
+    """Create a classifier with random initial weights.
 
     Args:
-        name: a name from `OWN`, or any classification model of torchvision (without its weights).
-        seed: seeds the initialisation; the global random stream is left as it was.
+        name: a name from `ARCHITECTURES`, or any classification model of torchvision (without its weights).
+        classes: number of classes.
+        channels, resolution: shape of the images.
+        seed: seeds the initialisation; the state of the global random generator is kept.
 
     Raises:
-        InputError: unknown name (near ones are offered), or a resolution that the architecture cannot take.
+        InputError: unknown name (the message offers similar ones), or a resolution that the architecture cannot take.
     """
     check_architecture(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if name in OWN:
-            return Classifier(OWN[name](classes, channels, resolution))
-        from torchvision.models import get_model  # slow to import, and seldom needed
+        if name in ARCHITECTURES:
+            return Classifier(ARCHITECTURES[name](classes, channels, resolution))
+        from torchvision.models import get_model  # slow to import and rarely needed
 
         options = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
         if options:
@@ -73,20 +75,20 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
 
 
 def check_architecture(name: str) -> None:
-    """Raise InputError, offering near names, unless `name` is an architecture."""
-    if name in OWN:
+    """Raise InputError with similar names unless `name` is an architecture."""
+    if name in ARCHITECTURES:
         return
     from torchvision import models
     from torchvision.models import list_models
 
-    known = [*OWN, *list_models(module=models)]
+    known = [*ARCHITECTURES, *list_models(module=models)]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or list(OWN)
+        near = difflib.get_close_matches(name, known, n=3) or list(ARCHITECTURES)
         raise InputError(f"unknown architecture '{name}'; did you mean {', '.join(near)}?")
 
 
 def head_of(model: nn.Module) -> nn.Linear:
-    """The last linear layer, which turns features into logits. Raises InputError if there is none."""
+    """The last linear layer of a model, which maps features to logits. Raises InputError if there is none."""
     layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
     if not layers:
         raise InputError(f"{type(model).__name__} has no linear layer, so its penultimate features are not defined")

@@ -1,4 +1,4 @@
-"""Trained classifiers from files. No file is trusted: what would have to run code to be read is refused."""
+"""Trained classifiers from files. Files are not trusted: one that could run code when it is read is refused."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from torch import Tensor, nn
 from mi_tune.nets import create_classifier, head_of
 from mi_tune.runtime.errors import InputError
 
-PREFIX = "backbone."
-"""What `Classifier` puts before the names of its backbone's weights."""
+BACKBONE_PREFIX = "backbone."
+"""Prefix of the names of a backbone's weights within a `Classifier`."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Names under which training scripts store a state_dict beside other things."""
-TRAINING_ONLY = ("AuxLogits.", "aux1.", "aux2.")
-"""Heads of torchvision's inception_v3 and googlenet that evaluation does not use."""
+"""Keys under which training scripts store a state_dict together with other values."""
+AUXILIARY_HEADS = ("AuxLogits.", "aux1.", "aux2.")
+"""Prefixes of the heads of torchvision's inception_v3 and googlenet that only training uses."""
 
 
 class Normalised(nn.Module):
-    """A backbone behind the normalisation that it was trained with: (x - mean) / std of pixels in [0, 1].
+    """A backbone after the normalisation that it was trained with: (x - mean) / std of pixels in [0, 1].
 
-    mean, std: one value per channel that the backbone takes; grey images are repeated to as many.
+    Args:
+        mean, std: one value per input channel of the backbone; grey images are repeated to that many channels.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, backbone: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -39,23 +43,22 @@ class Normalised(nn.Module):
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state_dict in a file, without unpickling code; a safetensors file only where torch can read it.
+    """Read a state_dict from a file without unpickling code.
 
-    A wrapper such as {"state_dict": ...} and the prefix `module.` of DataParallel are taken off.
+    A wrapper such as {"state_dict": ...} and the prefix `module.` of DataParallel are removed. A safetensors file can
+    be read if torch can read it here.
 
     Raises:
-        InputError: no such file, damaged, a pickled module, TorchScript, or no tensors in it.
+        InputError: the file is missing, damaged, a pickled module, TorchScript, or has no tensors.
     """
-    save = "save its weights alone: torch.save(model.state_dict(), 'weights.pt')"
+    save = "save only its weights: torch.save(model.state_dict(), 'weights.pt')"
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the weights of a trained classifier")
     try:
         stored = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: not plain tensors: to read it, pickled objects would have to be run as code; {save}"
-        ) from error
-    except Exception as error:  # torch raises whatever its parsers meet
+        raise InputError(f"{path}: not plain tensors: reading it would run pickled code; {save}") from error
+    except Exception as error:  # torch passes on every kind of error of its parsers
         text = str(error)
         if "TorchScript" in text:
             raise InputError(f"{path}: a TorchScript archive, which holds code; {save}") from error
@@ -81,23 +84,25 @@ def load_classifier(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> nn.Module:
-    """A trained classifier of pixels in [0, 1] from its weights.
+    """Load a trained classifier of images in [0, 1] from its weights.
 
     Args:
-        path: a state_dict of `mi_tune.nets.Classifier`, which normalises inside, or of a bare backbone.
+        path: state_dict of a `mi_tune.nets.Classifier`, which normalises itself, or of a bare backbone.
         architecture: see `create_classifier`.
-        classes, channels, resolution: of the images that it is to name.
+        classes, channels, resolution: of the images that it classifies.
         mean, std: normalisation that a bare backbone was trained with, one value or one per channel.
 
     Raises:
-        InputError: see `read_state` and `create_classifier`; also weights that do not fit the architecture or the
-            number of classes, that are not finite, or whose normalisation is missing.
+        InputError: see `read_state` and `create_classifier`; also if the weights do not fit the architecture or the
+            number of classes or are not finite, or the normalisation is missing.
     """
     state = read_state(path)
     model = create_classifier(architecture, classes, channels, resolution, 0)
-    if all(name.startswith(PREFIX) for name in state):
+    if all(name.startswith(BACKBONE_PREFIX) for name in state):
         if mean is not None or std is not None:
-            raise InputError(f"{path}: a classifier of mi_tune normalises inside; leave out --mean and --std")
+            raise InputError(
+                f"{path}: a classifier of mi_tune normalises its images itself; leave out --mean and --std"
+            )
         _fill(model, state, path, architecture, classes)
         return model.eval()
     if mean is None or std is None:
@@ -105,21 +110,21 @@ def load_classifier(
             f"{path}: the weights of a bare {architecture}; give the normalisation that it was trained with by "
             "--mean and --std (0 and 1 for none)"
         )
-    taken = channels * model.repeat_channels
+    inputs = channels * model.repeat_channels
     for option, values in (("--mean", mean), ("--std", std)):
-        if len(values) not in (1, taken) or not all(math.isfinite(v) for v in values):
-            raise InputError(f"{option} {','.join(map(str, values))}: give one number, or {taken}, one per channel")
+        if len(values) not in (1, inputs) or not all(math.isfinite(v) for v in values):
+            raise InputError(f"{option} {','.join(map(str, values))}: give one number, or {inputs}, one per channel")
     if min(std) <= 0:
         raise InputError(f"--std {','.join(map(str, std))}: must be above 0")
-    state = {name: value for name, value in state.items() if not name.startswith(TRAINING_ONLY)}
+    state = {name: value for name, value in state.items() if not name.startswith(AUXILIARY_HEADS)}
     _fill(model.backbone, state, path, architecture, classes)
-    widen = lambda values: list(values) * (taken // len(values))  # noqa: E731
-    return Normalised(model.backbone, widen(mean), widen(std)).eval()
+    mean, std = (list(values) * (inputs // len(values)) for values in (mean, std))
+    return Normalised(model.backbone, mean, std).eval()
 
 
 def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, architecture: str, classes: int) -> None:
-    own = model.state_dict()
-    missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
+    expected = model.state_dict()
+    missing, unexpected = [n for n in expected if n not in state], [n for n in state if n not in expected]
     if missing or unexpected:
         wrong, kind = (missing, "lack") if missing else (unexpected, "hold an unexpected")
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
@@ -128,10 +133,10 @@ def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, architecture: 
     known = len(state[f"{head}.weight"])
     if known != classes:
         raise InputError(
-            f"{path}: tells {known} classes apart, but the folder has {classes} identities; give the folder that it "
+            f"{path}: has {known} classes, but the folder has {classes} identities; give the folder that it "
             "was trained on"
         )
-    for name, value in own.items():
+    for name, value in expected.items():
         if state[name].shape != value.shape:
             raise InputError(
                 f"{path}: '{name}' has shape {tuple(state[name].shape)}, a {architecture} for these images has "

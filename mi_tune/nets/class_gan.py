@@ -1,4 +1,4 @@
-"""A generator that is told a class, and discriminators that know classes."""
+"""A class-conditional generator, and discriminators with class outputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mi_tune.nets.gan import Generator, Trunk
 
 
 class ClassGenerator(nn.Module):
-    """The generator with a learnt vector per class beside the latent: in its first layer and in every style layer."""
+    """The generator with a learnt class embedding appended to the latent, in its first and in every style layer."""
 
     def __init__(
         self, latent_dim: int, classes: int, channels: int, resolution: int, width: int, embedding: int
@@ -24,7 +24,7 @@ class ClassGenerator(nn.Module):
 
 
 class ClassDiscriminator(nn.Module):
-    """The trunk and one logit per class; an image is as real as the log-sum-exp of its logits is large.
+    """The trunk and one logit per class; the log-sum-exp of the logits is the score of an image as real.
 
     Salimans et al., "Improved Techniques for Training GANs" (NeurIPS 2016), section 5.
     """
@@ -40,10 +40,10 @@ class ClassDiscriminator(nn.Module):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """The score of an image and its label: w^T h + e_y^T h, h the image's features (Miyato and Koyama, ICLR 2018).
+    """Projection discriminator: the score w^T h + e_y^T h of an image with features h and label y.
 
-    Few images: h is a projection of the trunk's features to `features` numbers, so that a class cannot learn its
-    images by heart.
+    Miyato and Koyama, ICLR 2018. For small data sets, the h of the second term is a projection of the trunk's features
+    to `features` numbers, so that the class embeddings cannot memorise their images.
     """
 
     def __init__(self, channels: int, resolution: int, width: int, classes: int, features: int = 64) -> None:
@@ -55,13 +55,13 @@ class ProjectionDiscriminator(nn.Module):
         nn.init.normal_(self.classes.weight, std=features**-0.5)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Scores (n,), higher for what looks real and of the class, of images in [0, 1] and labels (n,)."""
+        """Scores (n,) of images in [0, 1] with labels (n,), higher for images that look real and of that class."""
         x = self.trunk(images)
         return self.head(x)[:, 0] + (self.project(x) * self.classes(labels)).sum(1)
 
 
 class AuxiliaryDiscriminator(nn.Module):
-    """A score and class logits from one trunk (AC-GAN, Odena et al., ICML 2017)."""
+    """Auxiliary-classifier discriminator: a score and class logits from one trunk (AC-GAN, Odena et al., ICML 2017)."""
 
     def __init__(self, channels: int, resolution: int, width: int, classes: int) -> None:
         super().__init__()
@@ -70,6 +70,6 @@ class AuxiliaryDiscriminator(nn.Module):
         self.classifier = nn.Linear(self.trunk.size, classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (n,), higher for what looks real, and logits (n, classes) of images in [0, 1]."""
+        """Scores (n,), higher for images that look real, and logits (n, classes), of images in [0, 1]."""
         x = self.trunk(images)
         return self.head(x)[:, 0], self.classifier(x)

@@ -1,4 +1,4 @@
-"""The second judge's network: a short convolutional stem, then attention among the places of its last map."""
+"""The second judge's network: a short convolutional stem, then self-attention over the positions of its last map."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from mi_tune.runtime.errors import InputError
 
 
 class _Block(nn.Module):
-    """Attention among places and a two-layer net at each, both residual behind a layer norm."""
+    """Transformer block: self-attention over positions and a two-layer network, both residual with pre-layer-norm."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -20,23 +20,23 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.mix(self.norm1(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(query, key, value)
-        x = x + self.join(seen.transpose(1, 2).flatten(2))
+        attended = F.scaled_dot_product_attention(query, key, value)
+        x = x + self.join(attended.transpose(1, 2).flatten(2))
         return x + self.think(self.norm2(x))
 
 
 class ConvAttention(nn.Module):
-    """Convolution, pooling, group norm and GELU, once per halving down to 7 to 12 px, two attention blocks, one
-    linear layer over all places.
+    """A convolutional stem, two attention blocks, and one linear layer over all positions.
 
-    Convolutions without attention learn small sets of faces, but look like the default target; attention alone
-    (patches, no pooling) learns them badly.
+    The stem repeats convolution, pooling, group norm and GELU until the map has 7 to 12 px a side. Convolutions without
+    attention learn small face data sets well, but resemble the default target. Attention alone (patches without
+    pooling) learns them badly.
     """
 
     def __init__(self, classes: int, channels: int, resolution: int, width: int = 64, heads: int = 4) -> None:
         super().__init__()
         if resolution < 16:
-            raise InputError(f"conv_attention takes 16 px and more, not {resolution}; raise data.resolution")
+            raise InputError(f"conv_attention needs 16 px or more, not {resolution}; raise data.resolution")
         layers: list[nn.Module] = []
         size, features = resolution, channels
         while size > 12:

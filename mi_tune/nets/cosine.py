@@ -1,4 +1,4 @@
-"""A classifier whose features compare people that it never saw: its last layer knows angles alone."""
+"""A classifier with a cosine head, whose features can compare people that it was not trained on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mi_tune.nets import create_classifier, head_of
 
 
 class CosineHead(nn.Linear):
-    """Logits `scale` * cos(features, weights of each class), with no bias.
+    """Linear layer without bias whose logits are `scale` * cos(features, weights of the class).
 
-    Reference: Wang, Xiang, Cheng, Yuille, "NormFace: L2 hypersphere embedding for face verification" (arXiv
+    Source: Wang, Xiang, Cheng, Yuille, "NormFace: L2 hypersphere embedding for face verification" (arXiv
     1704.06369).
     """
 
@@ -27,7 +27,7 @@ class CosineHead(nn.Linear):
 def create_cosine_classifier(
     name: str, classes: int, channels: int, resolution: int, scale: float, seed: int
 ) -> nn.Module:
-    """`create_classifier` with a cosine head in the last layer's place. Raises InputError."""
+    """`create_classifier` with a `CosineHead` as last layer. Raises InputError as that does."""
     model = create_classifier(name, classes, channels, resolution, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -35,8 +35,8 @@ def create_cosine_classifier(
     return model
 
 
-def take_off_head(model: nn.Module) -> nn.Module:
-    """The same model, which now gives its penultimate features (n, features) for logits."""
+def remove_head(model: nn.Module) -> nn.Module:
+    """Remove the last linear layer in place: the model then returns its penultimate features (n, features)."""
     model.set_submodule(_head_name(model), nn.Identity())
     return model
 

@@ -1,4 +1,4 @@
-"""What the last linear layer of a classifier is given."""
+"""The penultimate features of a classifier: the input of its last linear layer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from mi_tune.nets import head_of
 
 
 class features_of:
-    """Collect what the last linear layer of `model` is given, one entry a forward pass, while the context is open."""
+    """Context manager that collects the penultimate features of `model`: one tensor per forward pass."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.layer, self.seen = head_of(model), []
+        self.layer = head_of(model)
+        self.seen: list[Tensor] = []
 
     def __enter__(self) -> list[Tensor]:
         self.hook = self.layer.register_forward_pre_hook(lambda _, inputs: self.seen.append(inputs[0]))

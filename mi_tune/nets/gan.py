@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_WIDEST = 8  # the 4x4 map has at most this many times the features of the finest one
+_MAX_WIDTH_FACTOR = 8  # largest number of features in a map, as a multiple of `width`
 
 
-def _halvings(resolution: int) -> int:
-    """Doublings from a 4x4 map to at least the resolution."""
+def _scale_steps(resolution: int) -> int:
+    """Number of doublings from a 4x4 map to at least the resolution."""
     return max(1, math.ceil(math.log2(resolution / 4)))
 
 
 class _Block(nn.Module):
-    """Nearest upsampling, convolution, group norm scaled and shifted by the latent, leaky ReLU."""
+    """Nearest-neighbour upsampling, convolution, group norm with scale and shift from the latent, leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, latent_dim: int) -> None:
         super().__init__()
@@ -33,19 +33,19 @@ class _Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """A linear layer to 4x4, then one block per doubling. The image is the sum of what every size adds to it.
+    """A linear layer to a 4x4 map, then one block per doubling of the size; every size adds its part to the image.
 
-    The sum over sizes (as in StyleGAN2) and the latent's say in every norm (as in BigGAN) bring varied faces out of
-    few updates. Group norm, not batch norm: an image depends on its own latent alone, in training as in the attack.
-    A resolution that is not a power of two is reached by bilinear resizing of the sum, which is kept in float32 also
-    under autocast: bfloat16 pixels would be coarser than 8 bits.
+    The sum over sizes (skip connections as in StyleGAN2) and the latent's effect on every norm (as in BigGAN) give
+    varied faces after few updates. Group norm rather than batch norm makes an image depend on its own latent only, in
+    training and in the attack. Other resolutions than powers of two are reached by bilinear resizing of the sum. The
+    sum is float32 also under autocast, because bfloat16 pixels would be coarser than 8 bits.
     """
 
     def __init__(self, latent_dim: int, channels: int, resolution: int, width: int) -> None:
         super().__init__()
         self.resolution = resolution
-        doublings = _halvings(resolution)
-        features = [width * min(_WIDEST, 2 ** (doublings - k)) for k in range(doublings + 1)]
+        doublings = _scale_steps(resolution)
+        features = [width * min(_MAX_WIDTH_FACTOR, 2 ** (doublings - k)) for k in range(doublings + 1)]
         self.first = nn.Linear(latent_dim, features[0] * 16)
         self.blocks = nn.ModuleList(_Block(inputs, outputs, latent_dim) for inputs, outputs in pairwise(features))
         self.images = nn.ModuleList(nn.Conv2d(inputs, channels, 1) for inputs in features)
@@ -56,17 +56,17 @@ class Generator(nn.Module):
         return self.end(features, image, latents, 0)
 
     def begin(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """The 4x4 features and what they add to the image."""
+        """The 4x4 features and their part of the image."""
         features = self.first(latents).view(len(latents), -1, 4, 4)
         return features, self.images[0](features).float()
 
     def step(self, features: Tensor, image: Tensor, latents: Tensor, block: int) -> tuple[Tensor, Tensor]:
-        """Features and summed image after one block."""
+        """Features and summed image after block number `block`."""
         features = self.blocks[block](features, latents)
         return features, _resized(image, features.shape[-1]) + self.images[block + 1](features).float()
 
     def end(self, features: Tensor, image: Tensor, latents: Tensor, block: int) -> Tensor:
-        """The image from what lies before `block`."""
+        """The image in [0, 1] from the features and the summed image before block number `block`."""
         for number in range(block, len(self.blocks)):
             features, image = self.step(features, image, latents, number)
         return torch.sigmoid(_resized(image, self.resolution))
@@ -79,16 +79,16 @@ def _resized(images: Tensor, size: int) -> Tensor:
 
 
 class Trunk(nn.Module):
-    """Strided convolutions with leaky ReLU down to 4x4, and one more at 4x4: what discriminators have in common.
+    """The part that all discriminators share: strided convolutions with leaky ReLU down to 4x4, and one more at 4x4.
 
-    No normalisation (a gradient penalty tames it) and no statistics of the batch: the attacks use the score of each
-    image by itself. `size` is the number of features.
+    It has no normalisation, because a gradient penalty regularises it, and no batch statistics, because the attacks
+    need a score that depends on one image only. `size` is the number of features.
     """
 
     def __init__(self, channels: int, resolution: int, width: int) -> None:
         super().__init__()
-        halvings = _halvings(resolution)
-        features = [channels, *(width * min(_WIDEST, 2 ** (k + 1)) for k in range(halvings))]
+        halvings = _scale_steps(resolution)
+        features = [channels, *(width * min(_MAX_WIDTH_FACTOR, 2 ** (k + 1)) for k in range(halvings))]
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(features):
             layers += [nn.Conv2d(inputs, outputs, 4, 2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
@@ -105,7 +105,7 @@ class Trunk(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The trunk and one score."""
+    """A discriminator: the trunk and one score."""
 
     def __init__(self, channels: int, resolution: int, width: int) -> None:
         super().__init__()
@@ -113,5 +113,5 @@ class Discriminator(nn.Module):
         self.head = nn.Linear(self.trunk.size, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores (n,), higher for what looks real, of images (n, channels, resolution, resolution) in [0, 1]."""
+        """Scores (n,), higher for images that look real, of images (n, channels, resolution, resolution) in [0, 1]."""
         return self.head(self.trunk(images))[:, 0]

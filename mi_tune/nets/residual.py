@@ -1,4 +1,4 @@
-"""The judge's network: residual blocks with group norm, unlike any default target."""
+"""The judge's network: residual blocks with group norm, which no default target has."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -9,21 +9,21 @@ from mi_tune.runtime.errors import InputError
 class SmallCNN(nn.Module):
     """Convolution, pooling, batch norm and ReLU, once per halving down to about 4 px, then one linear layer.
 
-    The last map keeps its positions (no global pooling): aligned faces are told apart by where things are.
+    There is no global pooling: the position of features helps to distinguish aligned faces.
     """
 
     def __init__(self, classes: int, channels: int, resolution: int, width: int = 32) -> None:
         super().__init__()
         if not 16 <= resolution <= 128:
             raise InputError(
-                f"small_cnn takes 16 to 128 px, not {resolution}; choose a torchvision architecture such as resnet18"
+                f"small_cnn needs 16 to 128 px, not {resolution}; choose a torchvision architecture such as resnet18"
             )
         layers: list[nn.Module] = []
         size, features = resolution, channels
         while size >= 8:
             layers += [
                 nn.Conv2d(features, width, 3, padding=1, bias=False),
-                nn.MaxPool2d(2),  # before the norm, which then has a quarter of the work
+                nn.MaxPool2d(2),  # before the norm, which then handles a quarter of the values
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
             ]

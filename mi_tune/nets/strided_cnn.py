@@ -1,4 +1,4 @@
-"""A cheap convolutional classifier: what an attacker distils a target into."""
+"""A cheap convolutional classifier: the network of an attacker's students."""
 
 from torch import Tensor, nn
 
@@ -6,8 +6,8 @@ from torch import Tensor, nn
 class StridedCNN(nn.Module):
     """Three strided convolutions with group norm and SiLU, average pooling to 4x4, one linear layer.
 
-    Unlike the default target in stride, norm, activation and the lack of max-pooling, and unlike the default judge in
-    having no residual blocks.
+    It differs from the default target in stride, norm, activation and the lack of max-pooling, and from the default
+    judge in the lack of residual blocks.
     """
 
     def __init__(self, classes: int, channels: int, resolution: int, width: int = 24) -> None:

@@ -1,7 +1,7 @@
-"""One resumable training loop for targets, judges and their twins.
+"""One resumable training loop for all classifiers.
 
-Images stay on the device as one uint8 tensor; a batch is an index. Every epoch draws from a random stream of its
-own, seeded by name, so that a run that stops after any epoch and goes on gives the same weights.
+Images stay on the device as one uint8 tensor, and a batch is an index into it. Every epoch has its own random stream,
+seeded by name, so a run that stops after any epoch and resumes gives the same weights.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from torch import Tensor, nn
 
 from mi_tune.data.augment import random_affine, shift_and_flip
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
+from mi_tune.nets import place
 from mi_tune.runtime.device import autocast, comfortable_batch
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import generator
 
 
 class Augmentation(Protocol):
-    """Changes a batch of float images (n, channels, height, width) in [0, 1] and its labels, drawing from `random`.
+    """A random change of float images (n, channels, height, width) in [0, 1] and their labels, drawn from `random`.
 
-    `mixes_labels`: whether it takes and returns probabilities (n, classes) in place of int64 labels (n,).
+    `mixes_labels`: whether it takes and returns probabilities (n, classes) instead of int64 labels (n,).
     """
 
     @property
@@ -39,16 +40,16 @@ class Recipe:
 
     Args:
         epochs: passes over the training images.
-        batch_size: images a step; the last, smaller batch of an epoch is used too.
+        batch_size: images per step; the last, smaller batch of an epoch is used too.
         optimiser: `adamw`, or `sgd` with Nesterov momentum 0.9.
         learning_rate: the peak of the one-cycle schedule (Smith, arXiv 1708.07120): linear warm-up over the
             first 15 % of the steps, then a cosine down to zero.
         weight_decay: decoupled for AdamW, L2 for SGD.
-        shift: random translation in pixels, either way.
+        shift: largest random translation in pixels, along both axes.
         flip: mirror half of the images.
         affine: random rotation, zoom and brightness (the judge's augmentation) instead of `shift`.
-        dropped: share of the training images left out of each epoch, drawn anew every epoch, in [0, 1).
-        refilled: the kept images are gone through again until the epoch is as long as without `dropped`.
+        dropped: share of the training images left out of each epoch, drawn again every epoch, in [0, 1).
+        refilled: whether the kept images are repeated until the epoch is as long as without `dropped`.
     """
 
     epochs: int = 60
@@ -64,17 +65,18 @@ class Recipe:
 
 
 class Training:
-    """Training of one classifier, an epoch at a time.
+    """Training of one classifier, one epoch at a time.
 
     Args:
         model: takes float images in [0, 1]; moved to the device.
-        images: uint8 (n, channels, height, width), labels: int64 (n,), or probabilities (n, classes): the bank, never
-            written to.
+        images: the bank's images, uint8 (n, channels, height, width); never written to.
+        labels: int64 (n,), or probabilities (n, classes).
         indices: int64 (m,), the images of the bank to train on.
-        law: the erasing law, applied in pixel space after shift and flip; `mean` must be resolved.
-        seed: seeds order, augmentation and erasing (not the model's initialisation).
-        control: another augmentation, applied after the law. With one that mixes labels, `labels` must reach the
-            model's last class.
+        recipe: how to train.
+        seed: seeds the order, augmentation and erasing, but not the model's initialisation.
+        law: the erasing law, applied in pixel space after shift and flip; a `mean` fill must be resolved.
+        control: another augmentation, applied after the law. If it mixes labels, `labels` must contain the model's last
+            class.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Training:
         law: ErasingLaw = NO_DEFENCE,
         control: Augmentation | None = None,
     ) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = place(model, device)
         self.images, self.labels, self.indices = images.to(device), labels.to(device), indices.to(device)
         self.recipe, self.seed, self.device, self.law, self.control = recipe, seed, device, law, control
         if control is not None and control.mixes_labels and labels.ndim == 1:
@@ -104,7 +106,7 @@ class Training:
         return self.epoch >= self.recipe.epochs
 
     def train_epoch(self) -> float:
-        """One pass over the images in random order; returns the mean loss. Raises DivergedError if not finite."""
+        """Train for one epoch in random order; returns the mean loss. Raises DivergedError if that is not finite."""
         random = generator(self.seed, "epoch", self.epoch, device=self.device)
         order = self._order(random)
         n, size = len(order), self.recipe.batch_size
@@ -133,17 +135,17 @@ class Training:
         return mean
 
     def _order(self, random: torch.Generator) -> Tensor:
-        """The images of one epoch in the order in which they are seen."""
+        """Indices of the images of one epoch in the order of training."""
         n = len(self.indices)
         order = self.indices[torch.randperm(n, device=self.device, generator=random)]
         kept = order[: max(1, round(n * (1 - self.recipe.dropped)))]
         if not self.recipe.refilled:
             return kept
-        again = [
+        repeats = [
             kept[torch.randperm(len(kept), device=self.device, generator=random)]
             for _ in range(math.ceil(n / len(kept)) - 1)
         ]
-        return torch.cat([kept, *again])[:n]
+        return torch.cat([kept, *repeats])[:n]
 
     def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         if self.recipe.affine:
@@ -174,7 +176,7 @@ class Training:
             group["lr"] = self.recipe.learning_rate * max(factor, 1e-3)
 
     def state_dict(self) -> dict:
-        """Everything that `load_state_dict` needs to go on after the last whole epoch."""
+        """All values that `load_state_dict` needs to resume after the last complete epoch."""
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -191,12 +193,12 @@ class Training:
 
     @property
     def erased_share(self) -> Tensor:
-        """Share of the training views so far in which each pixel was erased, (height, width)."""
+        """Share of the training images so far, with repeats, in which each pixel was erased, (height, width)."""
         return self.erase_map / max(self.views, 1)
 
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    # norms and biases are not decayed
+    # no weight decay for norms and biases
     decayed = [p for p in model.parameters() if p.ndim > 1]
     free = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
@@ -207,7 +209,15 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, device: torch.device, indices: Tensor | None = None) -> Tensor:
-    """Logits (n, classes), float32 on the CPU, of uint8 images or float images in [0, 1], or of those at `indices`."""
+    """The model's logits of a batch of any size.
+
+    Args:
+        images: (n, channels, height, width), uint8 or float in [0, 1].
+        device: where the model is. indices: int64, the images to take; by default all.
+
+    Returns:
+        Logits, float32 (images, classes), on the CPU.
+    """
     model.eval()
     outputs = []
     for part in (torch.arange(len(images)) if indices is None else indices).split(comfortable_batch(device)):

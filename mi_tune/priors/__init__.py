@@ -1,4 +1,4 @@
-"""The attacker's generative models, made from public identities and what the target says of images."""
+"""The attacker's generative models, trained on public identities and, for some, on the target's outputs."""
 
 from mi_tune.priors.base import Prior, PriorSamples, check_prior, render_samples
 from mi_tune.priors.conditional import ConditionalPrior

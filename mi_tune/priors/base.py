@@ -1,4 +1,4 @@
-"""What every prior offers an attack, and its samples, rendered once and shared."""
+"""The interface of all priors, and their samples, which are rendered once and shared."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from mi_tune.runtime.seeds import generator
 
 
 class Prior(nn.Module):
-    """A generator of images from latent vectors with mean 0 and standard deviation 1 per coordinate.
+    """A generator of images from latents with mean 0 and standard deviation 1 per coordinate.
 
-    `realism` is the discriminator: one score (n,) per image, higher for what looks real, whose minus is the prior loss;
-    None for a prior without one. A `conditional` prior draws images of a class and needs a label with every latent.
-    Images have `channels` channels and `resolution` pixels a side.
+    `realism` is the discriminator: one score (n,) per image, higher for images that look real. The prior loss is minus
+    that score. None for a prior without a discriminator. A `conditional` prior makes images of a class and needs a
+    label with every latent. Images have `channels` channels and `resolution` pixels a side.
 
-    A generator may be cut between its `blocks`: `advance` takes what lies before block k to what lies before block
-    k + 1, flattened to one vector per image, and `finish` takes it to the image. Before block 0 lie the latents.
+    A generator can be split into `blocks`, so that attacks can optimise its hidden features. `advance` computes the
+    input of block k + 1 from that of block k, and `finish` computes the image. A block's input is one flat vector per
+    image; the input of block 0 is the latents.
     """
 
     name: str
@@ -35,18 +36,18 @@ class Prior(nn.Module):
         self.realism: nn.Module | None = None
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (n, channels, height, width) in [0, 1], differentiable, of latents (n, latent_dim).
+        """Generate images (n, channels, height, width) in [0, 1] from latents (n, latent_dim), differentiably.
 
         labels: int64 (n,), for a conditional prior; others ignore them.
         """
-        raise AttributeError(f"{type(self).__name__} does not decode")
+        raise AttributeError(f"{type(self).__name__} does not define decode")
 
     def advance(self, hidden: Tensor, block: int) -> Tensor:
-        """What lies before block `block` + 1 (n, size), of what lies before `block`."""
+        """The input of block `block` + 1, (n, size), from the input `hidden` of block `block`."""
         raise InputError(f"prior '{self.name}' is not cut into blocks")
 
     def finish(self, hidden: Tensor, block: int, labels: Tensor | None = None) -> Tensor:
-        """Images of what lies before `block` (n, size)."""
+        """Images from the input `hidden` of block `block`, (n, size)."""
         if block:
             raise InputError(f"prior '{self.name}' is not cut into blocks")
         return self.decode(hidden, labels)
@@ -62,10 +63,10 @@ def check_prior(prior: Prior, channels: int, resolution: int, device: torch.devi
     latents = prior.sample_latents(8, random)
     labels = torch.arange(8, device=device) % classes if prior.conditional else None
     images = prior.decode(latents, labels)
-    wanted = (channels, resolution, resolution)
-    if images.ndim != 4 or tuple(images.shape[1:]) != wanted:
+    expected = (channels, resolution, resolution)
+    if images.ndim != 4 or tuple(images.shape[1:]) != expected:
         raise InputError(
-            f"prior '{prior.name}' makes images of shape {tuple(images.shape[1:])}, but the target takes {wanted} "
+            f"prior '{prior.name}' makes images of shape {tuple(images.shape[1:])}, but the target takes {expected} "
             "(channels, height, width); give a prior of the target's resolution and channels"
         )
     if not torch.isfinite(images).all():
@@ -82,7 +83,7 @@ def check_prior(prior: Prior, channels: int, resolution: int, device: torch.devi
 class PriorSamples:
     """Samples of a prior: latents float32 (n, latent_dim), images uint8 (n, channels, height, width).
 
-    Every best-of-N start of a study searches the same ones. NumPy, for the object store.
+    All attacks of a study choose their starts from the same samples. The arrays are NumPy's for Ray's object store.
     """
 
     latents: np.ndarray
@@ -91,12 +92,12 @@ class PriorSamples:
 
 @torch.no_grad()
 def render_samples(prior: Prior, n: int, seed: int, device: torch.device, batch_size: int = 256) -> PriorSamples:
-    """Draw and render `n` samples."""
+    """Draw `n` latents and render their images."""
     latents = prior.sample_latents(n, generator(seed, "prior samples", device=device))
     images = [to_uint8(prior.decode(part)).cpu() for part in latents.split(batch_size)]
     return PriorSamples(latents.cpu().numpy(), torch.cat(images).numpy())
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [0, 1] on the grid of 8 bits."""
+    """Convert float images in [0, 1] to uint8."""
     return (images * 255).round().clamp(0, 255).to(torch.uint8)

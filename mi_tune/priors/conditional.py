@@ -1,4 +1,4 @@
-"""The prior that is told which class to draw."""
+"""The class-conditional prior."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 from mi_tune.nets.class_gan import ClassGenerator
 from mi_tune.priors.base import Prior
-from mi_tune.priors.game import GameRecipe
+from mi_tune.priors.gan_training import GanTrainingRecipe
 from mi_tune.runtime.device import autocast
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 
 
 class ConditionalPrior(Prior):
-    """Images of a latent and a label of the target, as PLG-MI and LOKT train them; without a discriminator.
+    """A class-conditional generator as PLG-MI and LOKT train it; classes are the target's. It has no discriminator.
 
     `config` holds the constructor's arguments, so that the prior can be stored as plain values and tensors.
     """
@@ -41,15 +41,15 @@ class ConditionalPrior(Prior):
         self.generator = ClassGenerator(latent_dim, classes, channels, resolution, width, embedding)
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of latents (n, latent_dim) and labels int64 (n,). Raises InputError without labels."""
+        """Images of latents (n, latent_dim) and labels, int64 (n,). Raises InputError without labels."""
         if labels is None:
-            raise InputError("a conditional prior draws a given class; pass a label with every latent")
+            raise InputError("a conditional prior makes images of given classes; pass a label with every latent")
         with autocast(latents.device):
             return self.generator(latents, labels)
 
 
-def fresh_prior(images: np.ndarray, classes: int, recipe: GameRecipe, seed: int) -> ConditionalPrior:
-    """An untrained prior for images of this shape; the global random stream is left as it was."""
+def untrained_prior(images: np.ndarray, classes: int, recipe: GanTrainingRecipe, seed: int) -> ConditionalPrior:
+    """A prior with random weights for images of this shape; the state of the global random generator is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "gan weights"))
         return ConditionalPrior(recipe.latent_dim, classes, images.shape[1], images.shape[-1], recipe.width)

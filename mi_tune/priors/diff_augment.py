@@ -1,7 +1,7 @@
 """Differentiable augmentation of a discriminator's images (Zhao et al., NeurIPS 2020).
 
-Real and generated images are changed alike before the discriminator sees them, so that it cannot learn the few real
-ones by heart, and gradients flow through to the generator.
+Real and generated images get the same random changes before the discriminator sees them, so that it cannot memorise the
+few real images. Gradients pass through to the generator.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _CUTOUT = ErasingLaw(probability=1.0, area=(0.15, 0.15), location="overflow", fi
 
 
 def diff_augment(images: Tensor, random: torch.Generator) -> Tensor:
-    """Random brightness, saturation and contrast, a shift by up to an eighth, and one grey square per image.
+    """Random brightness, saturation and contrast, a shift by up to 1/8 of the side, and one grey square per image.
 
-    images: float (n, channels, height, width) in [0, 1], on the generator's device; the result may leave [0, 1].
+    images: float (n, channels, height, width) in [0, 1], on the generator's device. Results can be outside [0, 1].
     """
     u = torch.rand(3, len(images), 1, 1, 1, device=images.device, generator=random)
     images = images + (u[0] - 0.5) * 0.6

@@ -1,4 +1,4 @@
-"""The eigenface prior: a Gaussian along the principal components of the public images."""
+"""The eigenface prior: a Gaussian over the principal components of the public images."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ class EigenfacePrior(Prior):
     """x = clip(mean + basis^T (scale * z)), z standard normal: Turk and Pentland, "Eigenfaces for Recognition" (1991).
 
     Args:
-        mean: (channels, height, width), basis: (components, channels * height * width) orthonormal,
-        scale: (components,) standard deviation along each component.
+        mean: (channels, height, width).
+        basis: (components, channels * height * width), orthonormal rows.
+        scale: (components,), standard deviation along each component.
     """
 
     name = "eigenface"
-    blocks = 2  # the coefficients; the image before it is clipped
+    blocks = 2  # their inputs are the latents, and the image before it is clipped
+    mean: Tensor
+    basis: Tensor
+    scale: Tensor
 
     def __init__(self, mean: Tensor, basis: Tensor, scale: Tensor) -> None:
         super().__init__()
@@ -41,17 +45,17 @@ class EigenfacePrior(Prior):
 
 
 def fit_eigenfaces(images: np.ndarray, variance: float = 0.99, components: int = 128) -> EigenfacePrior:
-    """Fit the prior to public images (uint8, n x channels x height x width) and their mirror images.
+    """Fit the prior to public images, uint8 (n, channels, height, width), and their mirror images.
 
-    Keeps the fewest components that explain the share `variance`, at most `components`.
+    It keeps the fewest principal components that explain the share `variance`, at most `components`.
     """
     x = torch.from_numpy(images).float() / 255
     x = torch.cat([x, x.flip(3)])
     mean = x.mean(0)
     flat = (x - mean).flatten(1)
-    rank = min(components, len(flat) - 1, flat.shape[1])
+    max_rank = min(components, len(flat) - 1, flat.shape[1])
     _, singular, basis = torch.linalg.svd(flat, full_matrices=False)
     power = singular**2
     needed = int((power.cumsum(0) / power.sum() < variance).sum()) + 1
-    rank = min(rank, needed)
+    rank = min(max_rank, needed)
     return EigenfacePrior(mean, basis[:rank].contiguous(), singular[:rank] / (len(flat) - 1) ** 0.5)

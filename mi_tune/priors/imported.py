@@ -1,4 +1,4 @@
-"""A user's own generator of images from normal latents as a prior."""
+"""A user's own generator with normal latents as a prior."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mi_tune.runtime.errors import InputError
 
 
 class ImportedPrior(UserPrior):
-    """A module that maps standard normal latents (n, latent_dim) to images; see `UserPrior` for what fits.
+    """A module that maps standard normal latents (n, latent_dim) to images; `UserPrior` says which images it can make.
 
-    A generator that wants latents of another shape or distribution, or a class, needs a module around it that takes
-    normal vectors alone.
+    A generator that takes latents of another shape or distribution, or a class, needs a wrapper module that takes
+    normal vectors only.
 
     Args:
-        source: where module and weights come from.
+        source: code and weights of the module.
         channels, resolution: of the target's images.
         output_range: lowest and highest value of the module's output.
-        latent_dim: missing: the module's attribute `latent_dim`.
-        batch: images at once; missing: as many as are asked for.
+        latent_dim: size of the latents; by default the module's attribute `latent_dim`.
+        batch: images to generate at once; by default all.
 
     Raises:
         InputError: see `GeneratorSource.build`; also a missing latent_dim.
@@ -41,7 +41,7 @@ class ImportedPrior(UserPrior):
         if latent_dim is None:
             latent_dim = getattr(self.generator, "latent_dim", None)
         if not isinstance(latent_dim, int):
-            raise InputError(f"{source}: how many latents does it take? Give prior.latent_dim")
+            raise InputError(f"{source}: the size of its latents is not known; give prior.latent_dim")
         self.latent_dim = self.config["latent_dim"] = latent_dim
 
     def render(self, latents: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The oracle prior of drawn faces: the drawing itself."""
+"""The perfect prior for drawn faces: the program that draws them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mi_tune.priors.base import Prior
 class ProceduralPrior(Prior):
     """x = render(Phi(z)), z standard normal, Phi the normal distribution function.
 
-    The best prior there can be for drawn faces: its samples have exactly the identities' distribution, and every
-    private person is among them. What an attack misses with it is the attack's and the target's doing, not the
-    prior's. The nuisance is neutral, so that a latent is an identity and nothing else: there is no direction in
-    which an attack could please the target without changing the person.
+    No prior can be better for drawn faces: its samples have exactly the distribution of the identities, and it can draw
+    every private person. An attack that fails with it fails because of the attack or the target, not the prior. The
+    nuisance is neutral, so that a latent is an identity only: an attack cannot raise the target's confidence without
+    changing the person.
 
     Args:
         resolution: side of the images in pixels.
@@ -31,7 +31,7 @@ class ProceduralPrior(Prior):
         self.latent_dim = len(IDENTITY)
 
     def identity(self, latents: Tensor) -> Tensor:
-        """The people (n, latent_dim), parameters in [0, 1], that latents (n, latent_dim) stand for."""
+        """The identity parameters (n, latent_dim) in [0, 1] of latents (n, latent_dim)."""
         return torch.special.ndtr(latents)
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""How much a trial's accuracies vary from seed to seed, measured where the same law was run with several."""
+"""Noise of a trial's accuracies between seeds, and of who is hit, estimated from laws that ran with several seeds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from scipy import special
 
 from mi_tune.runtime.errors import InputError
 
-CLASS_SPREADS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+CLASS_SPREAD_GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Candidates for `HitModel.spread`."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Normal noise of the values of one trial, as arcsin(sqrt(accuracy)).
+    """Multivariate normal noise of the values of one trial, as arcsin(sqrt(accuracy)).
+
+    The effect that a seed has on all laws alike is not included, because it changes no comparison.
 
     Args:
         names: the values, such as `natural_accuracy@2` (at rung 2). covariance: (values, values). laws: how many laws
-            it was measured on. A seed's effect on all laws alike is not in it: it changes no comparison.
+            it was estimated from.
     """
 
     names: tuple[str, ...]
@@ -31,8 +34,8 @@ class Noise:
 
     @property
     def correlations(self) -> np.ndarray:
-        apart = np.maximum(self.deviations, 1e-12)
-        return self.covariance / np.outer(apart, apart)
+        deviations = np.maximum(self.deviations, 1e-12)
+        return self.covariance / np.outer(deviations, deviations)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """The noise of one trial, (values,)."""
@@ -45,10 +48,10 @@ class Noise:
 
 
 def measure_noise(values: np.ndarray, names: tuple[str, ...]) -> Noise:
-    """Covariance of what is left of the values when every law's and every seed's mean is taken off.
+    """Estimate the noise: the residual covariance of a two-way analysis of variance with laws and seeds as factors.
 
     Args:
-        values: (laws, seeds, values). Laws with a value missing under any seed are left out.
+        values: (laws, seeds, values). Laws with a missing value are left out.
 
     Raises:
         InputError: fewer than two seeds, or fewer than ten whole laws.
@@ -66,54 +69,56 @@ def measure_noise(values: np.ndarray, names: tuple[str, ...]) -> Noise:
 
 
 @dataclass(frozen=True)
-class People:
-    """Who is hit when an attack hits a certain share: log-odds of every class, and how far they move between trials.
+class HitModel:
+    """Which people an attack of a given accuracy hits: a logistic model with a random effect per class and trial.
 
     Args:
-        odds: (classes,), around 0. spread: standard deviation of what moves a class in one trial alone. tries:
-            reconstructions of a class that are judged.
+        log_odds: how easy each class is to hit, (classes,), with mean 0. spread: standard deviation of the random
+            effect. tries: judged reconstructions of a class.
     """
 
-    odds: np.ndarray
+    log_odds: np.ndarray
     spread: float
     tries: int
 
     def hits(self, accuracy: float, rng: np.random.Generator) -> np.ndarray:
-        """Share of hits of each class, (classes,), whose mean is `accuracy` as nearly as whole hits can be."""
-        classes = len(self.odds)
+        """Draw the share of hits of each class, (classes,); their mean is `accuracy`, rounded to whole hits."""
+        classes = len(self.log_odds)
         wanted = round(accuracy * classes * self.tries)
-        ease = self.odds + self.spread * rng.standard_normal(classes)
-        # every try is hit that is easier than some threshold: the one at which as many are hit as are wanted
-        eased = (ease[:, None] + rng.logistic(size=(classes, self.tries))).ravel()
+        ease = self.log_odds + self.spread * rng.standard_normal(classes)
+        # a try is a hit if its latent ease is above a threshold: the one that gives the wanted number of hits
+        latent = (ease[:, None] + rng.logistic(size=(classes, self.tries))).ravel()
         hit = np.zeros(classes * self.tries)
-        hit[np.argsort(-eased)[:wanted]] = 1
+        hit[np.argsort(-latent)[:wanted]] = 1
         return hit.reshape(classes, self.tries).mean(1)
 
 
-def measure_people(hits: np.ndarray, tries: int) -> People:
-    """From counts of hits (laws, seeds, classes) out of `tries`.
+def measure_hits(hits: np.ndarray, tries: int) -> HitModel:
+    """Fit the model to counts of hits (laws, seeds, classes) out of `tries`.
 
-    The spread is the one, of CLASS_SPREADS, under which a class differs between two seeds of a law as much as it did.
+    The log-odds are those of each class's overall rate of hits. The spread is fitted by simulation, the method of
+    simulated moments: of CLASS_SPREAD_GRID, the one under which classes differ between two seeds of a law as much as
+    they do in the data.
     """
     rate = (hits.mean((0, 1)) + 0.5 / hits.shape[0]) / (tries + 1 / hits.shape[0])
-    odds = special.logit(rate)
-    odds = odds - odds.mean()
-    people = People(odds, 0.0, tries)
+    log_odds = special.logit(rate)
+    log_odds = log_odds - log_odds.mean()
+    without_spread = HitModel(log_odds, 0.0, tries)
     share = hits.mean((1, 2)) / tries
     law = np.flatnonzero((share > 0.05) & (share < 0.95))
     if hits.shape[1] < 2 or not len(law):
-        return people
+        return without_spread
     measured = np.mean(_class_variance(hits[law] / tries))
     rng = np.random.default_rng(0)
     expected = []
-    for spread in CLASS_SPREADS:
-        trial = People(odds, spread, tries)
-        drawn = [[trial.hits(share[k], rng) for _ in range(2)] for k in rng.choice(law, min(len(law), 100))]
+    for spread in CLASS_SPREAD_GRID:
+        model = HitModel(log_odds, spread, tries)
+        drawn = [[model.hits(share[k], rng) for _ in range(2)] for k in rng.choice(law, min(len(law), 100))]
         expected.append(np.mean(_class_variance(np.array(drawn))))
     nearest = int(np.argmin(np.abs(np.array(expected) - measured)))
-    return People(odds, CLASS_SPREADS[nearest], tries)
+    return HitModel(log_odds, CLASS_SPREAD_GRID[nearest], tries)
 
 
 def _class_variance(shares: np.ndarray) -> np.ndarray:
-    """Of (laws, seeds, classes): variance over classes of the first two seeds' difference, (laws,)."""
+    """Variance over classes of the difference between the first two seeds of (laws, seeds, classes): (laws,)."""
     return (shares[:, 0] - shares[:, 1]).var(1, ddof=1)

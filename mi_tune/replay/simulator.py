@@ -1,11 +1,11 @@
-"""A study by the clock: workers train and attack, a search asks and is told, and nothing takes any time."""
+"""Discrete-event simulation of a study: workers train and attack on a simulated clock, which takes no real time."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,44 +16,56 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.replay.surface import Surface
 from mi_tune.study.journal import Asked
 
-CHUNKS = 5
-"""Parts that the people are attacked in, where an attack may be broken off."""
+ATTACK_CHUNKS = 5
+"""Parts that an attack is divided into by people, if it may be stopped early."""
+
+
+TrialSteps = Generator[float, None, tuple[str, dict[str, Any]]]
+"""Yields the seconds of each step of a trial; returns its state and record."""
 
 
 class Search(Protocol):
-    """What the simulator asks of a search; see `rivals.Contest`."""
+    """What the simulator requires of a search; see `search_methods.SimulatedStudy`."""
 
     races: bool
-    """Whether people are attacked in chunks."""
+    """Whether attacks are divided into ATTACK_CHUNKS and may be stopped between them."""
     targets: int
-    """Targets that a trial trains and attacks, whose mean its accuracies are."""
+    """Targets that a trial trains and attacks; its accuracies are their means."""
 
-    def ask(self) -> Asked | None: ...
-
-    def looks_early(self, number: int) -> bool:
-        """Whether a trial is looked at and attacked cheaply at the rungs below the last."""
+    def ask(self) -> Asked | None:
+        """The next trial, or None if there is none to run now."""
         ...
 
-    def goes_on(self, number: int, rung: int, natural: float, cheap: float) -> bool: ...
+    def looks_early(self, number: int) -> bool:
+        """Whether a trial is evaluated and cheaply attacked at the rungs below the last."""
+        ...
 
-    def attack_goes_on(self, number: int, natural: float, hits: np.ndarray) -> bool: ...
+    def goes_on(self, number: int, rung: int, natural: float, cheap: float) -> bool:
+        """Whether training continues after a rung with these natural and cheap attack accuracies."""
+        ...
 
-    def tell(self, number: int, state: str, record: dict[str, Any]) -> None: ...
+    def attack_goes_on(self, number: int, natural: float, hits: np.ndarray) -> bool:
+        """Whether the attack continues; `hits` are the shares of hits of the people attacked so far, (k,)."""
+        ...
+
+    def tell(self, number: int, state: str, record: dict[str, Any]) -> None:
+        """Report the end of a trial: its state and what was measured."""
+        ...
 
     def recommend(self) -> tuple[list[ErasingLaw], float]:
-        """The laws that are recommended now, and the hypervolume that they are claimed to have."""
+        """The laws that the search recommends now, and the hypervolume that it claims for them."""
         ...
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a simulated study had found by when.
+    """The course of a simulated study.
 
     Args:
-        events: one row a told trial: `seconds` on the simulated clock; `cost`, worker-seconds until then; `state`;
-            `hypervolume`, the true one of the laws recommended then; `claimed`, what the search took it for;
-            `recommended`, their number.
-        suggestion_seconds: real seconds that each suggestion took, in their order.
+        events: one row per ended trial: `seconds` on the simulated clock; `cost`, worker-seconds until then; `state`;
+            `hypervolume`, the true one of the laws recommended then; `claimed`, the one that the search claims;
+            `recommended`, the number of these laws.
+        suggestion_seconds: real seconds that each suggestion took, in order.
     """
 
     events: pd.DataFrame
@@ -61,13 +73,13 @@ class Trace:
 
 
 @dataclass(order=True)
-class _Due:
-    """A worker whose step ends at a time; ties in the order in which the steps began."""
+class _Step:
+    """A step of a trial that ends at a time; of equal times the step that began first comes first."""
 
     at: float
     order: int
     asked: Asked = field(compare=False)
-    life: Iterator[float] = field(compare=False)
+    steps: TrialSteps = field(compare=False)
 
 
 def simulate(
@@ -79,41 +91,41 @@ def simulate(
     driver_waits: bool = False,
     floor: float = 0.0,
 ) -> Trace:
-    """Let `search` run until its workers have spent `cost` seconds together.
+    """Run `search` until its workers have spent `cost` seconds together.
 
     Args:
-        workers: trials at a time, all busy all the time. seed: of the trials' noise: searches that meet the same law
-            under the same seed see the same outcome.
-        driver_waits: whether the real seconds of a suggestion pass on the simulated clock too, for the one driver that
-            all workers wait for.
-        floor: natural accuracy below which a recommended law is truly worth nothing, whatever was measured of it.
+        workers: trials that run at a time; no worker is idle while there are trials. seed: of the trials' noise;
+            searches that run the same law with the same seed get the same outcome.
+        driver_waits: whether the real seconds of a suggestion pass on the simulated clock too; all workers then wait
+            for one driver.
+        floor: a recommended law whose true natural accuracy is below it adds nothing to the hypervolume.
     """
     order = itertools.count()
-    due: list[_Due] = []
-    took: list[float] = []
+    pending: list[_Step] = []
+    suggestion_seconds: list[float] = []
     events: list[dict[str, Any]] = []
-    free_driver = 0.0
+    driver_free_at = 0.0
 
     def begin(now: float) -> None:
-        nonlocal free_driver
+        nonlocal driver_free_at
         begun = time.perf_counter()
         asked = search.ask()
-        took.append(time.perf_counter() - begun)
+        suggestion_seconds.append(time.perf_counter() - begun)
         if asked is None:
             return
         if driver_waits:
-            free_driver = now = max(now, free_driver) + took[-1]
-        life = _life(surface, search, asked, seed)
-        heapq.heappush(due, _Due(now + next(life), next(order), asked, life))
+            driver_free_at = now = max(now, driver_free_at) + suggestion_seconds[-1]
+        steps = _trial_steps(surface, search, asked, seed)
+        heapq.heappush(pending, _Step(now + next(steps), next(order), asked, steps))
 
     for _ in range(workers):
         begin(0.0)
-    while due:
-        step = heapq.heappop(due)
+    while pending:
+        step = heapq.heappop(pending)
         if step.at * workers > cost:
             break
         try:
-            heapq.heappush(due, _Due(step.at + next(step.life), next(order), step.asked, step.life))
+            heapq.heappush(pending, _Step(step.at + next(step.steps), next(order), step.asked, step.steps))
         except StopIteration as end:
             state, record = end.value
             search.tell(step.asked.number, state, record)
@@ -130,11 +142,11 @@ def simulate(
             )
             begin(step.at)
     columns = ["seconds", "cost", "state", "hypervolume", "claimed", "recommended"]
-    return Trace(pd.DataFrame(events, columns=columns), np.array(took))
+    return Trace(pd.DataFrame(events, columns=columns), np.array(suggestion_seconds))
 
 
-def _life(surface: Surface, search: Search, asked: Asked, seed: int) -> Iterator[float]:
-    """Seconds of a trial's steps, one after the other; what became of it is the generator's value."""
+def _trial_steps(surface: Surface, search: Search, asked: Asked, seed: int) -> TrialSteps:
+    """The steps of one trial: training up to each rung that is evaluated, evaluation, and the attack in chunks."""
     outcome = surface.draw(asked.law, asked.repeat, seed, search.targets)
     number, last = asked.number, surface.rungs - 1
     seen: list[list[float]] = []
@@ -159,7 +171,7 @@ def _life(surface: Surface, search: Search, asked: Asked, seed: int) -> Iterator
         yield outcome.attack_seconds
         return "complete", record | {"attack_accuracy": outcome.attack}
     hits = surface.hits(asked.law, outcome, asked.repeat, seed)
-    ends = np.linspace(0, len(hits), CHUNKS + 1).round().astype(int)[1:]
+    ends = np.linspace(0, len(hits), ATTACK_CHUNKS + 1).round().astype(int)[1:]
     for begin, end in itertools.pairwise([0, *ends]):
         yield outcome.attack_seconds * (end - begin) / len(hits)
         if end < len(hits) and not search.attack_goes_on(number, record["natural_accuracy"], hits[:end]):

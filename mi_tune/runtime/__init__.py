@@ -1,1 +1,1 @@
-"""What every room stands on: errors, seeds, the device, and files found again by their content."""
+"""The foundation of all rooms: errors, seeds, the device, the cache, and helpers for the command line."""

@@ -1,4 +1,4 @@
-"""Files found again by what they were made of: a changed recipe, data set or code can never meet an old file."""
+"""A cache of files under keys that hash their inputs: data, recipe and code. If one changes, so does the key."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from mi_tune.runtime.device import pick_device, precision
 
 
 def cache_folder() -> Path:
-    """`$MI_TUNE_CACHE`, else `~/.cache/mi_tune` (or under `$XDG_CACHE_HOME`)."""
+    """The folder of the cache: `$MI_TUNE_CACHE`, else `$XDG_CACHE_HOME/mi_tune`, else `~/.cache/mi_tune`."""
     if "MI_TUNE_CACHE" in os.environ:
         return Path(os.environ["MI_TUNE_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mi_tune"
 
 
 def content_key(*parts: Any, modules: tuple[ModuleType, ...] = ()) -> str:
-    """16 hex digits from plain values, the precision that networks compute in, and the source text of the modules
-    that turn them into a file."""
+    """Cache key of a file: 16 hex digits.
+
+    Args:
+        parts: the plain values that decide the file's content.
+        modules: the modules that compute it. Their source text is part of the key.
+
+    The precision that networks compute in is also part of the key.
+    """
     digest = hashlib.sha256(json.dumps((str(precision(pick_device())), *parts), sort_keys=True, default=str).encode())
     for module in modules:
         digest.update(inspect.getsource(module).encode())
@@ -35,17 +41,23 @@ def content_key(*parts: Any, modules: tuple[ModuleType, ...] = ()) -> str:
 
 
 def tensor_key(tensor: torch.Tensor) -> str:
-    """16 hex digits that change with any element, the shape or the type of a tensor."""
+    """Hash of a tensor's elements, shape and type: 16 hex digits."""
     digest = hashlib.sha256(repr((tuple(tensor.shape), tensor.dtype)).encode())
     digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 
 def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = None) -> dict:
-    """The dict of tensors and plain values stored under (`kind`, `key`), made by `make` if it is not there.
+    """Load the dict stored under (`kind`, `key`), or make it with `make` and store it.
 
-    Processes that want the same file at once make it once. A file is complete or absent: it is written beside its
-    place and renamed. Files are loaded without unpickling code; one that cannot be read is made anew.
+    Args:
+        kind: first part of the file's name, such as `prior`. key: see `content_key`.
+        make: returns a dict of tensors and plain values.
+        folder: folder of the file; by default `cache_folder()`.
+
+    Of several processes that need the same file at once, one makes it and the others wait. A file is complete or
+    absent: it is written under a temporary name, then renamed. Files are loaded without unpickling code. A file that
+    cannot be read is made again.
     """
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,12 +73,12 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
 
 
 def find(kind: str, key: str, folder: Path | None = None) -> dict | None:
-    """What is stored under (`kind`, `key`), or None."""
+    """Load the dict stored under (`kind`, `key`); None if there is none."""
     return _load((folder or cache_folder()) / f"{kind}-{key}.pt")
 
 
 def save_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
+    """Call `write` with a temporary file in the folder of `path`, then rename that file to `path`."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
@@ -83,6 +95,6 @@ def _load(path: Path) -> dict | None:
         return None
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception:  # a damaged file must cost time, not the study
+    except Exception:  # a damaged file may cost time, but must not end the study
         path.unlink(missing_ok=True)
         return None

@@ -1,4 +1,4 @@
-"""What every command line has in common: its help, its errors in one line, and how it ends."""
+"""What all commands share: the form of their help, one-line errors, and exit statuses."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import click
 from mi_tune.runtime.errors import InputError
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default": True}
-"""Settings of click's context that every command has."""
+"""Settings of the click context of every command."""
 
 
 class Interrupted(click.ClickException):
-    """The user interrupted a command. The message says what was kept."""
+    """The user pressed Ctrl-C. The message says which work was kept."""
 
 
 class Command(click.Command):
-    """A command that says what was kept when it is interrupted.
+    """A click command that says which work was kept when the user presses Ctrl-C.
 
     Args:
-        kept: half a sentence for the user who has pressed Ctrl-C.
+        kept: half a sentence for that user, shown after "interrupted; ".
     """
 
     def __init__(
-        self, *arguments: Any, kept: str = "finished work is kept: the same command goes on", **options: Any
+        self, *arguments: Any, kept: str = "finished work is kept: the same command continues", **options: Any
     ) -> None:
         super().__init__(*arguments, **{"context_settings": SETTINGS} | options)
         self.kept = kept
@@ -43,7 +43,8 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None, 
     """Run a command and return its exit status: 0, 2 for wrong input (one line on stderr), 130 after Ctrl-C.
 
     Args:
-        arguments: those of the command line by default. name: of the program in its help, by default as it was called.
+        arguments: by default those of the command line.
+        name: name of the program in its help, by default the name it was called by.
     """
     try:
         command.main(arguments, prog_name=name, standalone_mode=False)

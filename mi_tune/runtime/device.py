@@ -1,4 +1,4 @@
-"""Where tensors live and in which precision: the only place that asks whether there is a GPU."""
+"""The device and precision that networks compute in. Only this module asks whether there is a GPU."""
 
 import contextlib
 import os
@@ -16,44 +16,47 @@ def pick_device() -> torch.device:
 
 
 def use_one_thread() -> None:
-    """One CPU thread for this process: trials run side by side, and nets of this size gain nothing from two."""
+    """Limit this process to one CPU thread: trials run in parallel, and small networks gain nothing from a second."""
     torch.set_num_threads(1)
 
 
 def comfortable_batch(device: torch.device) -> int:
-    """Images at once: on a CPU as many as its caches hold the maps of (a third faster than a thousand), else 2048."""
+    """Number of images to compute at once: 2048 on a GPU, 128 on a CPU.
+
+    A CPU's caches hold the feature maps of 128 images, which is a third faster than 1000 at once.
+    """
     return 128 if device.type == "cpu" else 2048
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """What networks compute in: bfloat16 on CUDA and on CPUs that multiply it themselves, else float32.
+    """Precision that networks compute in: bfloat16 on CUDA and on CPUs with bfloat16 instructions, else float32.
 
     On such a CPU a small network trains twice as fast, and an attack's gradient takes less than half of the time
-    (`studies/benchmarks/benchmark_precision.py`). `MI_TUNE_PRECISION` (`float32` or `bfloat16`) overrules this.
+    (`studies/benchmarks/benchmark_precision.py`). `MI_TUNE_PRECISION` (`float32` or `bfloat16`) overrides this.
 
     Raises:
-        InputError: `MI_TUNE_PRECISION` is neither.
+        InputError: `MI_TUNE_PRECISION` has another value.
     """
-    wanted = os.environ.get("MI_TUNE_PRECISION")
-    if wanted:
-        if wanted not in ("float32", "bfloat16"):
-            raise InputError(f"MI_TUNE_PRECISION is '{wanted}'; choose float32 or bfloat16, or leave it unset")
-        return getattr(torch, wanted)
+    override = os.environ.get("MI_TUNE_PRECISION")
+    if override:
+        if override not in ("float32", "bfloat16"):
+            raise InputError(f"MI_TUNE_PRECISION is '{override}'; choose float32 or bfloat16, or leave it unset")
+        return getattr(torch, override)
     if device.type == "cpu":
-        can = torch.cpu.get_capabilities()
-        native = can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16")
+        capabilities = torch.cpu.get_capabilities()
+        native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return torch.bfloat16 if native else torch.float32
     return torch.bfloat16
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """Autocast to `precision`; nothing where that is float32."""
-    kind = precision(device)
-    return contextlib.nullcontext() if kind == torch.float32 else torch.autocast(device.type, dtype=kind)
+    """Context that autocasts to `precision(device)`; it does nothing if that is float32."""
+    dtype = precision(device)
+    return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory in MiB: of the CUDA allocator on a GPU, of the whole process on the CPU."""
+    """Peak memory so far in MiB: of the CUDA allocator on a GPU, of the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,9 +1,9 @@
-"""The two ways in which things go wrong that are nobody's bug."""
+"""The two expected errors: wrong input, and numbers that are not finite."""
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used. The message is one line: the culprit and the way out."""
+    """An input of the user cannot be used. The message is one line: what is wrong and how to correct it."""
 
 
 class DivergedError(RuntimeError):
-    """Training or an attack produced a number that is not finite. The message says where."""
+    """Training or an attack produced NaN or an infinite value. The message says where."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 law`, `4 laws`."""
+    """A number with its noun: `1 law`, `4 laws`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """A duration in seconds as text, in s, min or h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -1,15 +1,15 @@
-"""Accuracies on the scale on which all are equally noisy."""
+"""The variance-stabilising transform of accuracies: arcsin(sqrt(p)), and its inverse."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def spread_out(accuracy: np.ndarray) -> np.ndarray:
-    """arcsin(sqrt(p)), of which hits of the same number of tries have the same variance wherever p is."""
+def to_arcsine(accuracy: np.ndarray) -> np.ndarray:
+    """arcsin(sqrt(p)): of a share of hits among n tries it has variance 1 / (4 n), whatever p is."""
     return np.arcsin(np.sqrt(np.clip(accuracy, 0, 1)))
 
 
-def drawn_in(value: np.ndarray) -> np.ndarray:
-    """The accuracy whose `spread_out` is `value`; values beyond the ends are at the ends."""
+def from_arcsine(value: np.ndarray) -> np.ndarray:
+    """The accuracy whose `to_arcsine` is `value`; values outside [0, pi / 2] become 0 or 1."""
     return np.sin(np.clip(value, 0, np.pi / 2)) ** 2

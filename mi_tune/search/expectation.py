@@ -1,4 +1,4 @@
-"""What all trials together say of a law: accuracies that a lucky run moves less than its own measurement."""
+"""The front model's estimate of tried laws, which one lucky run moves less than it moves the measured mean."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from mi_tune.search.geometry import Geometry
 from mi_tune.search.space import distributions, params_of
 from mi_tune.setup import Space
 
-LEAST_TRIALS = 12
-"""Measured trials in the space below which a model is not asked."""
+MIN_TRIALS_FOR_MODEL = 12
+"""With fewer measured trials in the space, the measured accuracies are kept and no model is fitted."""
 
 
 def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFrame:
-    """Both accuracies of complete laws, as the model of the search expects them.
+    """Both accuracies of complete laws, as the posterior mean of `FrontModel`.
 
-    The best of many noisy measurements is partly the luckiest. `FrontModel` takes noise for what it is; what it says of
-    a law is drawn towards what laws like it had. Laws that the space does not hold keep what was measured, and so do
-    all where fewer than LEAST_TRIALS were measured.
+    The best of many noisy measurements is partly the luckiest one (the winner's curse). The model knows how noisy a
+    measurement is and shrinks it towards those of similar laws. Laws outside the space keep their measured
+    accuracies, and so do all laws if fewer than MIN_TRIALS_FOR_MODEL trials were measured.
 
     Args:
-        runs: the table of trials. laws: complete ones of `laws_of(runs)`.
+        runs: the table of trials. laws: the complete rows of `laws_of(runs)`.
 
     Returns:
-        `natural_accuracy`, `attack_accuracy`, and `modelled`, whether the model said so; the index of `laws`.
+        A frame with the index of `laws`: `natural_accuracy`, `attack_accuracy`, and `modelled`, which is True where
+        they are the model's.
     """
     found = laws[["natural_accuracy", "attack_accuracy"]].astype(float).assign(modelled=False)
     if not distributions(space):
@@ -38,7 +39,7 @@ def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFra
             attack = run.attack_accuracy if run.state == "complete" else np.nan
             rows.append({"params": params, "natural": run.natural_accuracy, "attack": attack})
     observed = Observations.of(geometry, rows) if rows else None
-    if observed is None or np.isfinite(observed.attack).sum() < LEAST_TRIALS:
+    if observed is None or np.isfinite(observed.attack).sum() < MIN_TRIALS_FOR_MODEL:
         return found
     model = FrontModel(geometry).update(observed)
     points = [params_of(space, law_of(row)) for _, row in laws.iterrows()]

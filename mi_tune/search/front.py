@@ -1,14 +1,14 @@
-"""The front of natural accuracy (more is better) against attack accuracy (less is better), by moocore."""
+"""Pareto front and hypervolume of natural accuracy (maximised) and attack accuracy (minimised), by moocore."""
 
 import moocore
 import numpy as np
 
-REFERENCE_POINT = (0.0, 1.0)
-"""Natural accuracy 0 and attack accuracy 1: the corner from which the hypervolume is measured."""
+HYPERVOLUME_REFERENCE = (0.0, 1.0)
+"""Reference point of the hypervolume: natural accuracy 0 and attack accuracy 1."""
 
 
 def front_mask(natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
-    """Which points no other point dominates, bool (n,); equal points are all on the front. NaN is not allowed."""
+    """Which points are non-dominated, bool (n,); equal points are all on the front. NaN is not allowed."""
     points = np.column_stack([natural, attack]).astype(float)
     if len(points) == 0:
         return np.zeros(0, dtype=bool)
@@ -18,10 +18,10 @@ def front_mask(natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
 def hypervolume(
     natural: np.ndarray,
     attack: np.ndarray,
-    reference_natural: float = REFERENCE_POINT[0],
-    reference_attack: float = REFERENCE_POINT[1],
+    reference_natural: float = HYPERVOLUME_REFERENCE[0],
+    reference_attack: float = HYPERVOLUME_REFERENCE[1],
 ) -> float:
-    """Area that the points dominate, as seen from the reference point; 0 to 1 with the default one."""
+    """Hypervolume: the area that the points dominate, bounded by the reference point; 0 to 1 with the default one."""
     points = np.column_stack([natural, attack]).astype(float)
     if len(points) == 0:
         return 0.0

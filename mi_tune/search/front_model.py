@@ -1,4 +1,4 @@
-"""What trials say of laws that were not tried: a model of both accuracies over the space."""
+"""The front model: Gaussian processes of natural and attack accuracy over the space, fitted to noisy trials."""
 
 from __future__ import annotations
 
@@ -8,43 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from mi_tune.search.arcsine import drawn_in, spread_out
-from mi_tune.search.condense import centres, gathered, means
-from mi_tune.search.gaussian import GaussianProcess, Line, Prior
+from mi_tune.search.arcsine import from_arcsine, to_arcsine
+from mi_tune.search.condense import group_means, nearest_representative, select_representatives
+from mi_tune.search.gaussian import GaussianProcess, LinearTerm, PosteriorSamples, ProcessPrior
 from mi_tune.search.geometry import Geometry
 
-MOST_POINTS = 400
-"""Points that the model is conditioned on at most; beyond, near trials are one point with the mean of what they say."""
-MOST_FITTED = 200
-"""Points that lengths are fitted to at most."""
-FAITH = 4.0
-"""Trials here that count as much as the expectation that another study's accuracies hold here too."""
-DOUBT = 8
-"""Trials here from which on another study is only heard where it helps to foresee them."""
-ELSEWHERE = 0.15
-"""Standard deviation, as arcsin(sqrt(accuracy)), by which another study's accuracies are expected to be wrong here."""
-LENGTH = (0.8, 0.8)
-"""Mean and standard deviation of the logarithm of the lengths expected: most of a law's parameters matter little beside
-what they erase together."""
-SLOPE = 2.0
-"""Standard deviations of an accuracy that its line over the erased share is expected to rise or fall, from one end of
-the space to the other."""
-LEAST_DEVIATION = 0.05
-"""Of accuracies over a space, as arcsin(sqrt(accuracy)): two equal ones do not say that all are."""
-GROWTH = 1.15
-"""Lengths are fitted again once there are this many times as many trials as at the last fit."""
+MAX_POINTS = 400
+"""Most points that the model is conditioned on. More trials are condensed: each representative has the mean of the
+trials nearest to it."""
+MAX_FITTED_POINTS = 200
+"""Most points that length scales are fitted to."""
+EARLIER_SLOPE_WEIGHT = 4.0
+"""Weight, in trials, of the prior that the slope on an earlier study is 1: that its accuracies hold here too."""
+MIN_TRIALS_TO_REJECT_EARLIER = 8
+"""From this many trials on, the earlier study is used only if it improves leave-one-out prediction."""
+EARLIER_DEVIATION = 0.15
+"""Expected standard deviation of this study's accuracies around an earlier study's, as arcsin(sqrt(accuracy))."""
+LOG_LENGTH_PRIOR = (0.8, 0.8)
+"""Mean and standard deviation of the normal prior on the logarithm of length scales. It expects long ones: apart from
+the share that a law erases, most of its parameters matter little."""
+SHARE_SLOPE_DEVIATION = 2.0
+"""Standard deviation of the prior on how much an accuracy rises or falls linearly from the smallest erased share of the
+space to the largest, in standard deviations of that accuracy."""
+MIN_DEVIATION = 0.05
+"""Lower bound of an accuracy's standard deviation over a space, as arcsin(sqrt(accuracy)): that two trials agree does
+not mean that all laws do."""
+REFIT_GROWTH = 1.15
+"""Length scales are fitted again when the number of trials has grown by this factor since the last fit."""
 
 
 @dataclass(frozen=True)
 class Observations:
-    """What is known of n trials.
+    """Measurements of n trials.
 
     Args:
         units: (n, parameters) in the unit cube. natural, attack: accuracies (n,), NaN where they were not measured.
-        attacked: share of the people that were attacked, (n,) in (0, 1]: the attack accuracy of a tenth of them is ten
-            times as uncertain.
-        early_natural, early_attack: the same laws' accuracies early in their training, under a cheaper attack, (n,),
-            NaN where there are none; all of one rung.
+        attacked: share of the people that were attacked, (n,) in (0, 1]; the noise variance of the attack accuracy is
+            inversely proportional to it.
+        early_natural, early_attack: accuracies of the same trials early in their training, under a cheaper attack,
+            (n,), NaN where there are none; all from the same rung.
     """
 
     units: np.ndarray
@@ -71,11 +73,11 @@ class Observations:
         return len(self.units)
 
     def take(self, some: np.ndarray) -> Observations:
-        """Those of some trials, by their indices or a mask."""
+        """The observations of some trials, given by indices or a mask."""
         return Observations(*(getattr(self, field.name)[some] for field in fields(self)))
 
     def joined(self, others: Observations) -> Observations:
-        """Those of these trials and of others after them."""
+        """These observations followed by others."""
         return Observations(
             *(np.concatenate([getattr(self, field.name), getattr(others, field.name)]) for field in fields(self))
         )
@@ -83,8 +85,12 @@ class Observations:
 
 @dataclass(frozen=True)
 class _Values:
-    """Means at n points, NaN where there are none; the variance of each as a multiple of one value's; and the number
-    of trials that were measured."""
+    """Values of one accuracy at n points, as arcsin(sqrt(accuracy)).
+
+    Args:
+        mean: (n,), NaN where there is none. noise: noise variance of each relative to that of one trial, (n,).
+        trials: number of trials that were measured.
+    """
 
     mean: np.ndarray
     noise: np.ndarray
@@ -95,83 +101,96 @@ class _Values:
         return np.isfinite(self.mean)
 
 
-class _Objective:
-    """One accuracy: what it was in another study or early in training, and a Gaussian process of what that leaves.
+class _AccuracyModel:
+    """One accuracy: a linear regression on a cheaper source, plus a Gaussian process of its residuals.
 
-    The regression on something cheaper is that of Kennedy and O'Hagan (2000). The slope on an earlier look is shrunk
-    to what few trials can carry, that on another study towards 1: laws are expected to rank there as here until
-    trials tell otherwise.
+    This is the autoregressive co-kriging of Kennedy and O'Hagan (2000). The cheaper source is an earlier study, or the
+    same trials early in their training. The slope on early accuracies is shrunk towards 0, as far as few trials can
+    support it; the slope on an earlier study is shrunk towards 1, because laws are expected to rank there as here
+    until trials show otherwise.
 
     Args:
-        elsewhere: what another study found, already fitted; or None.
+        earlier: the fitted process of an earlier study, or None.
     """
 
-    def __init__(self, geometry: Geometry, elsewhere: GaussianProcess | None = None) -> None:
+    def __init__(self, geometry: Geometry, earlier: GaussianProcess | None = None) -> None:
         groups, prior = geometry.groups, _prior(geometry)
-        self.process, self.early = (GaussianProcess(groups, prior=prior) for _ in range(2))
-        self.elsewhere = elsewhere
-        self.slope, self.faith, self.fitted, self.early_fitted = 0.0, 0.0, 0, 0
-        # what another study leaves to explain, and nothing that it explains
-        self.rest, self.plain = GaussianProcess(groups, ELSEWHERE, Prior(LENGTH)), self.process
-        self.rest_fitted = 0
+        self.earlier = earlier
+        # without an earlier study; early in training; and what an earlier study leaves to explain
+        self.direct, self.early = (GaussianProcess(groups, prior=prior) for _ in range(2))
+        self.residual = GaussianProcess(groups, EARLIER_DEVIATION, ProcessPrior(LOG_LENGTH_PRIOR))
+        self.direct_fitted, self.early_fitted, self.residual_fitted = 0, 0, 0
+        # `process` is the one in use; the slopes belong to what is added to it
+        self.process = self.direct
+        self.early_slope, self.earlier_slope = 0.0, 0.0
 
     def update(self, x: np.ndarray, y: _Values, early: _Values) -> None:
         """Learn from values at points x, (n, columns)."""
         known, seen = y.known, early.known
-        self.slope = 0.0
-        if self.elsewhere is not None and self._hear(x, y):
+        self.early_slope = 0.0
+        if self.earlier is not None and self._update_from_earlier(self.earlier, x, y):
             return
         if seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
             self.early_fitted = _learn(self.early, x, early.mean, early, self.early_fitted)
             expected = self.early.predict(x[known])
-            around = expected - expected.mean()
-            self.slope = float(around @ y.mean[known] / (around @ around + 0.1 * known.sum() * around.var() + 1e-9))
-        self.process, self.faith = self.plain, 0.0
-        self.fitted = _learn(self.process, x, y.mean - self._expected(x), y, self.fitted)
+            centred = expected - expected.mean()
+            shrinkage = 0.1 * known.sum() * centred.var()
+            self.early_slope = float(centred @ y.mean[known] / (centred @ centred + shrinkage + 1e-9))
+        self.process, self.earlier_slope = self.direct, 0.0
+        self.direct_fitted = _learn(self.process, x, y.mean - self.regression(x), y, self.direct_fitted)
 
-    def _hear(self, x: np.ndarray, y: _Values) -> bool:
-        """Learn what another study leaves to explain; False where trials are foreseen better without it."""
+    def _update_from_earlier(self, earlier: GaussianProcess, x: np.ndarray, y: _Values) -> bool:
+        """Learn the residuals from the earlier study; False if leave-one-out prediction is better without it."""
         known = y.known
-        there = self.elsewhere.predict(x[known])
-        around, trust = there - there.mean() if len(there) else there, FAITH * self.elsewhere.scale**2
-        faith = float((around @ y.mean[known] + trust) / (around @ around + trust))
-        self.rest_fitted = _learn(self.rest, x, y.mean - faith * self.elsewhere.predict(x), y, self.rest_fitted)
-        if known.sum() >= DOUBT:
-            self.fitted = _learn(self.plain, x, y.mean, y, self.fitted)
-            if self.plain.foresight() > self.rest.foresight():
+        expected = earlier.predict(x[known])
+        centred = expected - expected.mean() if len(expected) else expected
+        weight = EARLIER_SLOPE_WEIGHT * earlier.scale**2
+        slope = float((centred @ y.mean[known] + weight) / (centred @ centred + weight))
+        rest = y.mean - slope * earlier.predict(x)
+        self.residual_fitted = _learn(self.residual, x, rest, y, self.residual_fitted)
+        if known.sum() >= MIN_TRIALS_TO_REJECT_EARLIER:
+            self.direct_fitted = _learn(self.direct, x, y.mean, y, self.direct_fitted)
+            if self.direct.leave_one_out_log_density() > self.residual.leave_one_out_log_density():
                 return False
-        self.process, self.faith = self.rest, faith
+        self.process, self.earlier_slope = self.residual, slope
         return True
 
-    def _expected(self, x: np.ndarray) -> np.ndarray:
-        if self.faith:
-            return self.faith * self.elsewhere.predict(x)
-        return self.slope * self.early.predict(x) if self.slope else np.zeros(len(x))
+    def regression(self, x: np.ndarray) -> np.ndarray:
+        """The part that the cheaper source explains at points x, (n,)."""
+        if self.earlier is not None and self.earlier_slope:
+            return self.earlier_slope * self.earlier.predict(x)
+        return self.early_slope * self.early.predict(x) if self.early_slope else np.zeros(len(x))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.process.predict(x) + self._expected(x)
+        """Posterior mean, (n,)."""
+        return self.process.predict(x) + self.regression(x)
 
     def deviation(self, x: np.ndarray) -> np.ndarray:
-        # how far another study is wrong here is the process's to say
-        extra = self.slope * self.early.deviation(x) if self.slope else 0.0
+        """Posterior standard deviation, (n,)."""
+        # how far an earlier study is wrong here is part of the residual process already
+        extra = self.early_slope * self.early.deviation(x) if self.early_slope else 0.0
         return np.hypot(self.process.deviation(x), extra)
 
 
-def _prior(geometry: Geometry) -> Prior:
-    """Accuracies rise or fall with the erased share, and differ more slowly with everything else."""
-    line = None
+def _prior(geometry: Geometry) -> ProcessPrior:
+    """Accuracies rise or fall with the erased share, and vary more slowly with everything else."""
+    linear = None
     if geometry.shares is not None:
         column, low, high = geometry.shares
-        line = Line(column, (low + high) / 2, SLOPE / (high - low))
-    return Prior(LENGTH, line, LEAST_DEVIATION)
+        linear = LinearTerm(column, (low + high) / 2, SHARE_SLOPE_DEVIATION / (high - low))
+    return ProcessPrior(LOG_LENGTH_PRIOR, linear, MIN_DEVIATION)
 
 
 def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _Values, fitted: int) -> int:
-    """Condition the process on what is to be explained of values; returns how many trials it was last fitted to."""
+    """Condition the process on `rest`, what is to be explained of the values; refit it first if REFIT_GROWTH says so.
+
+    Returns:
+        How many trials there were at the last fit; `fitted` is that number before.
+    """
     known = values.known
     x, rest, noise = x[known], rest[known], values.noise[known]
-    if len(x) and values.trials >= GROWTH * fitted:
-        step = -(-len(x) // MOST_FITTED)
+    if len(x) and values.trials >= REFIT_GROWTH * fitted:
+        step = -(-len(x) // MAX_FITTED_POINTS)
         process.fit(x[::step], rest[::step], noise[::step])
         fitted = values.trials
     process.condition(x, rest, noise)
@@ -179,86 +198,101 @@ def _learn(process: GaussianProcess, x: np.ndarray, rest: np.ndarray, values: _V
 
 
 class FrontModel:
-    """Natural and attack accuracy of every law of a space, from noisy trials of some.
+    """Natural and attack accuracy of every law of a space, predicted from noisy trials of some.
 
-    Both are modelled as arcsin(sqrt(accuracy)) by Gaussian processes. `enough` tells whether there is anything to
-    learn from.
+    Each is an independent Gaussian process of arcsin(sqrt(accuracy)), the scale on which all accuracies are equally
+    noisy; see `_AccuracyModel` for what an earlier study and early accuracies add.
 
     Args:
-        elsewhere: trials of another study, in the same geometry, whose accuracies are a prior of those here.
+        earlier: trials of an earlier study, in the same geometry, as a prior of this one; None or too few: no prior.
     """
 
-    LEAST = 2
+    MIN_TRIALS = 2
+    """Fewest measurements of each accuracy that a model is fitted to."""
 
-    def __init__(self, geometry: Geometry, elsewhere: Observations | None = None) -> None:
+    natural: _AccuracyModel
+    attack: _AccuracyModel
+
+    def __init__(self, geometry: Geometry, earlier: Observations | None = None) -> None:
         self.geometry = geometry
-        self.elsewhere = elsewhere if elsewhere is not None and _enough(elsewhere) else None
-        there = FrontModel(geometry).update(self.elsewhere) if self.elsewhere is not None else None
-        self.natural = _Objective(geometry, there and there.natural.process)
-        self.attack = _Objective(geometry, there and there.attack.process)
-        self.held = np.empty(0, dtype=int)
+        self.earlier: Observations | None = None
+        natural: GaussianProcess | None = None
+        attack: GaussianProcess | None = None
+        if earlier is not None and _enough(earlier):
+            self.earlier = earlier
+            model = FrontModel(geometry).update(earlier)
+            natural, attack = model.natural.process, model.attack.process
+        self.natural, self.attack = _AccuracyModel(geometry, natural), _AccuracyModel(geometry, attack)
+        self.representatives = np.empty(0, dtype=int)
 
     def enough(self, observed: Observations) -> bool:
-        return self.elsewhere is not None or _enough(observed)
+        """Whether the model can be updated with these trials: there are MIN_TRIALS, or there is an earlier study."""
+        return self.earlier is not None or _enough(observed)
 
     def update(self, observed: Observations) -> FrontModel:
-        """Learn from these trials, which replace those of the last time. `held` are those that stand for all."""
+        """Learn from these trials, which replace those of the last update.
+
+        `representatives` are then the indices of the trials that the model is conditioned on: all of them, or
+        MAX_POINTS.
+        """
         x = self.geometry.columns(observed.units)
-        self.held = np.arange(len(observed))
-        belongs = None
-        if len(observed) > MOST_POINTS:
-            self.held = centres(x, np.column_stack([-observed.natural, observed.attack]), MOST_POINTS)
-            belongs = gathered(x, self.held)
+        self.representatives = np.arange(len(observed))
+        groups = None
+        if len(observed) > MAX_POINTS:
+            losses = np.column_stack([-observed.natural, observed.attack])
+            self.representatives = select_representatives(x, losses, MAX_POINTS)
+            groups = nearest_representative(x, self.representatives)
             one = np.ones(len(x))
-            x = np.column_stack([means(column, one, belongs, MOST_POINTS)[0] for column in x.T])
+            x = np.column_stack([group_means(column, one, groups, MAX_POINTS)[0] for column in x.T])
         one = np.ones(len(observed))
-        for objective, now, weight, early in (
+        for model, final, weight, early in (
             (self.natural, observed.natural, one, observed.early_natural),
             (self.attack, observed.attack, observed.attacked, observed.early_attack),
         ):
-            objective.update(x, _values(now, weight, belongs), _values(early, one, belongs))
+            model.update(x, _values(final, weight, groups), _values(early, one, groups))
         return self
 
     def expected(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Natural and attack accuracy to expect at points of the unit cube, (n,) each."""
+        """Natural and attack accuracy to expect at points of the unit cube (n, parameters): (n,) each."""
         x = self.geometry.columns(units)
-        return drawn_in(self.natural.predict(x)), drawn_in(self.attack.predict(x))
+        return from_arcsine(self.natural.predict(x)), from_arcsine(self.attack.predict(x))
 
     def deviations(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Standard deviations of what `expected` says, (n,) each, as arcsin(sqrt(accuracy))."""
+        """Posterior standard deviations of both accuracies, as arcsin(sqrt(accuracy)): (n,) each."""
         x = self.geometry.columns(units)
         return self.natural.deviation(x), self.attack.deviation(x)
 
-    def paths(self, count: int, rng: np.random.Generator) -> Worlds:
-        """`count` worlds that the trials may have come from."""
-        return Worlds(self, self.natural.process.paths(count, rng), self.attack.process.paths(count, rng))
+    def sample_posterior(self, count: int, rng: np.random.Generator) -> FrontSamples:
+        """Draw `count` posterior samples of both accuracies."""
+        natural = self.natural.process.sample_posterior(count, rng)
+        return FrontSamples(self, natural, self.attack.process.sample_posterior(count, rng))
 
 
 @dataclass(frozen=True)
-class Worlds:
-    """Joint draws of both accuracies everywhere."""
+class FrontSamples:
+    """Posterior samples of both accuracies as functions over the whole space."""
 
     model: FrontModel
-    natural: Any
-    attack: Any
+    natural: PosteriorSamples
+    attack: PosteriorSamples
 
     def __call__(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Natural and attack accuracy in every world at points of the unit cube: (worlds, n) each."""
+        """Natural and attack accuracy of every sample at points of the unit cube (n, parameters): (samples, n) each."""
         x = self.model.geometry.columns(units)
-        natural = self.natural(x) + self.model.natural._expected(x)
-        attack = self.attack(x) + self.model.attack._expected(x)
-        return drawn_in(natural), drawn_in(attack)
+        natural = self.natural(x) + self.model.natural.regression(x)
+        attack = self.attack(x) + self.model.attack.regression(x)
+        return from_arcsine(natural), from_arcsine(attack)
 
 
 def _enough(observed: Observations) -> bool:
-    return min(np.isfinite(observed.natural).sum(), np.isfinite(observed.attack).sum()) >= FrontModel.LEAST
+    return min(np.isfinite(observed.natural).sum(), np.isfinite(observed.attack).sum()) >= FrontModel.MIN_TRIALS
 
 
-def _values(accuracy: np.ndarray, weight: np.ndarray, belongs: np.ndarray | None) -> _Values:
-    """Accuracies of trials, or the means of those that belong together, on the scale of equal noise."""
-    value, trials = spread_out(accuracy), int(np.isfinite(accuracy).sum())
-    if belongs is None:
+def _values(accuracy: np.ndarray, weight: np.ndarray, groups: np.ndarray | None) -> _Values:
+    """Accuracies of trials, or the means of groups of them, transformed; `weight` is inverse to the noise variance."""
+    value, trials = to_arcsine(accuracy), int(np.isfinite(accuracy).sum())
+    if groups is None:
         return _Values(value, 1 / weight, trials)
-    mean, together = means(value, weight, belongs, MOST_POINTS)
+    mean, total = group_means(value, weight, groups, MAX_POINTS)
     with np.errstate(divide="ignore"):
-        return _Values(mean, 1 / together, trials)
+        return _Values(mean, 1 / total, trials)

@@ -1,8 +1,9 @@
-"""A small Gaussian process: Matern-5/2, one length per parameter, noise of known proportions, and paths drawn from it.
+"""A Gaussian process with Matérn-5/2 kernel, one length scale per parameter, and fast posterior samples.
 
-It may know of a column along which values rise or fall as a whole.
+The relative noise of the values is known, their overall noise is fitted. One column may have a linear term: values that
+rise or fall along it as a whole.
 
-Made for a few hundred points that are fitted and asked thousands of times: a fit takes milliseconds.
+It is made for a few hundred points and thousands of predictions: a fit takes milliseconds.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize
 
-SIGNAL = (0.0, 1.0)
-NOISE = (-3.0, 1.2)
-"""Mean and standard deviation of normal priors on the logarithms of signal and noise variance, of values with variance
-1."""
+LOG_SIGNAL_PRIOR = (0.0, 1.0)
+"""Mean and standard deviation of the normal prior on the logarithm of the signal variance, for values of variance 1."""
+LOG_NOISE_PRIOR = (-3.0, 1.2)
+"""The same for the noise variance."""
 JITTER = 1e-8
-FREQUENCIES = 192
+"""Added to the diagonal of the covariance for numerical stability, for values of variance 1."""
+FOURIER_FREQUENCIES = 192
+"""Random Fourier frequencies of one posterior sample; each gives a cosine and a sine feature."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """A straight line in one column, of unknown slope, that is part of the values.
+class LinearTerm:
+    """A linear term of unknown slope in one column, added to the Matérn kernel.
 
     Args:
-        column: its index. middle: where the line has no part. deviation: standard deviation of the slope expected, for
-            values with variance 1.
+        column: its index. middle: value of the column where the term is zero. deviation: standard deviation of the
+            normal prior on the slope, for values of variance 1.
     """
 
     column: int
@@ -34,29 +37,34 @@ class Line:
     deviation: float
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """The feature, (n,), whose products are the covariance of the line."""
+        """The feature, (n,); the outer product of features is the covariance of the term."""
         return self.deviation * (x[:, self.column] - self.middle)
 
 
 @dataclass(frozen=True)
-class Prior:
-    """What is expected of values before any is seen.
+class ProcessPrior:
+    """Prior assumptions of a Gaussian process.
 
     Args:
-        length: mean and standard deviation of a normal prior on the logarithm of lengths, for columns in [0, 1].
-        line: see `Line`; None where no column is special.
-        least_deviation: of the values, however alike the first few happen to be.
+        log_length: mean and standard deviation of the normal prior on the logarithm of each length scale, for columns
+            in [0, 1].
+        linear: the linear term, or None.
+        min_deviation: lower bound of the standard deviation that the values are scaled by, in case the first few
+            happen to be alike.
     """
 
-    length: tuple[float, float] = (0.3, 1.2)
-    line: Line | None = None
-    least_deviation: float = 1e-6
+    log_length: tuple[float, float] = (0.3, 1.2)
+    linear: LinearTerm | None = None
+    min_deviation: float = 1e-6
 
 
 @dataclass(frozen=True)
-class Paths:
-    """Functions drawn from the posterior, by Matheron's rule on random Fourier features (Wilson et al., arXiv
-    2002.09309, equations 9 and 12): values at any points, jointly, at the price of two matrix products."""
+class PosteriorSamples:
+    """Functions drawn from the posterior: joint values at any points, for the price of two matrix products.
+
+    Pathwise conditioning by Matheron's rule, with random Fourier features for the prior (Wilson et al., arXiv
+    2002.09309, equations 9 and 12).
+    """
 
     process: GaussianProcess
     frequencies: np.ndarray
@@ -64,68 +72,71 @@ class Paths:
     update: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Values of every path at points x (n, columns): (paths, n)."""
+        """Values of every sample at points x (n, columns): (samples, n)."""
         process = self.process
         prior = process.features(x, self.frequencies) @ self.weights
         return process.centre + process.scale * (prior + process.kernel(x, process.x) @ self.update).T
 
 
 class GaussianProcess:
-    """Regression of values on columns in about [0, 1].
+    """Gaussian process regression of values on columns that lie in about [0, 1].
+
+    The hyperparameters `theta` are fitted by maximum a posteriori estimation, starting from the last fit: the logarithm
+    of the inverse squared length scale of each group, and of the signal and the noise variance. A length scale that the
+    data say little about follows its prior.
 
     Args:
-        groups: int (columns,); columns of a group share a length. The kernel is Matern-5/2 in the scaled distance.
-        usual: standard deviation of the values around 0 that is expected before any is seen; None learns nothing from
-            fewer than two.
-        prior: of lengths, and the line if there is one.
-
-    A length that the data say little about follows its prior; the fit is its maximum a posteriori, from where the last
-    one ended.
+        groups: int (columns,); columns of the same group share a length scale.
+        expected_deviation: standard deviation of the values around 0 that is assumed before any is seen; with it the
+            process can be used without data. None: values are centred and scaled by their own mean and deviation.
+        prior: of the length scales, with the linear term if there is one.
     """
 
-    def __init__(self, groups: np.ndarray, usual: float | None = None, prior: Prior = Prior()) -> None:
-        self.groups, self.usual, self.prior = np.asarray(groups, dtype=int), usual, prior
+    def __init__(
+        self, groups: np.ndarray, expected_deviation: float | None = None, prior: ProcessPrior = ProcessPrior()
+    ) -> None:
+        self.groups, self.expected_deviation, self.prior = np.asarray(groups, dtype=int), expected_deviation, prior
         count = int(self.groups.max()) + 1
-        self._prior_mean = np.array([-2 * prior.length[0]] * count + [SIGNAL[0], NOISE[0]])
-        self._prior_sd = np.array([2 * prior.length[1]] * count + [SIGNAL[1], NOISE[1]])
+        self._prior_mean = np.array([-2 * prior.log_length[0]] * count + [LOG_SIGNAL_PRIOR[0], LOG_NOISE_PRIOR[0]])
+        self._prior_sd = np.array([2 * prior.log_length[1]] * count + [LOG_SIGNAL_PRIOR[1], LOG_NOISE_PRIOR[1]])
         self.theta = self._prior_mean.copy()
         self.x = np.empty((0, len(self.groups)))
 
     # ------------------------------------------------------------------------------------------------- fitting
 
     def fit(
-        self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None = None, most_steps: int = 30
+        self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None = None, max_steps: int = 30
     ) -> GaussianProcess:
-        """Choose lengths and variances for the data, and condition on them; see `condition`."""
-        self._take(x, y, noise)
+        """Fit the hyperparameters by L-BFGS-B with analytic gradients, then condition on the data; see `condition`."""
+        self._set_data(x, y, noise)
         counts = int(self.groups.max()) + 1
         apart = np.zeros((counts, len(x), len(x)))
         for column, group in enumerate(self.groups):
             apart[group] += np.subtract.outer(x[:, column], x[:, column]) ** 2
         bounds = [(m - 4 * s, m + 4 * s) for m, s in zip(self._prior_mean, self._prior_sd, strict=True)]
         found = optimize.minimize(
-            self._loss, self.theta, (apart,), "L-BFGS-B", True, bounds=bounds, options={"maxiter": most_steps}
+            self._loss, self.theta, (apart,), "L-BFGS-B", True, bounds=bounds, options={"maxiter": max_steps}
         )
         self.theta = found.x
         return self._solve()
 
     def condition(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None = None) -> GaussianProcess:
-        """Take data with the lengths and variances as they are.
+        """Condition on data without changing the hyperparameters.
 
         Args:
-            x: (n, columns). y: (n,). noise: variance of each value as a multiple of the usual one, (n,); 1 if missing.
+            x: (n, columns). y: (n,). noise: noise variance of each value relative to the fitted one, (n,); None: all 1.
         """
-        self._take(x, y, noise)
+        self._set_data(x, y, noise)
         return self._solve()
 
-    def _take(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None) -> None:
+    def _set_data(self, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None) -> None:
         self.x = np.asarray(x, dtype=float)
         y = np.asarray(y, dtype=float)
-        if self.usual is None:
-            self.centre, self.scale = float(y.mean()), float(max(y.std(), self.prior.least_deviation))
+        if self.expected_deviation is None:
+            self.centre, self.scale = float(y.mean()), float(max(y.std(), self.prior.min_deviation))
         else:
-            # as if two values, `usual` above and below zero, had been seen before
-            seen = np.concatenate([y, [-self.usual, self.usual]])
+            # as if two more values had been seen, one expected deviation above and one below zero
+            seen = np.concatenate([y, [-self.expected_deviation, self.expected_deviation]])
             self.centre, self.scale = float(seen.mean()), float(seen.std())
         self.y = (y - self.centre) / self.scale
         self.relative_noise = np.ones(len(y)) if noise is None else np.asarray(noise, dtype=float)
@@ -137,9 +148,9 @@ class GaussianProcess:
         decay = np.exp(-root)
         covariance = signal * (1 + root + root**2 / 3) * decay
         full = covariance + np.diag(noise * self.relative_noise + JITTER)
-        if self.prior.line is not None:
-            line = self.prior.line(self.x)
-            full += np.outer(line, line)
+        if self.prior.linear is not None:
+            feature = self.prior.linear(self.x)
+            full += np.outer(feature, feature)
         try:
             factor = linalg.cholesky(full, lower=True, check_finite=False)
         except linalg.LinAlgError:
@@ -149,7 +160,7 @@ class GaussianProcess:
         away = (theta - self._prior_mean) / self._prior_sd
         loss = 0.5 * self.y @ alpha + np.log(np.diag(factor)).sum() + 0.5 * away @ away
         outer = 0.5 * (inverse - np.outer(alpha, alpha))
-        # derivative by the squared scaled distance: -(5/6) signal (1 + root) exp(-root)
+        # derivative of the kernel by the squared scaled distance: -(5/6) signal (1 + root) exp(-root)
         slope = outer * (-5 / 6 * signal) * (1 + root) * decay
         by_weight = np.tensordot(apart, slope, 2) * weights
         gradient = np.concatenate(
@@ -167,26 +178,26 @@ class GaussianProcess:
 
     @property
     def noise(self) -> float:
-        """Variance of a value's noise, of values with variance 1."""
+        """Noise variance of a value, for values of variance 1."""
         return float(np.exp(self.theta[-1]))
 
     @property
     def noise_deviation(self) -> float:
-        """Standard deviation of a value's noise, in the unit of the values."""
+        """Noise standard deviation of a value, in the unit of the values."""
         return self.scale * float(np.sqrt(self.noise))
 
     @property
-    def _stretch(self) -> np.ndarray:
+    def _inverse_lengths(self) -> np.ndarray:
         return np.exp(0.5 * self.theta[self.groups])
 
     def kernel(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Prior covariance, (n, m), of values with variance 1."""
-        near, to = a * self._stretch, b * self._stretch
+        """Prior covariance of a (n, columns) and b (m, columns), for values of variance 1: (n, m)."""
+        near, to = a * self._inverse_lengths, b * self._inverse_lengths
         squared = (near**2).sum(1)[:, None] + (to**2).sum(1) - 2 * near @ to.T
         root = np.sqrt(5 * np.maximum(squared, 0))
         covariance = np.exp(self.theta[-2] - root) * (1 + root + root**2 / 3)
-        if self.prior.line is not None:
-            covariance += np.outer(self.prior.line(a), self.prior.line(b))
+        if self.prior.linear is not None:
+            covariance += np.outer(self.prior.linear(a), self.prior.linear(b))
         return covariance
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -194,51 +205,61 @@ class GaussianProcess:
         return self.centre + self.scale * (self.kernel(x, self.x) @ self.alpha)
 
     def deviation(self, x: np.ndarray) -> np.ndarray:
-        """Posterior standard deviation of the value without noise, (n,)."""
+        """Posterior standard deviation of the noise-free value at points x (n, columns): (n,)."""
         across = linalg.solve_triangular(self.factor, self.kernel(self.x, x), lower=True, check_finite=False)
         variance = np.exp(self.theta[-2])
-        if self.prior.line is not None:
-            variance = variance + self.prior.line(x) ** 2
+        if self.prior.linear is not None:
+            variance = variance + self.prior.linear(x) ** 2
         return self.scale * np.sqrt(np.maximum(variance - (across**2).sum(0), 0))
 
     def leave_one_out(self) -> np.ndarray:
-        """What each value is predicted to be from all the others, (n,), with lengths and variances of all of them."""
+        """Leave-one-out predictions: the mean of each value given all others, (n,), without refitting (Rasmussen and
+        Williams, 2006, equation 5.12)."""
         inverse = linalg.cho_solve((self.factor, True), np.eye(len(self.x)), check_finite=False)
         return self.centre + self.scale * (self.y - self.alpha / np.diag(inverse))
 
-    def foresight(self) -> float:
-        """Mean logarithm of the density that each value has as predicted from all the others: how well the process
-        foresees what it learns from (Rasmussen and Williams, 2006, equation 5.12)."""
+    def leave_one_out_log_density(self) -> float:
+        """Mean log predictive density of each value given all others, by leave-one-out cross-validation (Rasmussen and
+        Williams, 2006, equations 5.10 to 5.12); higher is better."""
         inverse = linalg.cho_solve((self.factor, True), np.eye(len(self.x)), check_finite=False)
         variance = 1 / np.diag(inverse)
         density = -0.5 * self.alpha**2 * variance - 0.5 * np.log(2 * np.pi * variance)
         return float(density.mean()) - float(np.log(self.scale))
 
-    # ----------------------------------------------------------------------------------------------------- paths
+    # ------------------------------------------------------------------------------------------- posterior samples
 
     def features(self, x: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-        """Features, (n, features), whose products approximate the kernel: random Fourier ones, and the line's."""
-        # of single precision, for speed: far more exact than the features are anyway
-        phase = ((x * self._stretch) @ frequencies).astype(np.float32)
+        """Features whose inner products approximate the kernel: random Fourier features, then the linear term's.
+
+        Args:
+            x: (n, columns). frequencies: (columns, frequencies), for columns of length scale 1.
+
+        Returns:
+            float32 (n, features).
+        """
+        # single precision, for speed: its error is far below that of the approximation itself
+        phase = ((x * self._inverse_lengths) @ frequencies).astype(np.float32)
         count = phase.shape[1]
         found = np.empty((len(x), _feature_count(self.prior)), dtype=np.float32)
         np.cos(phase, out=found[:, :count])
         np.sin(phase, out=found[:, count : 2 * count])
         found[:, : 2 * count] *= np.float32(np.exp(0.5 * self.theta[-2]) / np.sqrt(count))
-        if self.prior.line is not None:
-            found[:, -1] = self.prior.line(x)
+        if self.prior.linear is not None:
+            found[:, -1] = self.prior.linear(x)
         return found
 
-    def paths(self, count: int, rng: np.random.Generator) -> Paths:
-        """`count` functions drawn from the posterior."""
-        # the spectrum of Matern-5/2 is a multivariate t with 5 degrees of freedom
-        frequencies = rng.standard_normal((self.x.shape[1], FREQUENCIES)) / np.sqrt(rng.chisquare(5, FREQUENCIES) / 5)
+    def sample_posterior(self, count: int, rng: np.random.Generator) -> PosteriorSamples:
+        """Draw `count` functions from the posterior."""
+        # the spectral density of Matérn-5/2 is a multivariate t with 5 degrees of freedom
+        frequencies = rng.standard_normal((self.x.shape[1], FOURIER_FREQUENCIES)) / np.sqrt(
+            rng.chisquare(5, FOURIER_FREQUENCIES) / 5
+        )
         weights = rng.standard_normal((_feature_count(self.prior), count), dtype=np.float32)
         noise = np.sqrt(self.noise * self.relative_noise)[:, None] * rng.standard_normal((len(self.x), count))
         missed = self.y[:, None] - self.features(self.x, frequencies) @ weights - noise
         update = linalg.cho_solve((self.factor, True), missed, check_finite=False)
-        return Paths(self, frequencies, weights, update)
+        return PosteriorSamples(self, frequencies, weights, update)
 
 
-def _feature_count(prior: Prior) -> int:
-    return 2 * FREQUENCIES + (prior.line is not None)
+def _feature_count(prior: ProcessPrior) -> int:
+    return 2 * FOURIER_FREQUENCIES + (prior.linear is not None)

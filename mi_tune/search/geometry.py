@@ -1,4 +1,4 @@
-"""A search space as numbers in which near laws are alike: what models of distance see of it."""
+"""Numeric encoding of a search space for models that rely on distances: similar laws lie near each other."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from scipy import optimize
 
-from mi_tune.search.space import LARGEST_AREA
+from mi_tune.search.space import LARGEST_AREA, numeric
 
-ERASING = ("probability", "area_low", "area_span")
+ERASED_SHARE_PARAMETERS = ("probability", "area_low", "area_span")
 """Parameters that the mean erased share rises with."""
 
 
 class Geometry:
-    """Between the parameters of a space, the unit cube that is drawn from, and the columns that models see.
+    """Converts between the parameters of a space, the unit cube that points are drawn from, and the model's columns.
 
-    Every number is brought to [0, 1] (on its own scale, logarithmic or not). Of a choice all values are equally far
-    apart: one column a value, at a distance of 1. Two columns know what erasing is: the largest area stands in the
-    place of the span, so that what is cut at the largest possible area is the same point; and the mean share of the
-    image that is erased, which is what most of a law's effect goes through, is a column of its own.
+    Numeric parameters are scaled to [0, 1], logarithmically where their range is. Choices are one-hot encoded, so that
+    all values of a choice are at a distance of 1 from each other. Two columns encode what is known of erasing. The
+    upper end of the area takes the place of the span, so that laws that are cut to the same largest area are the same
+    point. And the mean erased share has a column of its own, because most of a law's effect goes through it.
 
     Args:
         space: the searched parameters.
 
     Attributes:
-        groups: int (columns,), the parameter that a column belongs to: columns of one choice share a number.
-        shares: column of the mean erased share, and its least and largest value in the space; None without one.
+        groups: int (columns,), the parameter that each column belongs to; all columns of a choice share a number.
+        shares: index of the column of the mean erased share, and the smallest and largest share in the space; None if
+            the space has no such column.
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
@@ -49,14 +50,14 @@ class Geometry:
 
     @property
     def _erases(self) -> bool:
-        """Whether a mean erased share says more than one parameter alone."""
+        """Whether the mean erased share depends on more than one parameter."""
         areas = {"area_low", "area_span"} & set(self.names)
         return len(areas) + ("probability" in self.names) >= 2
 
     def units(self, params: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Points of the unit cube, (n, parameters), that `params` mean; a choice or whole number is its cell's middle.
+        """Points of the unit cube, (n, parameters), from parameters; a choice or an integer is the middle of its cell.
 
-        What lies outside the space lies outside the cube; an unknown choice is an error.
+        Values outside the space lie outside the cube; an unknown choice raises ValueError.
         """
         out = np.empty((len(params), len(self.names)))
         for column, name in enumerate(self.names):
@@ -68,7 +69,7 @@ class Geometry:
         return {name: value_at(self.space[name], u) for name, u in zip(self.names, unit, strict=True)}
 
     def columns(self, units: np.ndarray) -> np.ndarray:
-        """What models see of points of the unit cube, (n, columns)."""
+        """The model's columns (n, columns) of points of the unit cube (n, parameters)."""
         parts: list[np.ndarray] = []
         for column, name in enumerate(self.names):
             distribution, u = self.space[name], units[:, column]
@@ -79,8 +80,8 @@ class Geometry:
             elif name == "area_span" and "area_low" in self.space:
                 low, high = self._values("area_low", units), self._values(name, units)
                 parts.append((np.minimum(low + high, LARGEST_AREA) / LARGEST_AREA)[:, None])
-            elif isinstance(distribution.low, int):  # type: ignore[attr-defined]
-                count = distribution.high - distribution.low + 1  # type: ignore[attr-defined]
+            elif isinstance(distribution, IntDistribution):
+                count = distribution.high - distribution.low + 1
                 parts.append((np.clip(np.floor(u * count), 0, count - 1) / (count - 1))[:, None])
             else:
                 parts.append(u[:, None])
@@ -89,36 +90,40 @@ class Geometry:
         return np.concatenate(parts, axis=1)
 
     def erased_share(self, units: np.ndarray) -> np.ndarray:
-        """Mean share of the image that the laws erase, (n,) in [0, 1], as far as the searched parameters say."""
+        """Mean share of the image that the laws erase, (n,) in [0, 1], from the searched parameters alone."""
         low = self._values("area_low", units)
         high = np.minimum(low + self._values("area_span", units), LARGEST_AREA)
         probability = self._values("probability", units) if "probability" in self.space else 1.0
         return probability * (low + high) / 2
 
     def at_share(self, unit: np.ndarray, share: float) -> np.ndarray:
-        """The point of the unit cube, (parameters,), that erases `share`, of those on the way from `unit` to where its
-        ERASING parameters are all least or all largest."""
-        free = np.isin(self.names, ERASING)
-        short = lambda point: self.erased_share(point[None])[0] - share  # noqa: E731
-        end = np.where(free, 1 - 1e-9 if short(unit) < 0 else 0.0, unit)
-        way = lambda t: unit + t * (end - unit)  # noqa: E731
-        if np.sign(short(end)) == np.sign(short(unit)):
-            return end  # beyond what the space can erase
-        return way(optimize.brentq(lambda t: short(way(t)), 0, 1))
+        """Move a point of the unit cube, (parameters,), until its law erases `share` on average.
+
+        It moves on a straight line towards the point whose ERASED_SHARE_PARAMETERS are all smallest or all largest, and
+        stops there if the space has no such share.
+        """
+        free = np.isin(self.names, ERASED_SHARE_PARAMETERS)
+        excess = lambda point: self.erased_share(point[None])[0] - share  # noqa: E731
+        end = np.where(free, 1 - 1e-9 if excess(unit) < 0 else 0.0, unit)
+        along = lambda t: unit + t * (end - unit)  # noqa: E731
+        if np.sign(excess(end)) == np.sign(excess(unit)):
+            return end
+        return along(optimize.brentq(lambda t: excess(along(t)), 0, 1))
 
     def _values(self, name: str, units: np.ndarray) -> np.ndarray:
         if name not in self.space:
             return np.zeros(len(units))
-        distribution = self.space[name]
-        return distribution.low + (distribution.high - distribution.low) * units[:, self.names.index(name)]  # type: ignore[attr-defined]
+        distribution = numeric(self.space[name])
+        return distribution.low + (distribution.high - distribution.low) * units[:, self.names.index(name)]
 
 
 def value_at(distribution: BaseDistribution, u: float) -> Any:
-    """The value at quantile `u` in [0, 1) of a distribution."""
+    """The value at quantile `u` in [0, 1) of a parameter's distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(u * len(distribution.choices))]
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if getattr(distribution, "log", False):
+    distribution = numeric(distribution)
+    low, high = distribution.low, distribution.high
+    if distribution.log:
         return low * (high / low) ** u
     if isinstance(low, int):
         return low + int(u * (high - low + 1))
@@ -126,11 +131,12 @@ def value_at(distribution: BaseDistribution, u: float) -> Any:
 
 
 def quantile_of(distribution: BaseDistribution, value: Any) -> float:
-    """The quantile of a value: that of its cell's middle where values come in cells."""
+    """The quantile of a value, the inverse of `value_at`; for a choice or an integer, the middle of its cell."""
     if isinstance(distribution, CategoricalDistribution):
         return (distribution.choices.index(value) + 0.5) / len(distribution.choices)
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if getattr(distribution, "log", False):
+    distribution = numeric(distribution)
+    low, high = distribution.low, distribution.high
+    if distribution.log:
         return float(np.log(value / low) / np.log(high / low))
     if isinstance(low, int):
         return (value - low + 0.5) / (high - low + 1)

@@ -1,4 +1,4 @@
-"""Stopping trials early by two objectives at once: multi-objective asynchronous successive halving (MO-ASHA)."""
+"""Early stopping by two objectives: multi-objective asynchronous successive halving (MO-ASHA)."""
 
 from __future__ import annotations
 
@@ -19,41 +19,44 @@ ORDERS: tuple[Order, ...] = ("net", "hypervolume")
 
 
 def best_first(losses: np.ndarray, order: Order = "net") -> np.ndarray:
-    """Indices of points from the best to the worst, int (n,): whole fronts, each spread out.
+    """Sort points by non-dominated sorting, and within each front by `order`.
 
     Args:
-        losses: (n, objectives), all to be small.
-        order: of the points of one front. `net`: the one nearest to the corner where all are best, then always the one
-            farthest from those before it. `hypervolume`: always the one that adds most to the hypervolume of those
-            before it. Both see objectives that are scaled to [0, 1] over all points; of equals the earlier is first.
+        losses: (n, objectives), all to be minimised.
+        order: within a front. `net` (epsilon-net): first the point nearest to the ideal corner, then always the one
+            farthest from those before it. `hypervolume`: always the point that adds most hypervolume to those before
+            it. Both scale the objectives to [0, 1] over all points; of equal points the earlier comes first.
+
+    Returns:
+        Indices from the best point to the worst, int (n,).
 
     Source:
-        Schmucker et al., arXiv 2106.12639, section 3. Syne Tune 0.16 gives every point the index that stands in its
-        place in the sorted order, where its place in that order is meant; `ranks` is the latter.
+        Schmucker et al., arXiv 2106.12639, section 3. Syne Tune 0.16 uses these sorting indices as if they were the
+        ranks of the points; `ranks` returns the ranks.
     """
     losses = np.asarray(losses, dtype=float)
     if len(losses) == 0:
         return np.empty(0, dtype=int)
     low = losses.min(0)
-    # rounded: equals must stay equals whatever the unit, or ties are broken by its last bit
+    # rounded, because equal values must stay equal whatever the unit, or rounding errors break ties
     scaled = ((losses - low) / np.maximum(losses.max(0) - low, 1e-12)).round(9)
     front_of = moocore.pareto_rank(scaled) if len(losses) > 1 else np.zeros(1, int)
-    spread = _net if order == "net" else _by_hypervolume
+    sort_front = _by_epsilon_net if order == "net" else _by_hypervolume
     parts = []
     for front in np.unique(front_of):
         members = np.flatnonzero(front_of == front)
-        parts.append(members[spread(scaled[members])])
+        parts.append(members[sort_front(scaled[members])])
     return np.concatenate(parts)
 
 
 def ranks(losses: np.ndarray, order: Order = "net") -> np.ndarray:
-    """The place of every point in `best_first`, int (n,): 0 for the best."""
+    """The rank of every point in the order of `best_first`, int (n,): 0 for the best."""
     found = np.empty(len(losses), dtype=int)
     found[best_first(losses, order)] = np.arange(len(losses))
     return found
 
 
-def _net(points: np.ndarray) -> np.ndarray:
+def _by_epsilon_net(points: np.ndarray) -> np.ndarray:
     chosen = [int((points**2).sum(1).argmin())]
     distance = np.full(len(points), np.inf)
     while len(chosen) < len(points):
@@ -64,7 +67,7 @@ def _net(points: np.ndarray) -> np.ndarray:
 
 
 def _by_hypervolume(points: np.ndarray) -> np.ndarray:
-    corner = np.full(points.shape[1], 1.1)  # beyond the worst, or points at the ends would add nothing
+    corner = np.full(points.shape[1], 1.1)  # worse than the worst point, or the extreme points would add nothing
     chosen: list[int] = []
     left = list(range(len(points)))
     while left:
@@ -74,20 +77,21 @@ def _by_hypervolume(points: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """Where trials are compared.
+class RungSchedule:
+    """The amounts of training at which trials are compared, as in Hyperband.
 
     Args:
-        grace: units of training that every trial gets. most: those of a whole training. reduction: of the trials at a
-            rung, one in so many goes on; and each rung is so many times as high as the one before.
-        brackets: ladders that trials take in turn; ladder k lacks the k lowest rungs.
+        grace: units of training, such as epochs, that every trial gets. total: units of a whole training.
+        reduction: one in `reduction` trials at a rung continues, and each rung is at `reduction` times the units of
+            the one before.
+        brackets: number of brackets that trials are assigned to in turn; bracket k lacks the k lowest rungs.
 
     Raises:
-        InputError: a number is out of range, or a ladder has no rung below the top.
+        InputError: a number is out of range, or a bracket has no rung below `total`.
     """
 
     grace: float
-    most: float
+    total: float
     reduction: float = 3.0
     brackets: int = 1
 
@@ -95,43 +99,43 @@ class Ladder:
         if not self.grace > 0:
             raise InputError(f"grace period {self.grace:g} is not above 0; every trial needs some training")
         if not self.reduction > 1:
-            raise InputError(f"reduction factor {self.reduction:g} is not above 1; 3 lets one trial in three go on")
+            raise InputError(f"reduction factor {self.reduction:g} is not above 1; 3 lets one trial in three continue")
         if self.brackets < 1:
             raise InputError(f"{self.brackets} brackets; there is at least one")
         if not self.rungs(0):
             raise InputError(
-                f"a grace period of {self.grace:g} leaves no rung below {self.most:g}: nothing would ever be stopped; "
+                f"a grace period of {self.grace:g} leaves no rung below {self.total:g}: nothing would ever be stopped; "
                 "shorten it"
             )
         if not self.rungs(self.brackets - 1):
             raise InputError(
-                f"{self.brackets} brackets leave the last one no rung: {self.grace:g} to {self.most:g} by steps of "
+                f"{self.brackets} brackets leave the last one no rung: {self.grace:g} to {self.total:g} by steps of "
                 f"{self.reduction:g} has {len(self.rungs(0))}; ask for at most so many"
             )
 
     def rungs(self, bracket: int) -> tuple[float, ...]:
-        """Units of training at which a bracket compares, rising."""
+        """Units of training of each rung of a bracket, rising."""
         levels, level = [], self.grace
-        while level < self.most * (1 - 1e-9):
+        while level < self.total * (1 - 1e-9):
             levels.append(level)
             level *= self.reduction
         return tuple(levels[bracket:])
 
 
-class Rungs:
-    """What trials had reached at every rung, and which of them may go on. The stopping variant: nothing is paused.
+class RungResults:
+    """The values of trials at every rung, and the decisions which of them continue: the stopping variant of ASHA.
 
-    A trial goes on if fewer than `reduction` trials have come to its rung, or if it is among the best n / reduction of
-    the n that have, itself among them. An answer once given stands: a trial that comes again, from a checkpoint, is
-    told the same.
+    A trial continues if fewer than `reduction` trials have reached its rung, or if it is among the best n / reduction
+    of the n that have, itself included. A decision is final: a trial that is restored from a checkpoint and reports the
+    same rung again gets the same answer. No trial is paused.
 
     Args:
-        reduction: one in so many goes on. order: see `best_first`.
         modes: `max` or `min` for each value.
-        path: file that remembers all this from one run to the next; None forgets.
+        reduction: one in `reduction` trials continues. order: see `best_first`.
+        path: file that keeps all this between runs; None keeps it in memory.
 
     Raises:
-        InputError: unknown order or mode, or the file is that of other rungs.
+        InputError: unknown order or mode, or the file was written with other settings.
     """
 
     def __init__(
@@ -140,7 +144,7 @@ class Rungs:
         if order not in ORDERS:
             raise InputError(f"unknown order '{order}'; choose from {', '.join(ORDERS)}")
         if unknown := set(modes) - {"max", "min"}:
-            raise InputError(f"unknown mode '{sorted(unknown)[0]}'; an objective is to be 'max' or 'min'")
+            raise InputError(f"unknown mode '{sorted(unknown)[0]}'; an objective is 'max' or 'min'")
         self.signs = np.array([-1.0 if mode == "max" else 1.0 for mode in modes])
         self.reduction, self.order, self.path = reduction, order, path
         self._losses: dict[str, dict[int, list[float]]] = {}
@@ -150,28 +154,28 @@ class Rungs:
             self._load(path)
 
     def record(self, trial: int, rung: Any, values: Sequence[float]) -> bool:
-        """Note a trial's values at a rung; returns whether it may go on. A value that is not finite ends it."""
+        """Record a trial's values at a rung; returns whether it continues. A value that is not finite stops it."""
         rung = str(rung)
         losses, kept = self._losses.setdefault(rung, {}), self._kept.setdefault(rung, {})
         if trial not in kept:
             loss = self.signs * np.asarray(values, dtype=float)
             if np.isfinite(loss).all():
                 losses[trial] = loss.tolist()
-                kept[trial] = self._goes_on(losses)
+                kept[trial] = self._continues(losses)
             else:
                 kept[trial] = False
             self._save()
         return kept[trial]
 
-    def _goes_on(self, losses: Mapping[int, Sequence[float]]) -> bool:
-        """Whether the last of the trials at a rung is good enough."""
+    def _continues(self, losses: Mapping[int, Sequence[float]]) -> bool:
+        """Whether the last trial of `losses`, those at one rung, is good enough."""
         n = len(losses)
         return n < self.reduction or bool(
             ranks(np.array(list(losses.values())), self.order)[-1] < int(n / self.reduction)
         )
 
     def at(self, rung: Any) -> dict[int, tuple[float, ...]]:
-        """Values of the trials that came to a rung, by trial."""
+        """Values of the trials that have reached a rung, by trial number."""
         return {trial: tuple(self.signs * loss) for trial, loss in self._losses.get(str(rung), {}).items()}
 
     def _save(self) -> None:
@@ -186,31 +190,33 @@ class Rungs:
             known = state["settings"]
             whole = [{r: {int(t): v for t, v in at.items()} for r, at in state[k].items()} for k in ("losses", "kept")]
         except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise InputError(f"{path}: cannot be read as the rungs of a study; remove it to compare anew") from error
+            raise InputError(
+                f"{path}: cannot be read as the rungs of a study; remove it to start the comparison anew"
+            ) from error
         if known != self._settings:
-            raise InputError(f"{path}: rungs of other settings ({known}); go on with those, or remove it")
+            raise InputError(f"{path}: rungs of other settings ({known}); continue with those, or remove it")
         self._losses, self._kept = whole
 
 
 class Halving:
-    """MO-ASHA over a ladder, whoever runs the trials: say what a trial reports, be told whether it goes on.
+    """MO-ASHA, independent of what runs the trials: `report` takes a trial's progress and says whether it continues.
 
     Args:
-        ladder: where trials are compared. rungs: what they had reached there.
+        schedule: the rungs of every bracket. results: what trials have reached there.
     """
 
-    def __init__(self, ladder: Ladder, rungs: Rungs) -> None:
-        self.ladder, self.rungs = ladder, rungs
+    def __init__(self, schedule: RungSchedule, results: RungResults) -> None:
+        self.schedule, self.results = schedule, results
 
     def report(self, trial: int, at: float, values: Callable[[], Sequence[float]]) -> bool:
-        """Whether a trial goes on that has come to `at` units of training.
+        """Whether a trial continues after `at` units of training.
 
-        The highest rung that it has passed counts; rungs that it jumped over are not held against it. `values` is
-        asked only where a rung was passed.
+        It is compared at the highest rung that it has passed, and not at rungs that it skipped. `values` is called only
+        if a rung was passed.
         """
-        bracket = trial % self.ladder.brackets
-        passed = [level for level in self.ladder.rungs(bracket) if level <= at + 1e-9]
-        # the top is no rung: whoever is there has finished
-        if not passed or at >= self.ladder.most - 1e-9:
+        bracket = trial % self.schedule.brackets
+        passed = [level for level in self.schedule.rungs(bracket) if level <= at + 1e-9]
+        # the end of training is no rung: a trial there has finished
+        if not passed or at >= self.schedule.total - 1e-9:
             return True
-        return self.rungs.record(trial, f"{bracket}/{passed[-1]:g}", values())
+        return self.results.record(trial, f"{bracket}/{passed[-1]:g}", values())

@@ -1,4 +1,4 @@
-"""Hypervolume that a law would add to a front, in many worlds at once."""
+"""Expected hypervolume improvement, averaged over the fronts of many posterior samples at once."""
 
 from __future__ import annotations
 
@@ -7,50 +7,53 @@ from typing import Literal
 import numpy as np
 
 
-class Staircases:
-    """The fronts of several worlds, each of which may grow.
+class SampledFronts:
+    """The Pareto fronts of several posterior samples, to which points can be added.
+
+    A front is kept as a staircase: the non-dominated points by rising natural accuracy (`right`) and falling
+    1 - attack accuracy (`up`), which are the sides of the rectangle that a point dominates. The hypervolume is that of
+    `front.hypervolume` with its default reference point.
 
     Args:
-        natural, attack: accuracies of the same points in every world, (worlds, points).
-        floor: points of lower natural accuracy count for nothing, or None. Hypervolume is that of `front.hypervolume`,
-            seen from natural accuracy 0 and attack accuracy 1.
+        natural, attack: accuracies of the same points in every sample, (samples, points).
+        floor: points of lower natural accuracy add nothing; None: no floor.
     """
 
     def __init__(self, natural: np.ndarray, attack: np.ndarray, floor: float | None = None) -> None:
         self.floor = floor
-        self.worlds = len(natural)
+        self.samples = len(natural)
         right, up = self._sides(natural, attack)
         self._keep(right, up)
 
     def _sides(self, natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sides of the rectangle that a point dominates; none below the floor."""
+        """Sides of the rectangles that points dominate; below the floor the area is 0."""
         up = 1 - attack
         return natural, up if self.floor is None else np.where(natural >= self.floor, up, 0.0)
 
     def _keep(self, right: np.ndarray, up: np.ndarray) -> None:
-        """Hold the non-dominated of points whose both sides are better long, by rising `right`; none of no area."""
+        """Keep the non-dominated points of positive area, by rising `right`; both sides are to be maximised."""
         order = np.lexsort((-up, -right), axis=-1)
         right, up = np.take_along_axis(right, order, 1), np.take_along_axis(up, order, 1)
-        before = np.maximum.accumulate(np.concatenate([np.zeros((self.worlds, 1)), up], axis=1), axis=1)[:, :-1]
-        world, point = np.nonzero(up > before)
-        count = np.bincount(world, minlength=self.worlds)
-        # they come by falling `right`, so the last of a world is the first of its front
-        step = (np.cumsum(count)[world] - 1) - np.arange(len(world))
-        self.right, self.up = np.zeros((2, self.worlds, count.max(initial=0)))
-        self.right[world, step], self.up[world, step] = right[world, point], up[world, point]
-        # what is left over are steps of no width
+        before = np.maximum.accumulate(np.concatenate([np.zeros((self.samples, 1)), up], axis=1), axis=1)[:, :-1]
+        sample, point = np.nonzero(up > before)
+        count = np.bincount(sample, minlength=self.samples)
+        # they come by falling `right`, so the last of a sample is the first of its front
+        step = (np.cumsum(count)[sample] - 1) - np.arange(len(sample))
+        self.right, self.up = np.zeros((2, self.samples, count.max(initial=0)))
+        self.right[sample, step], self.up[sample, step] = right[sample, point], up[sample, point]
+        # the unused places become steps of width 0
         self.right = np.maximum.accumulate(self.right, axis=1)
 
-    def gain(self, natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
-        """Mean over worlds of the hypervolume that each of n points, (worlds, n), would add alone: (n,).
+    def improvement(self, natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
+        """Expected hypervolume improvement of each of n points (samples, n) alone, as the mean over samples: (n,).
 
-        A point adds what its rectangle has beyond the end of those steps that are as high as itself, less what lies
-        under the staircase there.
+        A point adds the part of its rectangle to the right of all steps that are at least as high as itself, minus the
+        area under the staircase there.
         """
         right, up = self._sides(natural, attack)
-        left = np.concatenate([np.zeros((self.worlds, 1)), self.right], axis=1)
-        height = np.concatenate([self.up, np.zeros((self.worlds, 1))], axis=1)
-        below = np.concatenate([np.zeros((self.worlds, 1)), np.cumsum(np.diff(left) * self.up, axis=1)], axis=1)
+        left = np.concatenate([np.zeros((self.samples, 1)), self.right], axis=1)
+        height = np.concatenate([self.up, np.zeros((self.samples, 1))], axis=1)
+        below = np.concatenate([np.zeros((self.samples, 1)), np.cumsum(np.diff(left) * self.up, axis=1)], axis=1)
         high = self._count(-self.up, -up, "right")
         within = self._count(self.right, right, "left")
         at = lambda values, index: np.take_along_axis(values, index, axis=1)  # noqa: E731
@@ -59,13 +62,13 @@ class Staircases:
         return np.where(beyond > 0, np.maximum(up * beyond - under, 0), 0).mean(0)
 
     def _count(self, steps: np.ndarray, values: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
-        """How many rising steps of a world come before each of its values, (worlds, n); all lie in [-1, 1]."""
-        world = np.arange(self.worlds)[:, None]
-        # one sorted row of all worlds, three apart
-        found = np.searchsorted((steps + 3 * world).ravel(), (values + 3 * world).ravel(), side).reshape(values.shape)
-        return found - steps.shape[1] * world
+        """How many rising steps of a sample come before each of its values, (samples, n); all lie in [-1, 1]."""
+        sample = np.arange(self.samples)[:, None]
+        # one search for all samples: shifted by 3 each, they form one sorted row
+        found = np.searchsorted((steps + 3 * sample).ravel(), (values + 3 * sample).ravel(), side)
+        return found.reshape(values.shape) - steps.shape[1] * sample
 
     def add(self, natural: np.ndarray, attack: np.ndarray) -> None:
-        """Let points, (worlds, n), or one, (worlds,), join every front."""
-        right, up = self._sides(natural.reshape(self.worlds, -1), attack.reshape(self.worlds, -1))
+        """Add points (samples, n), or one point (samples,), to every front."""
+        right, up = self._sides(natural.reshape(self.samples, -1), attack.reshape(self.samples, -1))
         self._keep(np.concatenate([self.right, right], 1), np.concatenate([self.up, up], 1))

@@ -1,4 +1,4 @@
-"""Running a law again with other seeds: which one another trial tells most about."""
+"""Repeats: which law to run again with other seeds."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from scipy import stats
 
 from mi_tune.search.front import front_mask
 
-ENOUGH = 8
-"""Laws that have been measured before any is run again."""
+MIN_LAWS_BEFORE_REPEATS = 8
+"""No law is repeated before this many laws have been measured."""
 
 
 class Repeats:
-    """Every run of every law of a study, and the law to run again now, if any.
+    """Keeps every run of every law of a study, and chooses the law to repeat next.
 
-    A lucky measurement stays on a measured front until somebody doubts it. A law is doubted as long as the box of its
-    one-sided 95 % intervals reaches beyond the front of means; of those, one that was run least often is next, and of
-    these the one whose box is largest.
+    Without repeats, a lucky measurement stays on the measured front for good. A law may be repeated as long as the box
+    of its one-sided 95 % intervals reaches beyond the front of the means. Of these laws the one with the fewest runs is
+    next; of equals, the one with the largest box.
 
     Args:
-        share: of the trials that are over that may be repeats; 0 for none. people: whose accuracies a trial averages.
+        share: largest share of repeats among the ended trials; 0 for none. people: number of people that the
+            accuracies of a trial are means over.
     """
 
     def __init__(self, share: float, people: int) -> None:
@@ -30,18 +31,18 @@ class Repeats:
         self.count = 0
         self._runs: dict[int, dict[int, tuple[float, float]]] = {}
         self._sums: dict[int, tuple[float, float, int]] = {}
-        self._out: set[int] = set()
+        self._running: set[int] = set()
 
     def handed_out(self, number: int, first: int) -> None:
-        """Trial `number` runs the law that trial `first` was the first to run; the same number for a new law."""
+        """Trial `number` has started; it runs the law that trial `first` ran first (for a new law the same number)."""
         if number not in self.first:
             self.count += first != number
         self.first[number] = first
-        self._out.add(number)
+        self._running.add(number)
 
     def over(self, number: int, measured: tuple[float, float] | None) -> None:
-        """A trial has ended, with natural and attack accuracy or without."""
-        self._out.discard(number)
+        """A trial has ended; `measured` are its natural and attack accuracy, None if it has none."""
+        self._running.discard(number)
         runs = self._runs.setdefault(self.first[number], {})
         runs.pop(number, None)
         if measured is not None:
@@ -56,30 +57,33 @@ class Repeats:
 
     @property
     def laws(self) -> list[int]:
-        """The measured laws, by the trial that was first to run them."""
+        """The measured laws, each by the number of the trial that ran it first."""
         return list(self._sums)
 
     def means(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean natural and attack accuracy of the measured laws and the number of their runs, (laws,) each."""
+        """Mean natural accuracy, mean attack accuracy and number of runs of the measured laws, (laws,) each."""
         natural, attack, runs = np.array(list(self._sums.values()), dtype=float).reshape(-1, 3).T
         return natural / runs, attack / runs, runs.astype(int)
 
     def half_width(self, accuracy: np.ndarray, runs: np.ndarray) -> np.ndarray:
-        """Of a one-sided 95 % interval over people, for means of so many runs."""
+        """Half-width of a one-sided 95 % interval over people, for the mean of `runs` runs: (laws,)."""
         spread = np.sqrt(np.maximum(accuracy * (1 - accuracy), 0.25 / self.people) / self.people)
         return stats.norm.ppf(0.95) * spread / np.sqrt(np.maximum(runs, 1))
 
     def next(self) -> int | None:
-        """The law to run again, by the trial that was first to run it; None where a new law is due."""
-        if len(self._sums) < ENOUGH or self.count + 1 > self.share * (len(self.first) - len(self._out) + 1 - ENOUGH):
+        """The law to repeat, by the number of the trial that ran it first; None if a new law is due."""
+        ended = len(self.first) - len(self._running)
+        if len(self._sums) < MIN_LAWS_BEFORE_REPEATS:
+            return None
+        if self.count + 1 > self.share * (ended + 1 - MIN_LAWS_BEFORE_REPEATS):
             return None
         natural, attack, runs = self.means()
-        running = Counter(self.first[number] for number in self._out)
+        running = Counter(self.first[number] for number in self._running)
         runs = runs + np.array([running[law] for law in self._sums])
-        wide, high = self.half_width(natural, runs), self.half_width(attack, runs)
+        width, height = self.half_width(natural, runs), self.half_width(attack, runs)
         mask = front_mask(natural, attack)
-        beaten = (natural[mask] >= (natural + wide)[:, None]) & (attack[mask] <= (attack - high)[:, None])
-        hopeful = np.flatnonzero(~beaten.any(1))
-        if not len(hopeful):
+        dominated = (natural[mask] >= (natural + width)[:, None]) & (attack[mask] <= (attack - height)[:, None])
+        candidates = np.flatnonzero(~dominated.any(1))
+        if not len(candidates):
             return None
-        return self.laws[hopeful[np.lexsort((-(wide * high)[hopeful], runs[hopeful]))[0]]]
+        return self.laws[candidates[np.lexsort((-(width * height)[candidates], runs[candidates]))[0]]]

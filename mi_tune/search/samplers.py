@@ -1,4 +1,4 @@
-"""Samplers by name, all behind the same scrambled-Sobol start."""
+"""Samplers by name, all started with the same scrambled Sobol sequence."""
 
 from __future__ import annotations
 
@@ -21,29 +21,33 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.front_model import Observations
 from mi_tune.search.geometry import Geometry, value_at
 from mi_tune.search.nehvi import NoisyImprovementSampler
+from mi_tune.search.space import numeric
 
 SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
 REFERENCE = "reference"
-LEAST_PROBABILITY = 0.05
-SPREAD = 16
-"""First laws that are spread over the erased share. It ties the parameters that erase to each other: of more of them a
-model could not tell what each does."""
+"""Attribute of a trial that names its reference point."""
+MIN_PROBABILITY = 0.05
+"""Lowest erasing probability that is proposed."""
+SHARE_SPREAD_LAWS = 16
+"""How many of the first laws are spread evenly over the erased share. This correlates the parameters that decide the
+share: with more such laws, a model could not separate their effects."""
 
 
 class SobolStart(BaseSampler):
-    """The first `startup` points from a scrambled Sobol sequence, later ones from `model`.
+    """Takes the first `startup` points from a scrambled Sobol sequence (Owen scrambling), later ones from `model`.
 
-    Where it starts `nehvi`, the first SPREAD of them are spread evenly over the share of the image that they erase: few
-    points drawn evenly over probability and area hardly ever erase much.
+    For `nehvi` the first SHARE_SPREAD_LAWS points are spread evenly over the erased share: a few points that are spread
+    evenly over probability and area hardly ever erase much.
 
-    Optuna's own QMC sampler draws plain random numbers when it is given to another sampler as its start, and the
-    model samplers search only what all earlier trials have in common; here the space is stated.
+    Optuna's own `QMCSampler` draws independent random numbers when another sampler uses it for its start, and Optuna's
+    model samplers search only the parameters that all earlier trials share; here the space is given.
 
     Args:
         space: the searched parameters.
-        startup: number of Sobol points; None for all points.
+        startup: number of Sobol points; None: all points.
         model: sampler of the later points.
-        seed: scrambles the sequence. Point k is the same whoever asks for it, so a resumed study repeats none.
+        seed: scrambles the sequence. Point k does not depend on which process asks for it, so that a resumed study
+            repeats none.
     """
 
     def __init__(
@@ -58,39 +62,39 @@ class SobolStart(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         if not self.space or "fixed_params" in trial.system_attrs:
-            # what is already decided needs no suggestion
+            # the parameters of this trial are fixed already
             return {}
-        return at_least_probable(self.space, self._propose(study, trial, search_space))
+        return with_min_probability(self.space, self._propose(study, trial, search_space))
 
     def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        if self.model is None or self._starting(study, trial):
+        if self.model is None or self._is_startup(study, trial):
             return self._point(self._index(study, trial))
         if isinstance(self.model, TPESampler):
-            # jointly, TPE was measured to search two objectives worse than one parameter at a time
+            # measured: with two objectives, multivariate TPE searches worse than one parameter at a time
             return {
                 name: self.model.sample_independent(study, trial, name, distribution)
                 for name, distribution in self.space.items()
             }
-        # a model without enough finished trials proposes nothing
+        # a model without enough finished trials returns nothing
         return self.model.sample_relative(study, trial, search_space) or self._point(self._index(study, trial))
 
-    def _starting(self, study: Study, trial: FrozenTrial) -> bool:
+    def _is_startup(self, study: Study, trial: FrozenTrial) -> bool:
         return self.startup is not None and len(list(islice(_searched(study, trial), self.startup))) < self.startup
 
     def _index(self, study: Study, trial: FrozenTrial) -> int:
-        """The trial's place in the sequence."""
+        """The trial's index in the Sobol sequence."""
         return sum(1 for _ in _searched(study, trial))
 
     def _point(self, index: int) -> dict[str, Any]:
-        if isinstance(self.model, NoisyImprovementSampler) and index < SPREAD:
-            return spread_point(self.model.geometry, self.seed, index)
+        if isinstance(self.model, NoisyImprovementSampler) and index < SHARE_SPREAD_LAWS:
+            return share_spread_point(self.model.geometry, self.seed, index)
         (point,) = sobol_points(self.space, self.seed, index, 1)
         return point
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        # asked for what a model leaves out: genes that NSGA mutates
+        # called for parameters that a model leaves out, such as mutated genes of NSGA-II
         if self.model is None:
             return self._point(trial.number)[param_name]
         return self.model.sample_independent(study, trial, param_name, param_distribution)
@@ -109,20 +113,23 @@ class SobolStart(BaseSampler):
 
 
 def _searched(study: Study, trial: FrozenTrial) -> Iterator[FrozenTrial]:
-    """The trials before this one that are no reference points."""
+    """The trials before this one, without reference points."""
     earlier = (t for t in study.get_trials(deepcopy=False) if t.number < trial.number)
     return (t for t in earlier if not t.user_attrs.get(REFERENCE))
 
 
 def sobol_points(space: dict[str, BaseDistribution], seed: int, first: int, count: int) -> list[dict[str, Any]]:
-    """Points `first` to `first + count - 1` of the Sobol sequence over the space that `seed` scrambles."""
+    """Points `first` to `first + count - 1` of the Sobol sequence over the space, scrambled by `seed`."""
     units = _sobol(len(space), seed, first, count)
     return [{name: value_at(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
 
 
-def spread_point(geometry: Geometry, seed: int, index: int) -> dict[str, Any]:
-    """Point `index` of the Sobol sequence over the geometry's space and the mean erased share, with one more dimension
-    for the latter; the plain sequence where the space has no such share."""
+def share_spread_point(geometry: Geometry, seed: int, index: int) -> dict[str, Any]:
+    """Point `index` of a Sobol sequence that is spread evenly over the mean erased share.
+
+    The sequence has one more dimension, for the share; each point is moved to its share, see `Geometry.at_share`. If
+    the space has no such share, it is the plain Sobol sequence.
+    """
     if geometry.shares is None:
         return geometry.params(_sobol(len(geometry.names), seed, index, 1)[0])
     _, low, high = geometry.shares
@@ -134,18 +141,18 @@ def _sobol(dimensions: int, seed: int, first: int, count: int) -> list[np.ndarra
     sequence = qmc.Sobol(dimensions, scramble=True, rng=seed)
     if first:
         sequence.fast_forward(first)
-    # one at a time: the same points as at once, without a warning where they are not a power of two
+    # one at a time: the same points, without SciPy's warning that their number is no power of two
     return [sequence.random(1)[0] for _ in range(count)]
 
 
-def at_least_probable(space: dict[str, BaseDistribution], params: dict[str, Any]) -> dict[str, Any]:
-    """The point, moved to where its law erases now and then.
+def with_min_probability(space: dict[str, BaseDistribution], params: dict[str, Any]) -> dict[str, Any]:
+    """The point with its probability raised to at least MIN_PROBABILITY, as far as the space allows.
 
-    A law that almost never erases is the reference point without defence again: not worth a trial.
+    A law that almost never erases would repeat the reference point without defence, which is not worth a trial.
     """
     if "probability" not in params:
         return params
-    least = min(LEAST_PROBABILITY, space["probability"].high)  # type: ignore[attr-defined]
+    least = min(MIN_PROBABILITY, numeric(space["probability"]).high)
     return {**params, "probability": max(params["probability"], least)}
 
 
@@ -154,31 +161,31 @@ def make_sampler(
     space: dict[str, BaseDistribution],
     seed: int,
     startup: int,
-    earlier: int,
-    elsewhere: Observations | None = None,
+    trials: int,
+    earlier: Observations | None = None,
     kept: float | None = None,
 ) -> BaseSampler:
-    """The sampler `name` after `startup` Sobol points.
+    """Make the sampler `name`, to be used after `startup` Sobol points.
 
     Args:
-        seed: the study's. earlier: trials that the study has already; a resumed study goes on with other draws.
-        elsewhere: trials of another study, or None. `nehvi` starts from what they say, without Sobol points; the
-            others do not know what to do with them.
-        kept: share of the natural accuracy without defence that the floor is at, for `nehvi` before it is known.
+        seed: the study's seed. trials: how many the study has already; a resumed study continues with other draws.
+        earlier: trials of an earlier study, or None. `nehvi` takes them as the prior of its model, without Sobol
+            points; the other samplers ignore them.
+        kept: floor as a share of the natural accuracy without defence, for `nehvi` before the floor is known.
 
     Raises:
-        InputError: unknown name; near ones are offered.
+        InputError: unknown name; the message suggests similar ones.
     """
     check_sampler(name)
-    draws = derive_seed(seed, "sampler", earlier) % 2**32
+    draws = derive_seed(seed, "sampler", trials) % 2**32
     model: BaseSampler | None
     if name == "gp":
         model = GPSampler(
             seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
         )
     elif name == "nehvi":
-        model = NoisyImprovementSampler(space, draws, elsewhere, kept)
-        startup = startup if model.model.elsewhere is None else 0
+        model = NoisyImprovementSampler(space, draws, earlier, kept)
+        startup = startup if model.model.earlier is None else 0
     elif name == "tpe":
         model = TPESampler(seed=draws, n_startup_trials=0)
     elif name == "nsga2":
@@ -195,7 +202,7 @@ def make_sampler(
 
 
 def check_sampler(name: str) -> None:
-    """Raise InputError, offering near names, unless `name` is a sampler."""
+    """Raise InputError, with similar names, unless `name` is a sampler."""
     if name not in SAMPLERS:
         near = difflib.get_close_matches(name, SAMPLERS, n=3) or SAMPLERS
         raise InputError(f"unknown sampler '{name}'; did you mean {', '.join(near)}?")

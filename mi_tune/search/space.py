@@ -1,7 +1,8 @@
-"""Between the parameters that a sampler proposes and the erasing law that they mean."""
+"""The search space: conversion between a sampler's parameters and erasing laws."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import (
@@ -15,15 +16,24 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.setup import Space
 
 LARGEST_AREA = 0.95
+"""Upper limit of the area of a rectangle, as a share of the image; larger ones are cut to it."""
+
+NumericDistribution = FloatDistribution | IntDistribution
+
+
+def numeric(distribution: BaseDistribution) -> NumericDistribution:
+    """The distribution, which is known to have a lowest and a highest value."""
+    assert isinstance(distribution, NumericDistribution)
+    return distribution
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """The searched parameters; what the space fixes is not among them."""
+    """The searched parameters and their ranges; parameters that the space fixes are left out."""
     found: dict[str, BaseDistribution] = {}
     for name in ("probability", "area_low", "area_span", "aspect_max"):
         value = getattr(space, name)
         if isinstance(value, tuple) and value[0] < value[1]:
-            found[name] = FloatDistribution(*value, log=name == "aspect_max")
+            found[name] = FloatDistribution(value[0], value[1], log=name == "aspect_max")
     for name in ("location", "fill"):
         choices = getattr(space, name)
         if len(choices) > 1:
@@ -31,14 +41,14 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
     for name in ("count", "clean_epochs"):
         value = getattr(space, name)
         if isinstance(value, tuple) and value[0] < value[1]:
-            found[name] = IntDistribution(*value)
+            found[name] = IntDistribution(value[0], value[1])
     return found
 
 
-def law_from(space: Space, params: dict) -> ErasingLaw:
-    """The law that `params` (of `distributions(space)`) mean."""
+def law_from(space: Space, params: Mapping[str, Any]) -> ErasingLaw:
+    """The erasing law at a point of the space; `params` has a value for each of `distributions(space)`."""
 
-    def value(name: str):
+    def value(name: str) -> Any:
         fixed = getattr(space, name)
         return params.get(name, fixed[0] if isinstance(fixed, (tuple, list)) else fixed)
 
@@ -56,7 +66,7 @@ def law_from(space: Space, params: dict) -> ErasingLaw:
 
 
 def coordinates(law: ErasingLaw) -> dict[str, Any]:
-    """Every parameter of a space, as this law has it, whether or not a space holds it."""
+    """The value of every parameter that a space can have, for this law; it may lie outside a given space."""
     return {
         "probability": law.probability,
         "area_low": law.area[0],
@@ -69,18 +79,20 @@ def coordinates(law: ErasingLaw) -> dict[str, Any]:
     }
 
 
-def params_of(space: Space, law: ErasingLaw) -> dict | None:
-    """The point of the space that a reference law is, or None if the space does not hold it.
+def params_of(space: Space, law: ErasingLaw) -> dict[str, Any] | None:
+    """The point of the space that means this law, or None if the law lies outside the space.
 
-    Where a law never erases, its rectangles do not matter: it is in every space whose probability reaches 0.
+    The rectangles of a law that never erases do not matter: it lies in every space whose probability reaches 0.
     """
     known = distributions(space)
     point = coordinates(law)
     if law.probability == 0:
         for name, distribution in known.items():
             if name != "probability":
-                choices = getattr(distribution, "choices", None)
-                point[name] = choices[0] if choices else distribution.low  # type: ignore[attr-defined]
+                if isinstance(distribution, CategoricalDistribution):
+                    point[name] = distribution.choices[0]
+                else:
+                    point[name] = numeric(distribution).low
         return {k: point[k] for k in known} if _holds(known, space, "probability", 0.0) else None
     if not all(_holds(known, space, name, value) for name, value in point.items()):
         return None

@@ -1,4 +1,4 @@
-"""An earlier study, on other data perhaps, as the start of a new one: its best laws, and what its trials said."""
+"""Warm start: the best laws of an earlier study, perhaps on other data, and on request its trials."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.front_model import Observations
 from mi_tune.search.geometry import Geometry
-from mi_tune.search.space import coordinates, distributions, params_of
+from mi_tune.search.space import coordinates, distributions, numeric, params_of
 from mi_tune.setup import Space
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """An earlier study: its name, what it searched, its table of trials, the same as one row a law, and its folder."""
+class EarlierStudy:
+    """An earlier study, read from its folder.
+
+    Args:
+        space: what it searched. runs: its table of trials. laws: the same with one row per law, from `laws_of`.
+    """
 
     name: str
     space: Space
@@ -39,10 +43,10 @@ class WarmStart:
     """What a new study takes over from an earlier one.
 
     Args:
-        first: points of the new space to be tried before any other, the one that says most first.
-        observed: the earlier trials whose laws the new space holds, for the model to start from; none of them is a
-            trial of the new study, and there are none unless that is asked for.
-        notes: what is used and what is not, a sentence each.
+        first: points of the new space to be tried before all others, the most valuable one first.
+        observed: the earlier trials whose laws lie in the new space, as a prior of the model. They do not become trials
+            of the new study; there are none unless `transfer` is asked for.
+        notes: what is used and what is not, one sentence each.
     """
 
     first: list[dict[str, Any]]
@@ -50,21 +54,25 @@ class WarmStart:
     notes: list[str]
 
 
-def warm_start(earlier: Earlier, space: Space, most: int, transfer: bool = False) -> WarmStart:
-    """What a study of `space` takes over from an earlier one: `most` laws of its front, and with `transfer` its trials.
+def warm_start(earlier: EarlierStudy, space: Space, most: int, transfer: bool = False) -> WarmStart:
+    """What a study of `space` takes over from an earlier one: laws of its front, and with `transfer` its trials.
 
-    A law that the space does not hold is no trial to learn from, since what it would be without the difference is not
-    known. If it is on the front, its nearest point of the space is tried all the same.
+    The front is that of the expected accuracies, see `expected`. A trial whose law lies outside the space is not
+    transferred, because the accuracy of the nearest law inside is not known. If the law is on the front, the nearest
+    law inside is still tried.
+
+    Args:
+        most: the largest number of laws taken from the front.
 
     Raises:
         InputError: the spaces have no searched parameter in common, or the earlier study has no complete trial.
     """
-    here, there = distributions(space), distributions(earlier.space)
-    shared = [name for name in here if name in there]
+    new, old = distributions(space), distributions(earlier.space)
+    shared = [name for name in new if name in old]
     if not shared:
         raise InputError(
             f"warm start from {earlier.folder}: no parameter is searched in both studies "
-            f"(there: {', '.join(there) or 'none'}; here: {', '.join(here) or 'none'}); leave it out"
+            f"(there: {', '.join(old) or 'none'}; here: {', '.join(new) or 'none'}); leave it out"
         )
     complete = earlier.laws[earlier.laws.state == "complete"]
     if not len(complete):
@@ -72,28 +80,30 @@ def warm_start(earlier: Earlier, space: Space, most: int, transfer: bool = False
     worth = expected(earlier.runs, complete, earlier.space)
     own = (complete.reference == "").to_numpy()
     best = _best(worth.natural_accuracy.to_numpy(float)[own], worth.attack_accuracy.to_numpy(float)[own], most)
-    first = [_placed(space, here, law_of(row)) for _, row in complete[own].iloc[best].iterrows()]
+    first = [_placed(space, new, law_of(row)) for _, row in complete[own].iloc[best].iterrows()]
 
     distinct = list({tuple(params.values()): params for params, _ in first}.values())
     notes = [f"{counted(len(distinct), 'law')} of its front first; shared parameters: {', '.join(shared)}"]
     moved = Counter(name for _, misfits in first for name in misfits)
     if moved:
         notes.append(f"laws of its front that had to be moved into this space: {_by_name(moved)}")
-    notes += [f"{name} was not searched there; its laws have {getattr(earlier.space, name)}" for name in here
-              if name not in there]  # fmt: skip
-    notes += [f"{name} is not searched here; its value is {getattr(space, name)}" for name in there
-              if name not in here]  # fmt: skip
-    observed = Observations.of(Geometry(here), [])
+    notes += [f"{name} was not searched there; its laws have {getattr(earlier.space, name)}" for name in new
+              if name not in old]  # fmt: skip
+    notes += [f"{name} is not searched here; its value is {getattr(space, name)}" for name in old
+              if name not in new]  # fmt: skip
+    observed = Observations.of(Geometry(new), [])
     if transfer:
-        observed, unused = _observed(earlier, space, here)
+        observed, unused = _observed(earlier, space, new)
         notes.append(f"{counted(len(observed), 'trial')} of it as a prior of the model")
         if unused:
             notes.append(f"trials left out, because their laws lie outside this space: {_by_name(unused)}")
     return WarmStart(distinct, observed, notes)
 
 
-def _observed(earlier: Earlier, space: Space, known: dict[str, BaseDistribution]) -> tuple[Observations, Counter[str]]:
-    """The measured trials that the space holds, and by which parameters how many others lie outside."""
+def _observed(
+    earlier: EarlierStudy, space: Space, known: dict[str, BaseDistribution]
+) -> tuple[Observations, Counter[str]]:
+    """The measured trials inside the space, and for each parameter how many others it puts outside."""
     rows, outside = [], Counter[str]()
     for _, run in earlier.runs[earlier.runs.state.isin(["complete", "infeasible"])].iterrows():
         params, misfits = _placed(space, known, law_of(run))
@@ -109,8 +119,8 @@ def _by_name(names: Counter[str]) -> str:
 
 
 def _best(natural: np.ndarray, attack: np.ndarray, most: int) -> list[int]:
-    """Indices of at most `most` points of the front, each the one that adds most hypervolume to those before it."""
-    left = list(np.flatnonzero(front_mask(natural, attack)))
+    """Greedy hypervolume subset selection: at most `most` points of the front, each adding most to those before it."""
+    left: list[int] = np.flatnonzero(front_mask(natural, attack)).tolist()
     chosen: list[int] = []
     while left and len(chosen) < most:
         volumes = [hypervolume(natural[[*chosen, k]], attack[[*chosen, k]]) for k in left]
@@ -119,7 +129,7 @@ def _best(natural: np.ndarray, attack: np.ndarray, most: int) -> list[int]:
 
 
 def _placed(space: Space, known: dict[str, BaseDistribution], law: ErasingLaw) -> tuple[dict[str, Any], list[str]]:
-    """The point of a space that is nearest to a law, and the names of the parameters that had to give way."""
+    """The point of a space that is nearest to a law, and the names of the parameters that had to change."""
     if (params := params_of(space, law)) is not None:
         return params, []
     point, misfits = {}, []
@@ -131,8 +141,8 @@ def _placed(space: Space, known: dict[str, BaseDistribution], law: ErasingLaw) -
         elif isinstance(distribution, CategoricalDistribution):
             near = value if value in distribution.choices else distribution.choices[0]
         else:
-            near = min(max(value, distribution.low), distribution.high)  # type: ignore[attr-defined]
-        # but for rounding
+            near = min(max(value, numeric(distribution).low), numeric(distribution).high)
+        # differences by rounding do not count
         if near != value and not (isinstance(value, float) and np.isclose(near, value, atol=1e-6)):
             misfits.append(name)
         point[name] = near

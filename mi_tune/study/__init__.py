@@ -1,1 +1,1 @@
-"""Studies on Ray Tune: run, resumed and written to a folder. This room and those above it alone import Ray."""
+"""Studies on Ray Tune: run, resume and store them. Only this package and those built on it import Ray."""

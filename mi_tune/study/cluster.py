@@ -1,4 +1,4 @@
-"""Ray, started or joined, without its noise. Import this before anything that imports Ray."""
+"""Start Ray on this machine or join a cluster, with its log output off. Import this before anything imports Ray."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-# Ray reads these while it is imported. Users' own settings win.
+# Ray reads these variables while it is imported. A value that the user has set wins.
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -28,70 +28,82 @@ import ray  # noqa: E402
 
 from mi_tune.runtime.errors import InputError  # noqa: E402
 
-MANY = 10**6
-"""For Ray's own limit of trials at a time, where the searcher keeps a closer one. Without any, Ray starts workers one
-after the other."""
-FRESH_SECONDS = 5.0
-"""Time for which what was read of the cluster is believed."""
+NO_TRIAL_LIMIT = 10**6
+"""Ray's limit of concurrent trials where our searcher sets a tighter one. With no limit at all, Ray starts its workers
+one after the other."""
+REFRESH_SECONDS = 5.0
+"""The state of the cluster is read again after this time."""
 
 
 @dataclass
-class Room:
-    """How many trials fit on the cluster now: the number follows nodes as they join and leave.
+class Capacity:
+    """How many trials fit on the cluster now. The number changes as nodes join and leave.
 
     Args:
-        read: says how many fit; asked at most every FRESH_SECONDS. most: trials that are wanted at most, or None.
-        clock: seconds that go on.
+        read: returns how many trials fit; called at most every REFRESH_SECONDS.
+        limit: the most trials to run at a time, or None.
+        clock: monotonic time in seconds.
     """
 
     read: Callable[[], int]
-    most: int | None
+    limit: int | None
     clock: Callable[[], float] = time.monotonic
-    _known: tuple[float, int] | None = None
+    _last_read: tuple[float, int] | None = None
 
     def __call__(self) -> int:
-        """At least 1: what does not fit waits for a node."""
+        """The number of trials, at least 1: a trial that does not fit waits for a node."""
         now = self.clock()
-        if self._known is None or now - self._known[0] >= FRESH_SECONDS:
-            self._known = now, self.read()
-        fit = self._known[1]
-        return max(1, fit if self.most is None else min(fit, self.most))
+        if self._last_read is None or now - self._last_read[0] >= REFRESH_SECONDS:
+            self._last_read = now, self.read()
+        fit = self._last_read[1]
+        return max(1, fit if self.limit is None else min(fit, self.limit))
 
 
 @dataclass
 class Demand:
-    """Tells an autoscaler how many trials could run. It cannot see them: none is suggested before it has a place.
+    """Tells Ray's autoscaler how many trials could run at once.
+
+    The autoscaler cannot see waiting trials itself, because the searcher suggests a trial only when there is a free
+    worker for it.
 
     Args:
-        ask: given the resources of every trial that could run, one mapping each; called at most every FRESH_SECONDS,
-            but at once when none is left. bundle: those of one. most: as many as are wanted at most, or None.
-        clock: seconds that go on.
+        request: called with the resources of every trial that could run, one mapping per trial; at most every
+            REFRESH_SECONDS, but immediately when no trial is left.
+        bundle: resources of one trial.
+        limit: the most trials to run at a time, or None.
+        clock: monotonic time in seconds.
     """
 
-    ask: Callable[[list[dict[str, float]]], None]
+    request: Callable[[list[dict[str, float]]], None]
     bundle: Mapping[str, float]
-    most: int | None
+    limit: int | None
     clock: Callable[[], float] = time.monotonic
-    _asked: tuple[float, int] = (-FRESH_SECONDS, 0)
+    _requested: tuple[float, int] = (-REFRESH_SECONDS, 0)
 
     def __call__(self, trials: int) -> None:
-        """`trials` are left to run, those that run among them."""
-        count = trials if self.most is None else min(trials, self.most)
-        then, asked = self._asked
+        """Request resources for `trials`: the running ones and those still to come."""
+        count = trials if self.limit is None else min(trials, self.limit)
+        then, requested = self._requested
         now = self.clock()
-        if count != asked and (count == 0 or now - then >= FRESH_SECONDS):
-            self._asked = now, count
-            self.ask([dict(self.bundle) for _ in range(count)])
+        if count != requested and (count == 0 or now - then >= REFRESH_SECONDS):
+            self._requested = now, count
+            self.request([dict(self.bundle) for _ in range(count)])
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes, how many fit at once as the study begins, and how many do at any time; and whom to tell
-    how many trials are left, for whom a cluster may grow."""
+    """What the cluster offers to a study.
+
+    Args:
+        gpus_per_trial: GPUs of one trial, possibly a fraction; 0 without GPUs.
+        workers: trials that fit at once when the study begins.
+        capacity: trials that fit at once at any later time.
+        demand: to be called with the number of trials left, so that a cluster can grow or shrink.
+    """
 
     gpus_per_trial: float
     workers: int
-    room: Room = field(compare=False)
+    capacity: Capacity = field(compare=False)
     demand: Demand = field(compare=False)
 
 
@@ -100,18 +112,19 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
     """Start Ray on this machine, or join the cluster at `address` ("auto" for the one this machine belongs to).
 
     Args:
-        gpus_per_trial: None gives every trial one GPU where there are any.
-        workers: trials at a time at most; None fills what is there (one CPU each), also of nodes that join later.
+        gpus_per_trial: None gives every trial one GPU if there are GPUs.
+        workers: the most trials to run at a time; None uses the whole cluster (one CPU per trial), including nodes
+            that join later.
 
     Raises:
-        InputError: no cluster at the address, or a trial asks for more than there is.
+        InputError: there is no cluster at the address, or a trial asks for more GPUs than there are.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if address is None:
-        # a private cluster of this process on the loopback interface; its token would be written to the home folder
+        # private, on the loopback interface; with authentication Ray would write a token to the home folder
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        # "local": without it Ray joins whatever other study or test has a cluster on this machine, and dies with it
+        # without "local" Ray would join the cluster of any other study on this machine, and end when that one ends
         options |= {"address": "local", "include_dashboard": False} | ({"num_cpus": workers} if workers else {})
     else:
         options["address"] = address
@@ -119,25 +132,26 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
         ray.init(**options)
     except (ConnectionError, ValueError) as error:
         raise InputError(
-            f"no Ray cluster at address '{address}' ({str(error).splitlines()[0]}); start one with 'ray start --head'"
+            f"no Ray cluster at --address {address} ({str(error).splitlines()[0]}); "
+            "start one with 'ray start --head', or leave out --address"
         ) from error
     demand: Demand | None = None
     try:
         wanted = _gpus_wanted(ray.cluster_resources().get("GPU", 0), gpus_per_trial)
-        room = Room(lambda: fitting(_nodes(), wanted), workers)
+        capacity = Capacity(lambda: fitting(_nodes(), wanted), workers)
         bundle = {"CPU": 1.0} | ({"GPU": wanted} if wanted else {})
         demand = Demand((lambda bundles: None) if address is None else _request, bundle, workers)
-        yield Resources(wanted, room(), room, demand)
+        yield Resources(wanted, capacity(), capacity, demand)
     finally:
         if demand is not None:
-            demand(0)  # it would be remembered for ever
+            demand(0)  # the autoscaler keeps a request until the next one
         ray.shutdown()
 
 
 def _gpus_wanted(gpus: float, gpus_per_trial: float | None) -> float:
     wanted = (1.0 if gpus else 0.0) if gpus_per_trial is None else gpus_per_trial
     if wanted > gpus:
-        raise InputError(f"--gpus-per-trial {wanted:g}: there are {gpus:g} GPUs; ask for fewer")
+        raise InputError(f"--gpus-per-trial {wanted:g}: only {gpus:g} GPUs are available; ask for fewer")
     return wanted
 
 
@@ -152,14 +166,14 @@ def _nodes() -> list[Mapping[str, float]]:
 
 
 def fitting(nodes: Iterable[Mapping[str, float]], gpus_per_trial: float) -> int:
-    """How many trials of one CPU each fit on nodes, by their resources `CPU` and `GPU`; a trial is on one of them."""
+    """How many trials fit on the nodes, given their `CPU` and `GPU`. A trial takes one CPU and stays on one node."""
     count = 0
     for node in nodes:
         fit, gpus = int(node.get("CPU", 0)), node.get("GPU", 0)
         if gpus_per_trial >= 1:
             fit = min(fit, int(gpus / gpus_per_trial + 1e-9))
         elif gpus_per_trial:
-            # no trial has parts of two GPUs
+            # a fraction of a GPU cannot be spread over two GPUs
             fit = min(fit, int(gpus) * int(1 / gpus_per_trial + 1e-9))
         count += fit
     return count

@@ -1,4 +1,4 @@
-"""A list of jobs as Ray trials: in parallel, each on its own core or GPU, lost workers replaced."""
+"""Run a list of jobs in parallel as Ray trials, each on its own core or GPU. Lost workers are replaced."""
 
 from __future__ import annotations
 
@@ -9,22 +9,34 @@ from typing import Any
 
 from mi_tune.study.cluster import Resources  # before anything that imports Ray  # isort: skip
 
+import torch
 from ray import tune
 from ray.tune.result import DONE
 
 from mi_tune.runtime.device import pick_device, use_one_thread
 
 Work = Callable[[Any, Any], dict]
-"""(what `prepare` returned in this process, job) -> a flat result"""
+"""Does one job: takes what `prepare` returned in this process, and the job; returns a flat dict."""
 
 
 class JobTrial(tune.Trainable):
-    """One job. What goes wrong inside is the job's own result (`reason`); the loss of a worker is tried again."""
+    """One job as a Ray trial.
 
-    def setup(self, config: dict, prepare: Callable[[Any], Any], work: Work, jobs: Sequence[Any]) -> None:
+    An exception inside a job becomes its result (`reason`); a job whose worker is lost is run again.
+    """
+
+    def setup(
+        self,
+        config: dict,
+        prepare: Callable[[torch.device], Any] | None = None,
+        work: Work | None = None,
+        jobs: Sequence[Any] = (),
+    ) -> None:
         use_one_thread()
+        assert prepare is not None
+        assert work is not None
         self.work, self.jobs, self.number = work, jobs, config["job"]
-        self.own = prepare(pick_device())
+        self.prepared = prepare(pick_device())
 
     def reset_config(self, new_config: dict) -> bool:
         self.number = new_config["job"]
@@ -32,9 +44,9 @@ class JobTrial(tune.Trainable):
 
     def step(self) -> dict:
         try:
-            return {"reason": "", **self.work(self.own, self.jobs[self.number]), DONE: True}
+            return {"reason": "", **self.work(self.prepared, self.jobs[self.number]), DONE: True}
         except Exception as error:
-            # one broken job must not cost the others' hours
+            # one broken job must not end the hours of work of the others
             where = traceback.extract_tb(error.__traceback__)[-1]
             message = " ".join(str(error).split()) or type(error).__name__
             return {
@@ -43,39 +55,41 @@ class JobTrial(tune.Trainable):
             }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """A job has nothing to save: what it makes is stored when it is whole."""
+        """Nothing to save: a job stores its results itself, once they are complete."""
 
-    def load_checkpoint(self, checkpoint: str) -> None:
+    def load_checkpoint(self, checkpoint: dict | str | None) -> None:
         pass
 
 
-class _Told(tune.Callback):
+class _ReportResults(tune.Callback):
     def __init__(self, jobs: Sequence[Any], done: Callable[[Any, dict], None]) -> None:
         self.jobs, self.done = jobs, done
 
     def __getstate__(self) -> dict:
-        return {}  # Ray pickles its callbacks; this one is never restored
+        return {}  # Ray pickles callbacks, but this one is never restored
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         self.done(self.jobs[trial.config["job"]], result)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.done(self.jobs[trial.config["job"]], {"reason": "its worker was lost again and again"})
+        self.done(self.jobs[trial.config["job"]], {"reason": "its worker was lost three times"})
 
 
 def run_jobs(
     jobs: Sequence[Any],
-    prepare: Callable[[Any], Any],
+    prepare: Callable[[torch.device], Any],
     work: Work,
     resources: Resources,
     storage: Path,
     done: Callable[[Any, dict], None],
 ) -> None:
-    """Do every job, in their order as workers become free.
+    """Run every job, in the given order, as workers become free.
 
     Args:
-        prepare: called once in each worker process with its device; what it returns is given to every `work`.
-        storage: folder of Ray's own files. done: called in this process after each job, with its result.
+        prepare: called once in each worker process with its device; its return value is passed to every `work`.
+        work: does one job and returns its result.
+        storage: folder for Ray's own files.
+        done: called in this process after each job, with the job and its result; `reason` is "" if it succeeded.
     """
     if not jobs:
         return
@@ -95,7 +109,7 @@ def run_jobs(
         run_config=tune.RunConfig(
             name=run_name,
             storage_path=str(storage),
-            callbacks=[_Told(jobs, done)],
+            callbacks=[_ReportResults(jobs, done)],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -1,4 +1,4 @@
-"""The study folder: who may write to it, and what is in it. docs/study_folder.md is its contract."""
+"""The study folder: its files, and the lock that lets one process write to it. docs/study_folder.md describes it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from filelock import FileLock, Timeout
 
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
-from mi_tune.trial.table import with_added
+from mi_tune.trial.table import with_added_columns
 
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Make the folder and be its only writer. Raises InputError if that cannot be, or another process writes there."""
+    """Make the folder and lock it for this process.
+
+    Raises:
+        InputError: the folder cannot be made, or another process writes there.
+    """
     lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
-        raise InputError(f"{folder}: another run writes there; wait for it, or choose another folder") from None
+        raise InputError(
+            f"{folder}: another run is writing there; wait for it to end, or choose another folder"
+        ) from None
     except OSError as error:
         raise InputError(f"{folder}: cannot write there ({error.strerror}); choose another folder") from error
     try:
@@ -35,7 +41,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 class StudyFolder:
-    """Paths of a study and the few things that are written to them as a whole."""
+    """Paths of a study, and reading and writing of its smaller files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -49,39 +55,42 @@ class StudyFolder:
         return (self.path / "study.yaml").exists()
 
     def read_config(self) -> dict[str, Any]:
-        """study.yaml. Raises InputError if there is none or it is damaged."""
+        """Read study.yaml. Raises InputError if it is missing or damaged."""
         try:
             return yaml.safe_load((self.path / "study.yaml").read_text())
         except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{self.path}: no readable study.yaml; this is not a study folder") from error
+            raise InputError(
+                f"{self.path}: no readable study.yaml, so this is not a study folder; give one such as results/orl"
+            ) from error
 
     def write_config(self, config: dict[str, Any]) -> None:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
 
     def read_table(self) -> pd.DataFrame:
-        """trials.parquet, with the columns that an older version lacked. Raises InputError if there is none."""
+        """Read trials.parquet, and add columns of newer versions. Raises InputError if it is missing."""
         try:
-            return with_added(pd.read_parquet(self.path / "trials.parquet"))
+            return with_added_columns(pd.read_parquet(self.path / "trials.parquet"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.path}: no readable trials.parquet; this study has not begun") from error
+            raise InputError(f"{self.path}: no readable trials.parquet; the study has no trials yet") from error
 
     def write_table(self, table: pd.DataFrame) -> None:
-        """trials.parquet and trials.csv, each whole at any moment."""
+        """Write trials.parquet and trials.csv, each atomically."""
         save_atomically(self.path / "trials.parquet", lambda p: table.to_parquet(p, index=False))
         save_atomically(self.path / "trials.csv", lambda p: table.to_csv(p, index=False))
 
     def claim(self) -> None:
-        """Make the folder and become its only writer, until this process ends however it ends.
+        """Make the folder and lock it for this process. The lock ends with the process, however that ends.
 
-        Raises InputError when the folder cannot be made, or another process is writing to it.
+        Raises InputError if the folder cannot be made, or another process is writing to it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(blocking=False)
         except Timeout:
             raise InputError(
-                f"{self.path}: another run is writing to this study; wait for it, or choose --name"
+                f"{self.path}: another run is writing to this study; wait for it to end, "
+                "or start another study by --name NAME"
             ) from None
         except OSError as error:
             raise InputError(f"{self.path}: cannot write there ({error.strerror}); choose another --out") from error
@@ -90,17 +99,18 @@ class StudyFolder:
         self._lock.release()
 
     def require_free_disk(self, megabytes: float) -> None:
-        """Raise InputError unless the folder's disk has that much room."""
+        """Raise InputError unless the folder's disk has that much free space."""
         place = self.path
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free / 1e6
         if free < megabytes:
             raise InputError(
-                f"{place}: {free:.0f} MB free, about {megabytes:.0f} MB are needed; free some or choose another --out"
+                f"{place}: {free:.0f} MB free, but about {megabytes:.0f} MB are needed; "
+                "free some space or choose another --out"
             )
 
     def latest_checkpoint(self, number: int) -> Path | None:
-        """The newest checkpoint folder that any run of Ray left for a trial, or None."""
+        """The newest Ray checkpoint folder of a trial, from any run of the study, or None."""
         found = [p.parent for p in self.ray.glob(f"*/{number:04d}/checkpoint_*/state.pt")]
         return max(found, key=lambda p: (p.parents[1].name, p.name), default=None)

@@ -1,7 +1,7 @@
-"""The study's event log: an Optuna journal that says what was asked, what came back, and what is still open.
+"""The study's event log: an Optuna journal of the trials that were started, their results, and those still open.
 
-One process writes it. Whatever happens to that process, the journal can be opened again: trials that it asked for
-and that were never told are handed out once more under their old number.
+One process writes it. However that process ends, the journal can be opened again: trials that were handed out but
+never got a result are handed out once more under their old number.
 """
 
 from __future__ import annotations
@@ -32,16 +32,22 @@ from mi_tune.study.journal_storage import OpenTrialsStorage
 from mi_tune.trial.table import frame_of
 
 NO_DEFENCE = "no defence"
-WARM = "warm"
-"""Attribute of the laws that an earlier study had found: their place among them."""
+WARM_START_LAW = "warm"
+"""Trial attribute of laws taken over from an earlier study: the law's index in `WarmStart.first`."""
 OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial to run: its number, law, reference name (or "") and floor; `again` if an earlier run left it open.
+    """A trial to run.
 
-    `repeat` is 0, or k where the law was handed out k times before and is to be run with other seeds.
+    Args:
+        number: of the trial in the study.
+        law: to train with.
+        reference: name of the reference point, or "".
+        floor: natural accuracy below which the trial is infeasible, or None.
+        again: an earlier run of the study started this trial and did not end it.
+        repeat: how many earlier trials ran the same law; the seeds of this trial differ from theirs.
     """
 
     number: int
@@ -53,22 +59,30 @@ class Asked:
 
 
 class StudyJournal:
-    """Two-objective Optuna study in a journal file.
+    """Two-objective Optuna study in a journal file, with an ask-and-tell interface.
 
-    Reference points come first. Those that lie in the searched space teach the sampler; the others are kept in a
-    second study of the same file, `<name> references`, because a model of the space cannot hold them.
+    Reference points are the first trials. The sampler learns from those inside the search space. The others are kept
+    in a second Optuna study in the same file, `<name> references`, because a model of the space cannot represent them.
 
-    To Optuna a complete trial is COMPLETE, a failed one FAIL. An infeasible one is COMPLETE with its constraint
-    violated, which is the only way to tell the model samplers about it; its attack accuracy was not measured, and
-    is told as 1, the worst, and marked `attack_accuracy_told_not_measured`. An open one stays RUNNING, and so does
-    one that is over, until the floor is known: its results are in its attributes from the moment they are in.
-    A stopped one is PRUNED and has no values: what it had reached is not what it would have become.
+    How the states of a trial map to Optuna's:
+
+    - complete: COMPLETE.
+    - failed: FAIL.
+    - infeasible: COMPLETE with a violated constraint, the only way to tell model-based samplers about it. Its attack
+      accuracy was not measured; Optuna is given 1, the worst value, and the attribute
+      `attack_accuracy_told_not_measured` marks this.
+    - stopped: PRUNED, without values, because a half-trained target says little about the finished one.
+    - running: RUNNING. So is a trial that has ended while the floor is still unknown; its results are stored in its
+      attributes at once.
 
     Args:
         path: the journal file, made if missing; None keeps everything in memory.
-        people: whose accuracies a trial averages, of which depends how far they can be trusted.
+        name: of the study.
+        search: space, sampler, number of trials and floor.
+        seed: of the study; the sampler is seeded with it.
+        people: number of people whose accuracies a trial averages; determines the noise of a trial's accuracies.
         references: whether the reference points are trials of this study.
-        warm: what is taken over from an earlier study: laws that come right after the reference points, and trials
+        warm: what is taken over from an earlier study: laws that are run right after the reference points, and trials
             that the sampler may learn from.
     """
 
@@ -99,10 +113,10 @@ class StudyJournal:
             search.min_accuracy_kept,
         )
         self.repeats = Repeats(search.repeats, people)
-        self._live: dict[int, tuple[optuna.Study, Trial]] = {}
-        self._held: list[tuple[optuna.Study, Trial]] = []
-        self._orphans: list[tuple[optuna.Study, Trial]] = []
-        # what would otherwise be counted in all trials, each time
+        self._running: dict[int, tuple[optuna.Study, Trial]] = {}
+        self._ended: list[tuple[optuna.Study, Trial]] = []
+        self._left_open: list[tuple[optuna.Study, Trial]] = []
+        # indices, so that no call has to go through all trials
         self._handed_out: dict[int, tuple[optuna.Study, int]] = {}
         self._runs: defaultdict[int, set[int]] = defaultdict(set)
         self._next = self._finished = 0
@@ -112,32 +126,33 @@ class StudyJournal:
             self._note(study, frozen._trial_id, frozen.user_attrs)
             self._finished += frozen.state.is_finished()
             if frozen.state == TrialState.RUNNING:
-                over = frozen.user_attrs.get("state", "running") != "running"
-                (self._held if over else self._orphans).append((study, Trial(study, frozen._trial_id)))
-        self._orphans.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
+                ended = frozen.user_attrs.get("state", "running") != "running"
+                (self._ended if ended else self._left_open).append((study, Trial(study, frozen._trial_id)))
+        self._left_open.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
         present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
         self._references = [name for name in REFERENCE_LAWS if references and name not in present]
-        known = [t.user_attrs[WARM] for t in self.main.get_trials(deepcopy=False) if WARM in t.user_attrs]
+        warm_trials = [t for t in self.main.get_trials(deepcopy=False) if WARM_START_LAW in t.user_attrs]
+        known = [t.user_attrs[WARM_START_LAW] for t in warm_trials]
         self._first = [k for k in range(0 if warm is None else len(warm.first)) if k not in known]
         self._warm = warm
         for record in self._records():
             self.repeats.handed_out(record["trial"], record.get("repeat_of", record["trial"]))
             if record["state"] != "running":
                 self.repeats.over(record["trial"], _measured(record))
-        with self.together():
+        with self.batch_writes():
             self._settle()
 
     def _all(self) -> list[tuple[optuna.Study, FrozenTrial]]:
         return [(study, t) for study in (self.main, self.aside) for t in study.get_trials(deepcopy=False)]
 
     def _records(self) -> list[dict[str, Any]]:
-        """Attributes of the trials that were handed out, by number."""
-        # the state is written last when a trial is handed out
+        """Attributes of all trials that were handed out, in the order of their numbers."""
+        # a trial's state is the last attribute written when it is handed out
         found = [t.user_attrs for _, t in self._all() if "state" in t.user_attrs]
         return sorted(found, key=lambda record: record["trial"])
 
     def _note(self, study: optuna.Study, trial_id: int, attributes: dict[str, Any]) -> None:
-        """Remember where a trial is, under the numbers that it is asked for by."""
+        """Index a trial by its number and by the law that it repeats."""
         if "trial" in attributes:
             self._handed_out[attributes["trial"]] = study, trial_id
             self._next = max(self._next, attributes["trial"] + 1)
@@ -146,30 +161,30 @@ class StudyJournal:
         if attributes.get(REFERENCE) == NO_DEFENCE and self._undefended_at is None:
             self._undefended_at = study, trial_id
 
-    def together(self) -> AbstractContextManager[None]:
-        """Within it, everything is written to the file at once, when it ends."""
-        return nullcontext() if self._file is None else self._file.together()
+    def batch_writes(self) -> AbstractContextManager[None]:
+        """Context in which log entries are collected, and written to the file together when it ends."""
+        return nullcontext() if self._file is None else self._file.batch_writes()
 
     # --------------------------------------------------------------------------------------------------- asking
 
     def remaining(self) -> int:
-        """Trials still to be handed out, those left open by an earlier run among them."""
-        finished = self._finished + len(self._held)
-        return max(self.search.trials - finished - len(self._live), len(self._orphans))
+        """Number of trials still to be handed out, including those that an earlier run left open."""
+        finished = self._finished + len(self._ended)
+        return max(self.search.trials - finished - len(self._running), len(self._left_open))
 
     @property
-    def out(self) -> int:
-        """Trials that are handed out and not told."""
-        return len(self._live)
+    def running(self) -> int:
+        """Number of trials that were handed out and have no result yet."""
+        return len(self._running)
 
     def ask(self) -> Asked | None:
-        """The next trial, or None when the study has all it was asked for."""
-        with self.together():
+        """The next trial to run, or None if the study has all its trials."""
+        with self.batch_writes():
             return self._ask()
 
     def _ask(self) -> Asked | None:
-        if self._orphans:
-            return self._hand_out(*self._orphans.pop(0), again=True)
+        if self._left_open:
+            return self._hand_out(*self._left_open.pop(0), again=True)
         if self.remaining() == 0:
             return None
         if self._references:
@@ -182,54 +197,54 @@ class StudyJournal:
             self.main.enqueue_trial(params, user_attrs={REFERENCE: name})
         elif self._warm is not None and self._first:
             k = self._first.pop(0)
-            self.main.enqueue_trial(self._warm.first[k], user_attrs={WARM: k})
-        elif (doubted := self.repeats.next()) is not None:
-            return self._ask_again(doubted)
+            self.main.enqueue_trial(self._warm.first[k], user_attrs={WARM_START_LAW: k})
+        elif (number := self.repeats.next()) is not None:
+            return self._repeat(number)
         return self._hand_out(self.main, self.main.ask(self.space))
 
-    def _ask_again(self, number: int) -> Asked:
-        """The law that trial `number` was the first to run, once more, as a trial of its own with other seeds."""
+    def _repeat(self, number: int) -> Asked:
+        """A new trial, with other seeds, of the law that trial `number` was the first to run."""
         study, trial_id = self._handed_out[number]
         first = study._storage.get_trial(trial_id)
         attributes: dict[str, Any] = {"repeat_of": number, "repeat": 1 + len(self._runs[number])}
         if first.user_attrs.get(REFERENCE):
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
-        with self.together():
+        with self.batch_writes():
             study.enqueue_trial(first.params, user_attrs=attributes)
             return self._hand_out(study, study.ask(self.space if study is self.main else None))
 
     def _hand_out(self, study: optuna.Study, trial: Trial, again: bool = False) -> Asked:
         attributes = trial.user_attrs
         reference = attributes.get(REFERENCE, "")
-        # also for a trial whose asking was cut short before its attributes were written
+        # computed here, because the process may have ended before it wrote the attributes of an earlier trial
         law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
         number = attributes.get("trial", self._next)
-        # a law is run again because its means count, which a missing attack would spoil
+        # repeats are always attacked: they are run for the mean of both accuracies
         floor = None if reference or "repeat_of" in attributes else self.floor()
         for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
             trial.set_user_attr(key, value)
         self._note(study, trial._trial_id, trial.user_attrs)
-        self._live[number] = (study, trial)
+        self._running[number] = (study, trial)
         self.repeats.handed_out(number, attributes.get("repeat_of", number))
         return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
 
     def floor(self) -> float | None:
-        """Natural accuracy below which a trial is infeasible, as far as it is known now."""
+        """Natural accuracy below which a trial is infeasible, as far as known now; None without a floor."""
         floors = [self.search.min_accuracy]
         undefended = self._undefended()
         if self.search.min_accuracy_kept is not None and undefended and undefended.get("state") == "complete":
             floors.append(self.search.min_accuracy_kept * undefended["natural_accuracy"])
         return max((f for f in floors if f is not None), default=None)
 
-    def _floor_to_come(self) -> bool:
-        """Whether the floor waits for the trial without defence."""
+    def _floor_pending(self) -> bool:
+        """Whether the floor depends on a trial without defence that has not ended."""
         if self.search.min_accuracy_kept is None:
             return False
         undefended = self._undefended()
         return NO_DEFENCE in self._references or (undefended is not None and undefended.get("state") == "running")
 
     def _undefended(self) -> dict[str, Any] | None:
-        """Attributes of the trial without defence, if it was handed out."""
+        """Attributes of the trial without defence, or None if it was not handed out."""
         if self._undefended_at is None:
             return None
         study, trial_id = self._undefended_at
@@ -238,34 +253,41 @@ class StudyJournal:
     # -------------------------------------------------------------------------------------------------- telling
 
     def tell(self, number: int, state: str, record: dict[str, Any]) -> str:
-        """Write what became of a trial; returns its state, which the floor may have turned to `infeasible`.
+        """Store the result of a trial.
 
-        `state` is `complete`, `infeasible`, `stopped` or `failed`. A trial that is never told stays open.
+        Args:
+            number: of the trial.
+            state: `complete`, `infeasible`, `stopped` or `failed`.
+            record: columns of the trial's row.
+
+        Returns:
+            The final state. It differs from `state` if the floor made the trial infeasible, or if an accuracy is
+            missing or not finite, which makes it failed.
         """
-        with self.together():
+        with self.batch_writes():
             return self._tell(number, state, record)
 
     def _tell(self, number: int, state: str, record: dict[str, Any]) -> str:
-        study, trial = self._live.pop(number)
+        study, trial = self._running.pop(number)
         for name in OBJECTIVES:
             measured = record.get(name)
             due = state == "complete" or (state == "infeasible" and name == "natural_accuracy")
             if due and (measured is None or not math.isfinite(measured)):
                 state, record = "failed", {**record, "reason": f"{name} is {measured}"}
-        # the state last: with it the trial counts as over, even if this process ends before Optuna is told
+        # the state last: from then on the trial has ended, even if this process ends before it reports that to Optuna
         for key, value in {**record, "state": state}.items():
             trial.set_user_attr(key, value)
-        self._held.append((study, trial))
+        self._ended.append((study, trial))
         self._settle()
         return trial.user_attrs["state"]
 
     def _settle(self) -> None:
-        """Tell Optuna of the trials that are over, once the floor that they are held against is known."""
-        if self._floor_to_come():
+        """Report ended trials to Optuna, once the floor that they are compared with is known."""
+        if self._floor_pending():
             return
         floor = self.floor()
-        while self._held:
-            study, trial = self._held.pop(0)
+        while self._ended:
+            study, trial = self._ended.pop(0)
             self._finished += 1
             attributes = trial.user_attrs
             self.repeats.over(attributes["trial"], _measured(attributes))
@@ -273,15 +295,15 @@ class StudyJournal:
                 study.tell(trial, state=TrialState.FAIL if attributes["state"] == "failed" else TrialState.PRUNED)
                 continue
             natural = attributes["natural_accuracy"]
-            # every trial needs the constraint, or the Gaussian process refuses them all
+            # Optuna's Gaussian-process sampler needs the constraint on every trial, or raises
             excess = (floor if floor is not None else 0.0) - natural
             with warnings.catch_warnings():
-                # set already where an earlier process ended between this line and the telling; then it stays
+                # already set if an earlier process ended between this line and `study.tell`; the first value stays
                 warnings.filterwarnings("ignore", message="The constraint value is ignored")
                 trial.set_constraint("natural_accuracy_floor", excess)
             exempt = attributes.get(REFERENCE) or "repeat_of" in attributes
             if attributes["state"] == "complete" and excess > 0 and not exempt:
-                # it started before the floor was known; what its attack found stays in the table
+                # it started before the floor was known; its attack accuracy stays in the table
                 trial.set_user_attr("floor", floor)
                 trial.set_user_attr("reason", f"natural accuracy below the floor {floor:.3f}")
                 trial.set_user_attr("state", "infeasible")
@@ -294,15 +316,15 @@ class StudyJournal:
     # ---------------------------------------------------------------------------------------------------- table
 
     def table(self) -> pd.DataFrame:
-        """One row a trial, in the order of their numbers; see `mi_tune.trial.table`."""
+        """The table of trials, one row per trial; see `mi_tune.trial.table`."""
         return frame_of(
             self._row(t)
             for _, t in self._all()
-            if "state" in t.user_attrs  # written last when a trial is handed out
+            if "state" in t.user_attrs  # a trial without a state was not fully handed out
         )
 
     def row(self, number: int) -> dict[str, Any]:
-        """The row of one trial, as far as it has columns."""
+        """The row of one trial, with the columns that it has so far."""
         study, trial_id = self._handed_out[number]
         return self._row(study._storage.get_trial(trial_id))
 
@@ -315,7 +337,7 @@ class StudyJournal:
 
 
 def _measured(record: dict[str, Any]) -> tuple[float, float] | None:
-    """Both accuracies of a complete trial."""
+    """Natural and attack accuracy of a complete trial, or None for another."""
     return (record["natural_accuracy"], record["attack_accuracy"]) if record["state"] == "complete" else None
 
 

@@ -1,4 +1,4 @@
-"""The file of a study's journal: what belongs together is written together, and read back from memory."""
+"""Journal file backend that writes many log entries at once and reads its own entries back from memory."""
 
 from __future__ import annotations
 
@@ -17,65 +17,66 @@ from optuna.storages.journal._file import get_lock_file
 class JournalFile(BaseJournalBackend):
     """A journal file in Optuna's own format and under its own lock, for one process that writes many attributes.
 
-    Optuna's backend locks, writes, synchronises and reads the file back for every attribute of a trial; each costs
-    milliseconds. Here all that is written inside `together` goes to the disk at once when it ends.
+    Optuna's backend locks, writes, synchronises and rereads the file for every attribute of a trial, which takes
+    milliseconds each time. Here all entries logged inside `batch_writes` are written to the disk together when it ends.
 
-    Others may read the file at any time, and write notes into it; trials are made by one process.
+    Other processes may read the file at any time and append notes to it; only one process may create trials.
 
-    A last line that was torn, by a full disk or a loss of power, is dropped when the file is opened: it is part of
-    what was never confirmed, and whatever was appended to it could not be read.
+    An incomplete last line, left by a full disk or a loss of power, is removed when the file is opened: its entry was
+    never confirmed, and entries appended after it could not be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = JournalFileSymlinkLock(str(path))
         self._unread: deque[str | bytes] = deque()
-        self._gathered: list[str] | None = None
-        self._known = 0  # bytes of the file that were read or written
-        self._handed = 0
+        self._batch: list[str] | None = None
+        self._bytes_known = 0  # of the file, read or written
+        self._entries_read = 0
         with get_lock_file(self._lock):
             path.touch()
-            whole = _whole_lines(path)
-            if whole < path.stat().st_size:
-                os.truncate(path, whole)
+            complete = _complete_lines(path)
+            if complete < path.stat().st_size:
+                os.truncate(path, complete)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Write what is logged inside at once, at the end, also if that is an error."""
-        if self._gathered is not None:
+    def batch_writes(self) -> Iterator[None]:
+        """Context whose log entries are written together at its end, even if that is an exception."""
+        if self._batch is not None:
             yield
             return
-        self._gathered = []
+        self._batch = []
         try:
             yield
         finally:
-            lines, self._gathered = self._gathered, None
+            lines, self._batch = self._batch, None
             if lines:
                 self._write(lines)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
-        if self._gathered is None:
+        if self._batch is None:
             self._write(lines)
         else:
-            self._gathered += lines
+            self._batch += lines
         self._unread.extend(lines)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The logs that were not read yet; it is the caller's own count that says so."""
-        if log_number_from != self._handed:
+        """Yield the entries from `log_number_from` on, which must be the number of entries read so far."""
+        if log_number_from != self._entries_read:
             raise ValueError(
-                f"log {log_number_from} is asked for, and {self._handed} were read; one storage reads them"
+                f"log entry {log_number_from} was requested after {self._entries_read} were read; "
+                "only one storage may read a JournalFile"
             )
-        if self._gathered is None:
-            self._take_others()
+        if self._batch is None:
+            self._read_others()
         while self._unread:
-            self._handed += 1
+            self._entries_read += 1
             yield json.loads(self._unread.popleft())
 
     def _write(self, lines: list[str]) -> None:
         with get_lock_file(self._lock):
-            self._take_others()
+            self._read_others()
             data = ("\n".join(lines) + "\n").encode()
             with self.path.open("ab", buffering=0) as file:
                 try:
@@ -84,24 +85,24 @@ class JournalFile(BaseJournalBackend):
                         written += file.write(data[written:])
                     os.fsync(file.fileno())
                 except OSError:
-                    # half a line must not stand before the next one
-                    os.truncate(self.path, self._known)
+                    # an incomplete line would make the next entry unreadable
+                    os.truncate(self.path, self._bytes_known)
                     raise
-            self._known += len(data)
+            self._bytes_known += len(data)
 
-    def _take_others(self) -> None:
-        """Take up what other processes have written."""
-        if self.path.stat().st_size > self._known:
+    def _read_others(self) -> None:
+        """Read the entries that other processes have written."""
+        if self.path.stat().st_size > self._bytes_known:
             with self.path.open("rb") as file:
-                file.seek(self._known)
+                file.seek(self._bytes_known)
                 data = file.read()
-            whole = data.rfind(b"\n") + 1
-            self._unread.extend(data[:whole].splitlines())
-            self._known += whole
+            complete = data.rfind(b"\n") + 1
+            self._unread.extend(data[:complete].splitlines())
+            self._bytes_known += complete
 
 
-def _whole_lines(path: Path) -> int:
-    """Bytes of a file up to the end of its last whole line."""
+def _complete_lines(path: Path) -> int:
+    """Number of bytes of a file up to the end of its last complete line."""
     size = path.stat().st_size
     with path.open("rb") as file:
         for start in range(size - 1, -1, -(2**16)):

@@ -1,4 +1,4 @@
-"""Optuna's journal storage for studies of many trials: what is finished is not looked at again and again."""
+"""Optuna's journal storage for studies of many trials: finished trials are not visited again."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 @dataclass
 class _Listing:
-    """A study's trials as they were last seen, and the places of those that were not finished then."""
+    """A study's trials as last read, and the indices of those that were not finished then."""
 
     trials: list[FrozenTrial] = field(default_factory=list)
     open: list[int] = field(default_factory=list)
 
 
 class OpenTrialsStorage(JournalStorage):
-    """Asked for a study's trials, it looks only at those that were open when it was last asked.
+    """Journal storage whose `get_all_trials` updates only the trials that were open at its last call.
 
-    Optuna goes through all of them, and does so several times for each trial: milliseconds, once there are thousands.
+    Optuna's own goes through all trials several times per trial, which takes milliseconds once there are thousands.
     """
 
     def __init__(self, log_storage: BaseJournalBackend) -> None:
@@ -45,7 +45,7 @@ class OpenTrialsStorage(JournalStorage):
 
     def _up_to_date(self, study_id: int) -> _Listing:
         known = self._replay_result
-        known.get_study(study_id)  # says so if there is none
+        known.get_study(study_id)  # raises KeyError if there is none
         ids = known._study_id_to_trial_ids[study_id]
         listing = self._listings.setdefault(study_id, _Listing())
         listing.open += range(len(listing.trials), len(ids))

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs."""
+"""The progress display of a running study."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ from rich.text import Text
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
-from mi_tune.runtime.wording import duration
+from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.study.journal import OBJECTIVES, StudyJournal
 
 
 class StudyProgress(tune.Callback):
-    """Live display on a terminal; one line per finished trial elsewhere.
+    """Live display on a terminal; elsewhere one line per trial that ends.
 
     Args:
-        journal: told before this is called; rows of trials are read from it.
-        room: trials at a time, as many as there are now. trial_seconds: estimate until trials have finished.
+        journal: rows of trials are read from it; a result must be stored there before `trial_ended` is called.
+        console: to print on.
+        capacity: returns how many trials run at a time now.
+        trial_seconds: estimated duration of a trial, used until trials have ended.
     """
 
-    def __init__(self, journal: StudyJournal, console: Console, room: Callable[[], int], trial_seconds: float) -> None:
-        self.journal, self.console, self.room = journal, console, room
+    def __init__(
+        self, journal: StudyJournal, console: Console, capacity: Callable[[], int], trial_seconds: float
+    ) -> None:
+        self.journal, self.console, self.capacity = journal, console, capacity
         self.trial_seconds = trial_seconds
         self.begun = time.monotonic()
         self.running: dict[int, dict[str, Any]] = {}
@@ -49,10 +53,10 @@ class StudyProgress(tune.Callback):
             redirect_stderr=False,
         )
         self.summary = ""
-        self._count_all()
+        self._recount()
 
     def __getstate__(self) -> dict:
-        return {}  # Ray pickles its callbacks; this one is never restored
+        return {}  # Ray pickles callbacks, but this one is never restored
 
     def __enter__(self) -> StudyProgress:
         self._summarise()
@@ -74,8 +78,8 @@ class StudyProgress(tune.Callback):
         if row is not None and result.get("state") == "running":
             row.update(phase=result["phase"], epoch=result["epoch"], natural=result["natural_accuracy"])
 
-    def told(self, number: int, state: str) -> None:
-        """A trial has ended and the journal knows."""
+    def trial_ended(self, number: int, state: str) -> None:
+        """Show a trial whose result is in the journal."""
         self.running.pop(number, None)
         row = self.journal.row(number)
         value = {name: _number(row.get(name)) for name in (*OBJECTIVES, "judge_accuracy", "seconds")}
@@ -89,8 +93,8 @@ class StudyProgress(tune.Callback):
         else:
             text += f"{row.get('reason', '')}  {law}"
         if self.journal.floor() != self.floor:
-            # trials that ended before it was known may have become infeasible
-            self._count_all()
+            # trials that ended before the floor was known may have become infeasible
+            self._recount()
         else:
             self.finished += 1
             self._count([[natural, attack]] if state == "complete" else [], [seconds])
@@ -99,7 +103,7 @@ class StudyProgress(tune.Callback):
             text += f"  [{self.summary}]"
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _count_all(self) -> None:
+    def _recount(self) -> None:
         table = self.journal.table()
         self.floor = self.journal.floor()
         self.finished = int((table.state != "running").sum())
@@ -107,7 +111,7 @@ class StudyProgress(tune.Callback):
         self._count(table.loc[table.state == "complete", OBJECTIVES], table.seconds)
 
     def _count(self, complete: ArrayLike, seconds: ArrayLike) -> None:
-        """Take up accuracies, (n, 2), of complete trials, of which the front is all that matters later; and times."""
+        """Add the accuracies (n, 2) of complete trials to the front, and durations in seconds to their mean."""
         front = np.concatenate([self.front, np.asarray(complete, float).reshape(-1, 2)])
         self.front = front[front_mask(*front.T)]
         known = np.asarray(seconds, float)[np.isfinite(np.asarray(seconds, float))]
@@ -118,15 +122,16 @@ class StudyProgress(tune.Callback):
     def _summarise(self) -> None:
         finished, size, volume = self.finished, len(self.front), hypervolume(*self.front.T)
         left = max(self.journal.search.trials - finished, 0)
-        seconds = -(-left // self.room()) * (self.trial_seconds + 1)
-        self.summary = f"{finished}/{self.journal.search.trials} done, front {size}, hypervolume {volume:.3f}"
+        seconds = -(-left // self.capacity()) * (self.trial_seconds + 1)
+        done = f"{finished}/{self.journal.search.trials} done"
+        self.summary = f"{done}, {counted(size, 'law')} on the front, hypervolume {volume:.3f}"
         if left:
             self.summary += f", about {duration(seconds)} left"
         self.bar.update(
             self.task,
             completed=finished,
             total=self.journal.search.trials,
-            time=f"front {size} laws   hypervolume {volume:.3f}   about {duration(seconds)} left",
+            time=f"{counted(size, 'law')} on the front   hypervolume {volume:.3f}   about {duration(seconds)} left",
         )
 
     def _render(self) -> Group:

@@ -1,4 +1,4 @@
-"""Run or resume a study: check, estimate, prepare, search, and leave a folder that says it all."""
+"""Run or resume a study: check the input, estimate the time, prepare judge and attacker, search, write tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_tune.study.cluster import MANY, Resources, connect  # before anything that imports Ray  # isort: skip
+from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect  # before anything that imports Ray  # isort: skip
 
 import ray
 import torch
@@ -27,9 +27,9 @@ from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, precision, use_one_thread
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import counted, duration
-from mi_tune.search.halving import Halving, Ladder, Rungs
+from mi_tune.search.halving import Halving, RungResults, RungSchedule
 from mi_tune.search.samplers import check_sampler
-from mi_tune.search.warm import Earlier, WarmStart, warm_start
+from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
@@ -38,7 +38,7 @@ from mi_tune.study.progress import StudyProgress
 from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
-from mi_tune.study.trainable import UNITS, ErasingTrial, Shared
+from mi_tune.study.trainable import PROGRESS_UNITS, ErasingTrial, Shared
 from mi_tune.trial.assets import (
     StudyData,
     check_names,
@@ -49,20 +49,23 @@ from mi_tune.trial.assets import (
 )
 from mi_tune.trial.estimate import Estimate, estimate
 
-# what may differ when a study is resumed: it changes how long a study goes on, not what it is about
+# settings that a resumed study may change: they decide how long it runs, not what it measures
 RESUMABLE = ("search.trials",)
-LOOKED_AT = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
-"""What is compared of half-trained targets."""
+RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
+"""What the scheduler compares of half-trained targets."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run a study, as opposed to what it is about.
+    """How to run a study, apart from the set-up.
 
     Args:
-        resume: go on with the study in the folder. time_budget: seconds after which no trial goes on, or None.
-        address: of a Ray cluster, or None for this machine. gpus_per_trial, workers: see `connect`.
-        smoke: the study only shows that everything works. images_allowed: a report may show faces unasked.
+        resume: continue the study in the folder.
+        time_budget: seconds after which running trials are interrupted, or None.
+        address: of a Ray cluster, or None for this machine.
+        gpus_per_trial, workers: see `connect`.
+        smoke: the study only shows that everything works; its numbers mean nothing.
+        images_allowed: the report shows faces without being asked to.
     """
 
     resume: bool = False
@@ -76,7 +79,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The study's folder and whether it has all the trials it was asked for."""
+    """The study's folder, whether all its trials have ended, and how many it has."""
 
     folder: Path
     finished: bool
@@ -84,14 +87,14 @@ class Outcome:
 
 
 def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, console: Console) -> Outcome:
-    """Run `setup` as a study in `folder`, until its trials are done, the time is up, or Ctrl-C.
+    """Run `setup` as a study in `folder`, until all trials have ended, the time is up, or the user presses Ctrl-C.
 
     Raises:
-        InputError: anything the user gave that cannot work; raised before any training.
+        InputError: something that the user gave cannot work. Raised before any training.
     """
     check_names(setup)
     check_sampler(setup.search.sampler)
-    ladder_of(setup)
+    rung_schedule(setup)
     study = StudyFolder(folder)
     _check_folder(study, setup, seed, options)
     earlier = _earlier(study, setup)
@@ -106,7 +109,9 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         soft_wrap=True,
     )
     if data.copies_dropped:
-        console.print(f"{data.copies_dropped} public images dropped: copies of private ones", highlight=False)
+        console.print(
+            f"{counted(data.copies_dropped, 'public image')} dropped: (nearly) equal to private ones", highlight=False
+        )
     if earlier and warm:
         text = f"warm start from {earlier.name}: {'; '.join(warm.notes)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -155,7 +160,7 @@ def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int,
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     where = f"{resources.gpus_per_trial:g} GPU each" if resources.gpus_per_trial else "one CPU core each"
     per_trial = (
-        ", GPU time is seen as trials finish"
+        "; how long it takes on the GPUs shows once trials have ended"
         if resources.gpus_per_trial and not torch.cuda.is_available()
         else f", {duration(expected.trial_seconds)} a trial: "
         f"about [bold]{duration(expected.study_seconds(todo, resources.workers))}[/] in all"
@@ -179,23 +184,23 @@ def _search(
     options: RunOptions,
     console: Console,
 ) -> None:
-    # the Gaussian process shares the cores with the trials: a second thread makes it twice as slow
+    # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
     use_one_thread()
     judge, attacker = _prepare(setup, seed, data, resources)
-    ladder = ladder_of(setup)
-    looks = tuple(math.ceil(level) for level in ladder.rungs(0)) if ladder else ()
+    schedule = rung_schedule(setup)
+    looks = tuple(math.ceil(level) for level in schedule.rungs(0)) if schedule else ()
     shared = Shared(setup, data, seed, study.path, [judge], [attacker], looks)
-    halving = _halving(setup, ladder, study) if ladder else None
-    progress = StudyProgress(journal, console, resources.room, expected.trial_seconds)
+    halving = _halving(setup, schedule, study) if schedule else None
+    progress = StudyProgress(journal, console, resources.capacity, expected.trial_seconds)
     keeper = TableKeeper(study, journal)
     described = False
 
-    def told(number: int, state: str) -> None:
+    def on_ended(number: int, state: str) -> None:
         nonlocal described
         described = described or _complete_description(study, judge, attacker)
-        progress.told(number, state)
-        keeper.told()
-        resources.demand(journal.remaining() + journal.out)
+        progress.trial_ended(number, state)
+        keeper.mark_stale()
+        resources.demand(journal.remaining() + journal.running)
 
     trainable = tune.with_resources(
         tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
@@ -205,11 +210,15 @@ def _search(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=ParetoSearch(
-                journal, study.latest_checkpoint, told, halving.stopped if halving is not None else None, resources.room
+                journal,
+                study.latest_checkpoint,
+                on_ended,
+                halving.stopped if halving is not None else None,
+                resources.capacity,
             ),
             scheduler=halving,
             num_samples=journal.remaining(),
-            max_concurrent_trials=MANY,
+            max_concurrent_trials=NO_TRIAL_LIMIT,
             time_budget_s=options.time_budget,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
@@ -231,34 +240,36 @@ def _search(
         keeper.write()
 
 
-def ladder_of(setup: Setup) -> Ladder | None:
-    """Where trials are compared while they train; None where they all run to their end.
+def rung_schedule(setup: Setup) -> RungSchedule | None:
+    """The rungs at which half-trained targets are compared; None if no trial is stopped early.
 
     Raises:
-        InputError: trials do not report the unit, or the ladder has no rung.
+        InputError: trials do not report the unit, or there is no rung before the last epoch.
     """
     stopping, epochs = setup.search.stopping, setup.target.epochs
     if stopping.scheduler == "none":
         return None
-    if stopping.unit not in UNITS:
-        raise InputError(f"search.stopping.unit '{stopping.unit}': trials report {', '.join(UNITS)}; use one of them")
-    return Ladder(stopping.grace or epochs / 9, epochs, stopping.reduction, stopping.brackets)
+    if stopping.unit not in PROGRESS_UNITS:
+        raise InputError(
+            f"search.stopping.unit '{stopping.unit}': trials report {', '.join(PROGRESS_UNITS)}; use one of them"
+        )
+    return RungSchedule(stopping.grace or epochs / 9, epochs, stopping.reduction, stopping.brackets)
 
 
-def _halving(setup: Setup, ladder: Ladder, study: StudyFolder) -> ParetoHalving:
-    """The scheduler, which remembers in the study's folder what earlier runs had reached."""
-    rungs = Rungs(tuple(LOOKED_AT.values()), ladder.reduction, path=study.path / "rungs.json")
-    return ParetoHalving(setup.search.stopping.unit, LOOKED_AT, Halving(ladder, rungs))
+def _halving(setup: Setup, schedule: RungSchedule, study: StudyFolder) -> ParetoHalving:
+    """The early-stopping scheduler; it keeps the results at the rungs in the study's folder, for resumed runs."""
+    rungs = RungResults(tuple(RUNG_OBJECTIVES.values()), schedule.reduction, path=study.path / "rungs.json")
+    return ParetoHalving(setup.search.stopping.unit, RUNG_OBJECTIVES, Halving(schedule, rungs))
 
 
 def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> tuple[ray.ObjectRef, ray.ObjectRef]:
-    """References to the judge and the attacker. On CPUs they are made while the first trials train."""
+    """Start making the judge and the attacker; returns references to them. On CPUs the first trials train meanwhile."""
     shared_data = ray.put(data)
     gpus = resources.gpus_per_trial
-    # without a CPU of their own: trials that hold every core would wait for them for ever
-    options = {"num_cpus": 0, "num_gpus": gpus}
-    judge = ray.remote(**options)(_judge_on_worker).remote(setup, shared_data, seed)
-    attacker = ray.remote(**options)(_attacker_on_worker).remote(setup, shared_data, seed)
+    # they reserve no CPU: otherwise trials that hold all cores would wait for them for ever
+    on_worker = ray.remote(num_cpus=0, num_gpus=gpus)
+    judge = on_worker(_judge_on_worker).remote(setup, shared_data, seed)
+    attacker = on_worker(_attacker_on_worker).remote(setup, shared_data, seed)
     if gpus:
         ray.wait([judge, attacker], num_returns=2)
     return judge, attacker
@@ -283,14 +294,14 @@ def _attacker_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
 def _check_folder(study: StudyFolder, setup: Setup, seed: int, options: RunOptions) -> None:
     if not study.exists:
         if options.resume:
-            raise InputError(f"{study.path}: there is no study to resume; leave out --resume to start it")
+            raise InputError(f"{study.path}: no study to resume; leave out --resume to start one there")
         if study.path.exists() and not study.path.is_dir():
             raise InputError(f"{study.path} is a file; choose another --name or --out")
         return
     old = study.read_config()
     if not options.resume:
         raise InputError(
-            f"{study.path} already holds a study; go on with it by --resume, or start another one by --name NAME"
+            f"{study.path} already holds a study; continue it by --resume, or start another one by --name NAME"
         )
     before = make_setup(old["config"], f"{study.path}/study.yaml").model_dump(mode="json")
     different = [name for name in _differences(before, setup.model_dump(mode="json")) if name not in RESUMABLE]
@@ -300,8 +311,8 @@ def _check_folder(study: StudyFolder, setup: Setup, seed: int, options: RunOptio
         different.append("smoke")
     if different:
         raise InputError(
-            f"{study.path} belongs to another setup ({', '.join(different)} differ); "
-            "resume it with its own options, or start another study by --name NAME"
+            f"{study.path} holds a study with other settings ({', '.join(different)}); "
+            "leave these options out to resume it, or start another study by --name NAME"
         )
 
 
@@ -316,24 +327,24 @@ def _differences(before: Any, now: Any, place: str = "") -> list[str]:
 
 
 def check_same_data(study: StudyFolder, data: StudyData) -> None:
-    """Raise InputError unless the images are those that the study began with."""
+    """Raise InputError if the images are not those that the study began with."""
     old = study.read_config()["data"]
     for side, bank in (("private", data.private), ("public", data.public)):
         if old[side]["fingerprint"] != bank.fingerprint():
             raise InputError(
                 f"{study.path}: the {side} images have changed since this study began; "
-                "its trials cannot be compared with new ones: start another study by --name NAME"
+                "restore them, or start another study by --name NAME"
             )
 
 
-def _earlier(study: StudyFolder, setup: Setup) -> Earlier | None:
-    """The study to start from: as it was when this one began, whatever has become of it since."""
+def _earlier(study: StudyFolder, setup: Setup) -> EarlierStudy | None:
+    """The study of the warm start, as it was when this study began, even if it has changed since."""
     if setup.search.warm_start is None:
         return None
     return read_earlier(study.warm if study.exists and study.warm.exists() else setup.search.warm_start)
 
 
-def _warm_start(earlier: Earlier, setup: Setup) -> WarmStart:
+def _warm_start(earlier: EarlierStudy, setup: Setup) -> WarmStart:
     search = setup.search
     return warm_start(earlier, search.space, search.startup, search.transfer)
 
@@ -341,7 +352,7 @@ def _warm_start(earlier: Earlier, setup: Setup) -> WarmStart:
 def _description(
     setup: Setup, seed: int, data: StudyData, warm: WarmStart | None, options: RunOptions
 ) -> dict[str, Any]:
-    """study.yaml, but for the judge and prior, which are not made yet."""
+    """Content of study.yaml, without the judge and the prior, which are still being made."""
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     private, split = data.private, data.split
     return {
@@ -390,15 +401,16 @@ def _description(
 
 
 def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> bool:
-    """Add the judge and the prior to study.yaml once they exist; returns whether they are there."""
+    """Add the judge and the prior to study.yaml, if they are made; returns whether study.yaml has them."""
     ready, _ = ray.wait([judge, attacker], num_returns=2, timeout=0)
     if len(ready) < 2:
         return False
     config = study.read_config()
     if config["judge"] is not None:
         return True
-    made, enemy = ray.get(judge), ray.get(attacker)
-    config["judge"] = {
+    made = ray.get(judge)
+    ground = ray.get(attacker).ground
+    about_judge: dict[str, Any] = {
         "name": made.name,
         "fingerprint": made.key,
         "held_out_accuracy": made.held_out.value,
@@ -406,8 +418,8 @@ def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ra
         "held_out_high": made.held_out.high,
     }
     if made.regressor is not None:
-        config["judge"]["regressor"] = _regressor_description(made.regressor)
-    ground = enemy.ground
+        about_judge["regressor"] = _regressor_description(made.regressor)
+    config["judge"] = about_judge
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
@@ -424,7 +436,7 @@ def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:
 
 
 def _write_examples(study: StudyFolder, data: StudyData) -> None:
-    """One un-erased training image of every private person, for the report."""
+    """Save one un-erased training image of every private person, for the report."""
     train = data.split.train
     _, first = np.unique(data.private.labels[train], return_index=True)
     arrays = {"images": data.private.images[train[first]], "class_names": np.array(data.private.names)}
@@ -432,7 +444,7 @@ def _write_examples(study: StudyFolder, data: StudyData) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, for YAML."""
+    """The value with tuples turned into lists, for YAML."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value

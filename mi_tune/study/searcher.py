@@ -1,4 +1,4 @@
-"""The wall between Ray Tune and the journal: Ray asks for configurations and brings results back."""
+"""Connects Ray Tune to the journal: Ray asks for configurations here and returns results."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from mi_tune.study.journal import Asked, StudyJournal
 
 
 class ParetoSearch(Searcher):
-    """Hands the journal's trials to Ray Tune and its results to the journal.
+    """Ray Tune searcher that takes trials from the journal and stores their results in it.
 
-    Metric and mode are left unset on Ray's side: Ray would turn two objectives into one, and stop the study at the
-    first report that lacks one of them.
+    Ray's own metric and mode stay unset: Ray would reduce two objectives to one, and stop the study at the first
+    report that lacks one of them.
 
     Args:
-        journal: asked and told here, in the driver alone.
-        checkpoint_of: latest checkpoint folder of a trial that an earlier run left open, or None.
-        on_told: called with (number, state) after a trial was told.
-        stopped: why a scheduler ended trials, by number; others that end while they run are left open.
-        room: trials that there is room for now. None is suggested beyond it: it would know nothing of those that end
-            while it waits.
+        journal: used in the driver process only.
+        checkpoint_of: returns the latest checkpoint folder of a trial that an earlier run left open, or None.
+        on_ended: called with (number, state) after a trial's result was stored.
+        stopped: why the scheduler stopped trials, by number. Any other trial that ends while it runs is left open.
+        capacity: returns how many trials fit on the cluster now. No more are suggested: a trial that waits for a
+            worker would be chosen without the results that arrive while it waits.
     """
 
     def __init__(
         self,
         journal: StudyJournal,
         checkpoint_of: Callable[[int], Path | None] = lambda number: None,
-        on_told: Callable[[int, str], None] = lambda number, state: None,
+        on_ended: Callable[[int, str], None] = lambda number, state: None,
         stopped: Mapping[int, str] | None = None,
-        room: Callable[[], int] | None = None,
+        capacity: Callable[[], int] | None = None,
     ) -> None:
         super().__init__()
-        self.room = room
-        self.journal, self.checkpoint_of, self.on_told = journal, checkpoint_of, on_told
+        self.capacity = capacity
+        self.journal, self.checkpoint_of, self.on_ended = journal, checkpoint_of, on_ended
         self.stopped = {} if stopped is None else stopped
         self.numbers: dict[str, int] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: object) -> bool:
         return metric is None and mode is None and not config
 
-    def suggest(self, trial_id: str) -> dict | str | None:
-        if self.room is not None and len(self.numbers) >= self.room():
+    def suggest(self, trial_id: str) -> dict | None:
+        if self.capacity is not None and len(self.numbers) >= self.capacity():
             return None
         asked = self.journal.ask()
         if asked is None:
-            return Searcher.FINISHED
+            return Searcher.FINISHED  # type: ignore[return-value]  # Ray declares a dict and expects this text
         self.numbers[trial_id] = asked.number
         return self._config(asked)
 
@@ -68,18 +68,18 @@ class ParetoSearch(Searcher):
             return
         state = (result or {}).get("state", "running")
         if error:
-            self.on_told(number, self.journal.tell(number, "failed", {"reason": "its worker was lost again and again"}))
+            self.on_ended(number, self.journal.tell(number, "failed", {"reason": "its worker was lost three times"}))
         elif state != "running":
-            # Ray flattens nested results on their way here
-            record = {k.removeprefix("record/"): v for k, v in result.items() if k.startswith("record/")}
-            self.on_told(number, self.journal.tell(number, state, record))
+            # Ray flattens nested results before it passes them on
+            record = {k.removeprefix("record/"): v for k, v in (result or {}).items() if k.startswith("record/")}
+            self.on_ended(number, self.journal.tell(number, state, record))
         elif number in self.stopped:
             reached = {name: result[name] for name in ("rungs", "seconds") if result and name in result}
-            self.on_told(number, self.journal.tell(number, "stopped", {"reason": self.stopped[number], **reached}))
-        # else: stopped by the time budget or the user; it stays open in the journal, for --resume
+            self.on_ended(number, self.journal.tell(number, "stopped", {"reason": self.stopped[number], **reached}))
+        # else: ended by the time budget or the user; it stays open in the journal, for --resume
 
-    # Ray pickles and saves a searcher to restore it; the journal already remembers everything, and a resumed study
-    # starts Ray anew
+    # Ray pickles and saves a searcher in order to restore it. There is nothing to save: the journal has everything, and
+    # a resumed study starts Ray anew
     def __getstate__(self) -> dict:
         return {}
 

@@ -1,4 +1,4 @@
-"""MO-ASHA for Ray Tune."""
+"""MO-ASHA (multi-objective asynchronous successive halving) as a Ray Tune scheduler."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mi_tune.search.halving import Halving
 class ParetoHalving(FIFOScheduler):
     """Stops trials that fall behind at a rung; see `Halving`. Reference points and repeats always run to their end.
 
-    Ray keeps no state of a scheduler. What was reached is in the file of the rungs, so a resumed study goes on with all
-    of it; `stopped` says why a trial was ended, for the searcher, whom Ray tells only that it ended.
+    Ray does not save the state of a scheduler. The results at the rungs are in a file of their own, so a resumed study
+    keeps them. `stopped` maps a trial's number to the reason, for the searcher: Ray tells it only that a trial ended.
 
     Args:
-        unit: name under which trials report how far they are, such as `epoch`.
-        objectives: names under which they report values, each `max` or `min`. Both are looked up in reports whose
+        unit: name under which trials report their progress, such as `epoch`.
+        objectives: names under which trials report their values, each with `max` or `min`; read from reports whose
             `state` is `running`.
-        halving: its ladder in that unit, its rungs with the modes of `objectives`.
+        halving: decides at each rung; its rungs are in `unit`, its modes those of `objectives`.
 
     Raises:
         InputError: from `on_trial_result`, when a trial does not report the unit or an objective.
@@ -36,7 +36,7 @@ class ParetoHalving(FIFOScheduler):
         self.stopped: dict[int, str] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        # metric and mode would be one objective; a metric of a scheduler's own is checked in every report
+        # Ray's metric and mode allow one objective only, and Ray would check for that metric in every report
         return metric is None and mode is None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
@@ -46,8 +46,8 @@ class ParetoHalving(FIFOScheduler):
         values = lambda: [float(self._reported(result, name)) for name in self.objectives]  # noqa: E731
         if self.halving.report(number, at, values):
             return TrialScheduler.CONTINUE
-        told = ", ".join(f"{name} {value:.3f}" for name, value in zip(self.objectives, values(), strict=True))
-        self.stopped[number] = f"stopped at {self.unit} {at:g}: {told}"
+        reached = ", ".join(f"{name} {value:.3f}" for name, value in zip(self.objectives, values(), strict=True))
+        self.stopped[number] = f"stopped at {self.unit} {at:g}: {reached}"
         return TrialScheduler.STOP
 
     def _reported(self, result: dict, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A target of a study as the subject of an audit."""
+"""A trained target of a study, as the subject of an audit."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ from mi_tune.trial.audit import Subject
 
 
 def trial_number(folder: Path, trial: str | None) -> int:
-    """The number of a trial given as number, as name of a reference, or not at all (the one without defence).
+    """The number of a trial of the study in `folder`.
 
-    Raises InputError if it is not in the study.
+    Args:
+        folder: of the study.
+        trial: a number, the name of a reference point, or None for the trial without defence.
+
+    Raises:
+        InputError: the study has no such trial.
     """
     table = _table(folder)
     names = {str(name).lower(): int(number) for name, number in zip(table.reference, table.trial, strict=True) if name}
@@ -29,30 +34,35 @@ def trial_number(folder: Path, trial: str | None) -> int:
     if wanted.isdigit() and int(wanted) in set(table.trial):
         return int(wanted)
     if trial is None:
-        raise InputError(f"{folder}: no trial without defence yet; choose one by --trial NUMBER")
+        raise InputError(f"{folder}: no trial without defence yet; choose another trial by --trial NUMBER")
     numbers = f"numbers {table.trial.min()} to {table.trial.max()}" if len(table) else "no trials yet"
     near = difflib.get_close_matches(wanted, names, n=3) or list(names)
     raise InputError(f"{folder}: no trial '{trial}'; there are {numbers}" + f" and {', '.join(near)}" * bool(near))
 
 
 def study_subject(folder: Path, trial: int) -> Subject:
-    """The first target of a trial of the study in `folder`.
+    """Load the first target of a trial of the study in `folder`.
 
     Raises:
-        InputError: not a study; the trial left no target; images or weights that are not the study's.
+        InputError: the folder holds no study, the trial has no saved target, or the images have changed since.
     """
     config = StudyFolder(folder).read_config()
     table = _table(folder).set_index("trial")
     place = folder / "trials" / f"{trial:04d}" / "target.pt"
     if not place.exists():
         state, reason = table.loc[trial, "state"], str(table.loc[trial, "reason"])
-        raise InputError(f"{folder}: trial {trial} left no target.pt ({state}{': ' * bool(reason)}{reason})")
+        raise InputError(
+            f"{folder}: trial {trial} has no target.pt ({state}{': ' * bool(reason)}{reason}); choose another --trial"
+        )
     setup = make_setup(config["config"], f"{folder}/study.yaml")
     seed = int(config["seed"])
     data = load_data(setup, seed)
     for side, bank in (("private", data.private), ("public", data.public)):
         if config["data"][side]["fingerprint"] != bank.fingerprint():
-            raise InputError(f"{folder}: the {side} images have changed since the study; its models cannot be judged")
+            raise InputError(
+                f"{folder}: the {side} images have changed since the study, so its models cannot be attacked; "
+                "restore the images"
+            )
     bank = data.private
     model = load_classifier(place, setup.target.architecture, bank.identities, bank.channels, bank.resolution)
     row = table.loc[trial]
@@ -81,4 +91,4 @@ def _table(folder: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(folder / "trials.parquet")
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: no readable trials.parquet; this is not a study folder") from error
+        raise InputError(f"{folder}: no readable trials.parquet; the study has no trials yet") from error

@@ -1,4 +1,4 @@
-"""The table of trials on disk, about as new as the journal."""
+"""Keep the table of trials on disk nearly up to date with the journal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ MOST_SHARE = 0.1
 
 
 class TableKeeper(tune.Callback):
-    """Writes the whole table, but no more often than every LEAST_SECONDS, nor for more than MOST_SHARE of the time.
+    """Writes the whole table, at most once in LEAST_SECONDS and for at most MOST_SHARE of the time.
 
-    A large table takes a while to write, and the driver has to answer its workers. What a delay leaves out is in the
-    journal, and is written as soon as it is due, whether or not another trial ends: Ray calls `on_step_end` all the
-    time. Call `write` when all is over.
+    A large table takes a while to write, and the driver has to answer its workers. A delayed result is already in the
+    journal. It is written as soon as it is due, even if no other trial ends, because Ray keeps calling `on_step_end`.
+    Call `write` at the end of the study.
 
     Args:
-        clock: seconds that go on.
+        study: folder to write to.
+        journal: source of the table.
+        clock: monotonic time in seconds.
     """
 
     def __init__(self, study: StudyFolder, journal: StudyJournal, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,10 +34,10 @@ class TableKeeper(tune.Callback):
         self.due = clock()
 
     def __getstate__(self) -> dict:
-        return {}  # Ray pickles its callbacks; this one is never restored
+        return {}  # Ray pickles callbacks, but this one is never restored
 
-    def told(self) -> None:
-        """The journal knows more than the table."""
+    def mark_stale(self) -> None:
+        """Note that the journal is newer than the table, and write the table if it is due."""
         self.stale = True
         self.write_if_due()
 

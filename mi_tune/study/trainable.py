@@ -1,4 +1,4 @@
-"""The Ray Tune trainable: a law is trained, then attacked, in steps that Ray can checkpoint and move."""
+"""The Ray Tune trainable: trains and attacks a law, in steps that Ray can checkpoint and move to another worker."""
 
 from __future__ import annotations
 
@@ -23,16 +23,21 @@ from mi_tune.trial.assets import Attacker, StudyData, cheap_attacker
 from mi_tune.trial.evaluation import LawEvaluation
 
 CHECKPOINT = "state.pt"
-UNITS = ("epoch",)
-"""What trials report their progress in."""
+PROGRESS_UNITS = ("epoch",)
+"""Names under which trials report their progress."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What every trial of a study is given once, through Ray's object store.
+    """What all trials of a study share. Each worker gets it once, through Ray's object store.
 
-    `judge` and `attacker` are references in lists, so that training can start while they are being made.
-    `looks`: epochs after which half-trained targets are attacked, for a scheduler that compares trials there.
+    Args:
+        setup, data, seed: of the study.
+        study: its folder.
+        judge, attacker: references, each in a list, so that Ray does not wait for them: training starts while they are
+            still being made.
+        looks: epochs after which half-trained targets are attacked cheaply, for a scheduler that compares trials there.
+        checkpoint_seconds: time between two checkpoints of a trial.
     """
 
     setup: Setup
@@ -46,13 +51,13 @@ class Shared:
     _loaded: dict[str, Any] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
-        """The judge or attacker, fetched on first use by this process."""
+        """The judge or the attacker; fetched when this process first uses it."""
         if name not in self._loaded:
             self._loaded[name] = ray.get(getattr(self, name)[0])
         return self._loaded[name]
 
     def cheap(self) -> Attacker:
-        """The attacker that looks at half-trained targets."""
+        """The cheaper attacker for half-trained targets."""
         return cheap_attacker(self.load("attacker"), self.setup)
 
 
@@ -60,15 +65,16 @@ class ErasingTrial(tune.Trainable):
     """Train one law's targets, attack them, judge the attack.
 
     Config: `trial` (number), `law` (dict), `reference` (its name or ""), `floor` (natural accuracy below which the
-    attack is skipped, or None), `repeat` (how often the law was run before), `resume_from` (checkpoint folder of an
+    attack is skipped, or None), `repeat` (how many trials ran the law before), `resume_from` (checkpoint folder of an
     earlier run, or None).
 
-    Every result has `state`: `running` with `phase`, `epoch` and `natural_accuracy`, after a look also
-    `cheap_attack_accuracy`, and with what a scheduler would leave behind: `seconds` and `rungs`; at the end
-    `complete`, `infeasible` or `failed`, with the trial's `record` (columns of the table).
+    Every result has a `state`. While it is `running`, the result has `phase`, `epoch` and `natural_accuracy`; once the
+    half-trained target was attacked, also `cheap_attack_accuracy`, `rungs` and `seconds`, which are stored if the
+    scheduler stops the trial. The last result is `complete`, `infeasible` or `failed`, with the trial's `record`
+    (columns of the table).
 
-    What goes wrong inside a step is the law's own result (`failed`, with its reason) and is not tried again; the
-    loss of a worker or node raises, and Ray restarts the trial from its last checkpoint.
+    An exception inside a step makes the trial `failed`, with its reason, and it is not run again. If a worker or node
+    is lost, Ray restarts the trial from its last checkpoint.
     """
 
     def setup(self, config: dict, shared: Shared | None = None) -> None:
@@ -99,7 +105,7 @@ class ErasingTrial(tune.Trainable):
             self.shared.seed,
             self.device,
             config.get("repeat", 0),
-            # what runs to its end whatever is seen of it on the way is not looked at
+            # reference points and repeats are never stopped, so their half-trained targets need no attack
             () if config.get("reference") or config.get("repeat") else self.shared.looks,
         )
         if config.get("resume_from"):
@@ -123,9 +129,9 @@ class ErasingTrial(tune.Trainable):
         evaluation = self.evaluation
         if not evaluation.trained:
             evaluation.train_block()
-            if evaluation.look_due:
-                # in the same step: a scheduler compares trials as soon as they report a rung's epoch
-                evaluation.look(self.shared.cheap(), self.shared.load("judge"))
+            if evaluation.rung_due:
+                # in the same step, because the scheduler compares trials when they report the rung's epoch
+                evaluation.attack_at_rung(self.shared.cheap(), self.shared.load("judge"))
         elif self.floor is not None and evaluation.natural_accuracy < self.floor:
             return self._final("infeasible", f"natural accuracy below the floor {self.floor:.3f}: attack skipped")
         elif not evaluation.finished:
@@ -134,28 +140,28 @@ class ErasingTrial(tune.Trainable):
                 return self._final("complete")
         trained = evaluation.trained
         due = (datetime.now(UTC) - self.checkpointed).total_seconds() >= self.shared.checkpoint_seconds
-        result = {
+        result: dict[str, Any] = {
             "state": "running",
             "phase": "attack" if trained else "train",
             "epoch": evaluation.epoch,
             "natural_accuracy": evaluation.natural_accuracy,
             SHOULD_CHECKPOINT: due,
         }
-        if evaluation.seen:
-            result |= {"cheap_attack_accuracy": evaluation.seen[-1][1], "rungs": evaluation.seen}
+        if evaluation.rung_accuracies:
+            result |= {"cheap_attack_accuracy": evaluation.rung_accuracies[-1][1], "rungs": evaluation.rung_accuracies}
             result["seconds"] = sum(evaluation.seconds.values())
         return result
 
     def _final(self, state: str, reason: str = "") -> dict:
-        """The last result: the record, with artefacts written before it is reported."""
+        """The last result, with the trial's record. Its artefacts are written first."""
         evaluation = self.evaluation
         folder = Path("trials") / f"{self.trial_number:04d}"
         record: dict[str, Any] = {"started": self.started, "finished": _now(), "reason": reason}
         if state != "failed":
             evaluation.write_artefacts(self.shared.study / folder)
             record |= evaluation.training_record() | {"artefacts": folder.as_posix()}
-        if evaluation.seen:
-            record["rungs"] = evaluation.seen
+        if evaluation.rung_accuracies:
+            record["rungs"] = evaluation.rung_accuracies
         if state == "complete":
             attacker, judge = self.shared.load("attacker"), self.shared.load("judge")
             record |= evaluation.attack_record() | {
@@ -171,7 +177,8 @@ class ErasingTrial(tune.Trainable):
         state = {"evaluation": self.evaluation.state_dict(), "started": self.started}
         save_atomically(Path(checkpoint_dir) / CHECKPOINT, lambda path: torch.save(state, path))
 
-    def load_checkpoint(self, checkpoint: str) -> None:
+    def load_checkpoint(self, checkpoint: dict | str | None) -> None:
+        assert isinstance(checkpoint, str)  # a folder, as `save_checkpoint` writes one
         state = torch.load(Path(checkpoint) / CHECKPOINT, weights_only=True, map_location=self.device)
         self.evaluation.load_state_dict(state["evaluation"])
         self.started = state["started"]

@@ -1,1 +1,1 @@
-"""One law from training to verdict, and what trials share. Nothing here knows Ray."""
+"""Training, attack and judgement of one law, and the assets that all trials share. Independent of Ray."""

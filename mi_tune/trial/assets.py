@@ -1,4 +1,4 @@
-"""What all trials of a study share: its data, the attacker's prior and samples, the judge. Made once, cached."""
+"""What all trials of a study share: data, the attacker's prior and samples, and judges. Made once and cached."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from mi_tune.priors import (
     diff_augment,
     eigenface,
     fit_eigenfaces,
-    game,
+    gan_training,
     imported,
     render_samples,
     source,
@@ -65,22 +65,25 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 
-# the code that decides what a prior is: a change to it makes a new one
+# The code that decides each kind of prior. It is part of the prior's cache key, so that a change makes a new prior.
 EIGENFACE_CODE = (eigenface, base)
-GAN_CODE = (dcgan, game, diff_augment, gan, augment, fills, law, base)
+GAN_CODE = (dcgan, gan_training, diff_augment, gan, augment, fills, law, base)
 PROCEDURAL_CODE = (oracle, procedural, base)
 OWN_CODE = (imported, style, user, source, base)
 
 SECOND_JUDGES = ("conv_attention", "residual_gn", "small_cnn")
-"""Architectures of a confirmation's second judge: the first that neither the targets nor the first judge have."""
+"""Candidate architectures of a confirmation's second judge: the first that neither targets nor first judge use."""
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """Private images with their split, public images, and how many public copies of private images were dropped.
+    """The images of a study.
 
-    `identity_parameters`: of drawn people, the numbers in [0, 1] that make each private one, float32 (classes,
-    parameters); None for photographs.
+    Args:
+        private: the private images. split: their division into train, val and test. public: the public images.
+        copies_dropped: number of public images that were dropped as copies of private ones.
+        identity_parameters: for drawn people, the parameters in [0, 1] of each private identity, float32 (classes,
+            parameters); None for photographs.
     """
 
     private: Bank
@@ -92,7 +95,7 @@ class StudyData:
 
 @dataclass(frozen=True)
 class Attacker:
-    """What the attacker brings: an attack, and what it stands on."""
+    """An attack, and the ground that it uses: the prior with its samples, and the public images."""
 
     attack: Attack | Portfolio
     ground: Ground
@@ -102,7 +105,8 @@ def load_data(setup: Setup, seed: int) -> StudyData:
     """Read, check and split the images of a setup.
 
     Raises:
-        InputError: see the sources and splits; also an identity that is in both folders, and channels that differ.
+        InputError: from the sources and splits of images; an identity is in both folders; channels differ; or all
+            public images are copies of private ones.
     """
     data = setup.data
     if data.source == "procedural":
@@ -114,7 +118,7 @@ def load_data(setup: Setup, seed: int) -> StudyData:
     split = split_each_identity(private, data.split, seed)
     public, dropped = drop_copies(public, private)
     if len(public) < 2:
-        raise InputError("no public image is left once copies of private images are dropped; give other public people")
+        raise InputError("no public image is left after dropping copies of private images; give other public people")
     return StudyData(private, public, split, dropped)
 
 
@@ -127,7 +131,7 @@ def _drawn_people(setup: Setup, seed: int) -> StudyData:
         data.resolution,
         seed,
     )
-    # no search for copies: people are drawn apart, and two who look alike are still two
+    # No search for copies: private and public people are drawn separately, and two who look alike are still two people.
     return StudyData(private, public, split_each_identity(private, data.split, seed), 0, parameters)
 
 
@@ -154,17 +158,17 @@ def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
     if wanted is not None and wanted > private.identities:
         raise InputError(f"{data.private}: {private.identities} identities, fewer than private_identities {wanted}")
     if wanted is not None and wanted < private.identities:
-        private = _draw(private, wanted, seed)
+        private = _draw_identities(private, wanted, seed)
     return private, public
 
 
-def _draw(bank: Bank, identities: int, seed: int) -> Bank:
+def _draw_identities(bank: Bank, identities: int, seed: int) -> Bank:
     order = np.random.default_rng(derive_seed(seed, "identities")).permutation(bank.identities)
     return bank.only(np.sort(order[:identities]))
 
 
 def target_recipe(setup: Setup) -> Recipe:
-    """The training of a target, without its erasing law."""
+    """The setup's training recipe of a target, without its erasing law."""
     target = setup.target
     return Recipe(
         epochs=target.epochs,
@@ -178,11 +182,12 @@ def target_recipe(setup: Setup) -> Recipe:
 
 
 def judge_recipe(setup: Setup) -> JudgeRecipe:
+    """The setup's recipe of the first judge."""
     return JudgeRecipe(setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs))
 
 
 def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
-    """Train the judge, or find it in the cache; for drawn people, with the regressor that reads their identity."""
+    """Train the judge, or load it from the cache; for drawn people together with the identity regressor."""
     judge = train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
     if data.identity_parameters is None:
         return judge
@@ -192,8 +197,10 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
 
 
 def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:
-    """The search's judge, a second one of another architecture, and the answers of a verifier that no private image
-    has trained. Where all public images are of one person, or nobody knows of whom, no verifier can be trained.
+    """The panel of a confirmation: the search's judge, a second of another architecture, and a verifier.
+
+    The verifier counts as two judges, one per answer. It is trained on the public people, so there is none if the
+    public images have a single identity, or none that is known.
     """
     first = prepare_judge(setup, data, seed, device)
     second = train_judge(
@@ -210,48 +217,49 @@ def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device
 
 
 def second_judge_recipe(setup: Setup) -> JudgeRecipe:
-    """The first judge's, of an architecture that neither it nor the targets have."""
+    """The first judge's recipe with an architecture that neither the first judge nor the targets use."""
     used = (setup.judge.architecture, setup.target.architecture)
     architecture = next(name for name in SECOND_JUDGES if name not in used)
     return dataclasses.replace(judge_recipe(setup), architecture=architecture)
 
 
 def prepare_verifier(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Verifier:
-    """Train the verifier on the public people, or find it. Raises InputError if they are a single one."""
+    """Train the verifier on the public people, or load it from the cache. Raises InputError if there is only one."""
     views = setup.judge.verifier_views
     recipe = VerifierRecipe() if views is None else VerifierRecipe(views=views)
     return train_verifier(data.public, data.private, data.split, recipe, derive_seed(seed, "verifier"), device)
 
 
 def regressor_recipe(setup: Setup) -> RegressorRecipe:
+    """The setup's recipe of the identity regressor."""
     steps = setup.judge.regressor_steps
     return RegressorRecipe() if steps is None else RegressorRecipe(steps=steps)
 
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
-    """The setup's attack and its ground. Raises InputError if the attack does not fit the prior."""
+    """Make the setup's attack and its ground. Raises InputError if the attack does not fit the prior."""
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     ground = prepare_ground(setup, data, seed, device)
     attack.check(ground.prior, setup.prior.samples)
     return Attacker(attack, ground)
 
 
-CHEAP = ("ppa_fast", "reduced")
-"""The attack on targets that are not done."""
+CHEAP_ATTACK = ("ppa_fast", "reduced")
+"""Preset and budget of the attack on half-trained targets."""
 
 
 def cheap_attacker(attacker: Attacker, setup: Setup) -> Attacker:
-    """One that looks at targets that are not done: a tenth of the usual steps or fewer, from the same ground.
+    """The attacker of half-trained targets: the same ground, with at most a tenth of the usual steps.
 
     Raises InputError if the attack does not fit the prior.
     """
-    attack = make_attack(*CHEAP)
+    attack = make_attack(*CHEAP_ATTACK)
     attack.check(attacker.ground.prior, setup.prior.samples)
     return Attacker(attack, attacker.ground)
 
 
 def prepare_ground(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Ground:
-    """Make the prior from the public images (or find it in the cache) and render its samples.
+    """Make the prior from the public images, or load it from the cache, and render its samples.
 
     Raises InputError if the prior does not fit the images.
     """
@@ -263,7 +271,7 @@ def prepare_ground(setup: Setup, data: StudyData, seed: int, device: torch.devic
 
 
 def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple[Prior, str]:
-    """The prior and its content key."""
+    """Make the prior, or load it from the cache; with its content key."""
     if setup.prior.kind == "eigenface":
         return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
     if setup.prior.kind == "procedural":
@@ -285,7 +293,7 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
 
 
 def own_generator(setup: Setup, public: Bank) -> UserPrior:
-    """The prior of the user's generator, before its weights are read. Raises InputError."""
+    """The prior of the user's own generator, before its weights are read. Raises InputError."""
     prior = setup.prior
     assert prior.generator is not None  # checked by PriorSetup
     fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch")}
@@ -295,19 +303,20 @@ def own_generator(setup: Setup, public: Bank) -> UserPrior:
 
 
 def check_own_generator(setup: Setup, data: StudyData, seed: int, device: torch.device) -> None:
-    """Raise InputError unless the user's generator, if the setup names one, can be the prior."""
+    """Raise InputError if the setup names a generator of the user's that cannot serve as the prior."""
     if setup.prior.generator is not None:
         prior, _ = _prior(setup, data.public, derive_seed(seed, "prior"), device)
         check_prior(prior, data.private.channels, data.private.resolution, device)
 
 
 def gan_recipe(setup: Setup) -> GanRecipe:
+    """The setup's recipe of a GAN prior."""
     recipe = wgan_recipe() if setup.prior.kind == "wgan" else GanRecipe()
     return recipe if setup.prior.gan_steps is None else dataclasses.replace(recipe, steps=setup.prior.gan_steps)
 
 
 def check_names(setup: Setup) -> None:
-    """Raise InputError for an unknown architecture or attack, before anything is read or computed."""
+    """Raise InputError for unknown names or choices that do not fit together, before anything is read or computed."""
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
@@ -315,7 +324,7 @@ def check_names(setup: Setup) -> None:
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.kind == "procedural" and setup.data.source != "procedural":
         raise InputError(
-            f"prior 'procedural' draws the faces of source 'procedural' alone, not of '{setup.data.source}'; "
+            f"prior 'procedural' only fits data source 'procedural', not '{setup.data.source}'; "
             "choose --prior eigenface or dcgan"
         )
     if setup.prior.generator is not None:
@@ -326,6 +335,6 @@ def check_names(setup: Setup) -> None:
         )
     if setup.judge.architecture == setup.target.architecture:
         raise InputError(
-            f"the judge has the target's architecture '{setup.judge.architecture}'; a judge must be of another one: "
+            f"the judge has the target's architecture '{setup.judge.architecture}', but needs another one; "
             "change judge.architecture"
         )

@@ -1,13 +1,13 @@
-"""Attacks compared on the same targets: every cell (law, replicate, attack) computed once and found again.
+"""Compare attacks on the same targets: every cell (law, replicate, attempt) is computed once and cached.
 
-For questions between attacks rather than between laws. All attacks meet the same targets, classes and seeds, so their
-differences are paired by class.
+For questions about attacks rather than about laws. All attempts share targets, classes and seeds, so their differences
+are paired by class.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from torch import nn
 from torch.multiprocessing import get_context
 
 from mi_tune import nets
-from mi_tune.attacks import Attack, Ground, Portfolio, code_of, open_oracle
+from mi_tune.attacks import Ground, code_of, open_oracle
 from mi_tune.data import augment
 from mi_tune.defences import controls, treatment
+from mi_tune.defences.controls import Control
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw, fills, law
 from mi_tune.judging import Judge, identity_errors, judge_images
@@ -34,6 +35,7 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup
 from mi_tune.trial import evaluation
 from mi_tune.trial.assets import StudyData, load_data, prepare_ground, prepare_judge
+from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.evaluation import natural_per_class, target_training
 
 LAWS = {
@@ -41,39 +43,39 @@ LAWS = {
     "MIDRE(0.1, 0.8)": REFERENCE_LAWS["MIDRE(0.1, 0.8)"],
     "heavy": ErasingLaw(1.0, area=(0.6, 0.85), aspect=(1 / 2.6, 2.6), fill="mean"),
 }
-"""The laws that attacks are compared on: none, the paper's stronger one, and one that erases most of an image."""
+"""The laws that attacks are compared on: none, MIDRE's stronger one, and one that erases most of an image."""
 DEFENDED = tuple(LAWS)[1:]
+"""Names of the `LAWS` that erase."""
 
 TARGET_CODE = (training, evaluation, augment, fills, law, controls, treatment, nets, small_cnn, residual, strided_cnn)
 
 
 @dataclass(frozen=True)
-class Contender:
-    """An attack under a name, and the kind of prior that it is given (None: the setup's)."""
-
-    name: str
-    attack: Attack | Portfolio
-    prior: str | None = None
-
-
-@dataclass(frozen=True)
 class Cell:
-    """One attack on one target."""
+    """One attempt on one target: the name of the law, the number of the replicate, the name of the attempt."""
 
     law: str
     replicate: int
-    contender: str
+    attempt: str
 
 
 def trained_target(
     setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, replicate: int, device: torch.device
 ) -> tuple[nn.Module, np.ndarray, str]:
-    """A target of the setup trained with `law`, its natural accuracy per class on the val images, and its key."""
+    """Train a target of the setup, or load it from the cache.
+
+    Returns:
+        The target, its natural accuracy per class on the val images, (classes,), and its content key.
+
+    Raises:
+        DivergedError: the training diverged.
+    """
     run = target_training(setup, data, law, seed, replicate, device)
-    control = run.control.to_dict() if run.control is not None else None
+    control = run.control
+    assert control is None or isinstance(control, Control)  # from a treatment
     key = content_key(
         *(data.private.fingerprint(), data.split.train.tolist(), run.law.to_dict(), setup.target.architecture),
-        *(dataclasses.asdict(run.recipe), control, seed, replicate),
+        *(dataclasses.asdict(run.recipe), control.to_dict() if control else None, seed, replicate),
         modules=TARGET_CODE,
     )
 
@@ -88,8 +90,8 @@ def trained_target(
     return run.model, stored["natural"].numpy(), key
 
 
-class Arena:
-    """The targets, judge and priors of one setup, loaded once per process."""
+class Bench:
+    """Runs attempts on the targets of one setup. Data, judge and priors are loaded once per process."""
 
     def __init__(self, setup: Setup, seed: int) -> None:
         self.setup, self.seed, self.device = setup, seed, pick_device()
@@ -99,21 +101,23 @@ class Arena:
         self.grounds: dict[str, Ground] = {}
 
     def ground(self, prior: str) -> Ground:
-        """The attacker's ground with this kind of prior."""
+        """The attacker's ground with a prior of this kind."""
         if prior not in self.grounds:
             chosen = self.setup.prior.model_copy(update={"kind": prior})
             setup = self.setup.model_copy(update={"prior": chosen})
             self.grounds[prior] = prepare_ground(setup, self.data, self.seed, self.device)
         return self.grounds[prior]
 
-    def fight(self, law: ErasingLaw, replicate: int, contender: Contender) -> dict[str, Any]:
-        """What one attack got out of one target; stored under everything that decides it.
+    def run(self, law: ErasingLaw, replicate: int, attempt: Attempt) -> dict[str, Any]:
+        """Run one attempt on one target, or load its results from the cache.
 
-        `accuracy` and `start_accuracy` per class (lists), for drawn faces `identity_error` and `identified` too;
-        `on_target` (the target's own accuracy on the reconstructions), passes, seconds; `reason` if the attack failed.
+        Returns:
+            `accuracy`, `start_accuracy` and `natural` per class, as lists; for drawn people also `identity_error` and
+            `identified`. `on_target`: the target's own accuracy on the reconstructions. The passes and seconds of the
+            attack. `reason`: why the attack failed, or empty. A failed attack has only `reason` and `natural`.
         """
         model, natural, target_key = trained_target(self.setup, self.data, law, self.seed, replicate, self.device)
-        attack, ground = contender.attack, self.ground(contender.prior or self.setup.prior.kind)
+        attack, ground = attempt.attack, self.ground(attempt.prior)
         key = content_key(
             *(target_key, attack.describe(), ground.key, self.judge.key, self.seed, replicate), modules=code_of(attack)
         )
@@ -131,7 +135,7 @@ class Arena:
             start = judge_images(self.judge, result.start_images, self.classes, self.device)
             own = predict(model, result.images.flatten(0, 1), self.device).argmax(1).view(len(self.classes), -1)
             return {
-                **self._known_answer(result.images),
+                **self._identity_errors(result.images),
                 "accuracy": verdicts.accuracy.tolist(),
                 "start_accuracy": start.accuracy.tolist(),
                 "on_target": float((own == self.classes[:, None]).float().mean()),
@@ -144,8 +148,8 @@ class Arena:
 
         return {**cached("attacked", key, make), "natural": natural.tolist()}
 
-    def _known_answer(self, images: torch.Tensor) -> dict[str, list[float]]:
-        """Error and identification rate per class without a judge, where the people are drawn."""
+    def _identity_errors(self, images: torch.Tensor) -> dict[str, list[float]]:
+        """For drawn people, identity error and identification rate per class; empty for photographs."""
         if self.data.identity_parameters is None or self.judge.regressor is None:
             return {}
         regressor, people = self.judge.regressor, self.data.identity_parameters
@@ -155,74 +159,77 @@ class Arena:
 
 def compare(
     setup: Setup,
-    laws: dict[str, ErasingLaw],
-    contenders: Sequence[Contender],
+    laws: Mapping[str, ErasingLaw],
+    attempts: Mapping[str, Attempt],
     replicates: int,
     seed: int = 0,
     workers: int = 2,
 ) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Every attack on `replicates` targets of every law, as they are done; what was computed before is found again.
+    """Run every attempt on `replicates` targets of every law, and yield each cell's results as it finishes.
+
+    Results of an earlier call are loaded from the cache.
 
     Args:
-        workers: processes, one CPU thread each (one process on a GPU).
+        laws, attempts: by the name that they have in a `Cell`.
+        workers: number of processes, one CPU thread each. On a GPU there is a single process.
     """
     values = setup.model_dump(mode="json")
     cells = [
-        (Cell(law, replicate, contender.name), laws[law], contender)
+        (Cell(law, replicate, name), laws[law], attempt)
         for law in laws
         for replicate in range(replicates)
-        for contender in contenders
+        for name, attempt in attempts.items()
     ]
     if workers == 1 or torch.cuda.is_available():
-        arena = Arena(setup, seed)
-        for cell, law, contender in cells:
-            yield cell, arena.fight(law, cell.replicate, contender)
+        bench = Bench(setup, seed)
+        for cell, law, attempt in cells:
+            yield cell, bench.run(law, cell.replicate, attempt)
         return
-    # judge first: every process would wait for it
-    Arena(setup, seed)
-    with get_context("spawn").Pool(workers, _enter, (values, seed)) as pool:
-        yield from pool.imap_unordered(_fight, cells, chunksize=1)
+    # train the judge before the processes start, because all of them would wait for it
+    Bench(setup, seed)
+    with get_context("spawn").Pool(workers, _start_worker, (values, seed)) as pool:
+        yield from pool.imap_unordered(_run_cell, cells, chunksize=1)
 
 
-_arena: list[Arena] = []
+_bench_of_worker: list[Bench] = []
 
 
-def _enter(values: dict, seed: int) -> None:
+def _start_worker(values: dict, seed: int) -> None:
     use_one_thread()
-    _arena.append(Arena(make_setup(values, "setup"), seed))
+    _bench_of_worker.append(Bench(make_setup(values, "setup"), seed))
 
 
-def _fight(job: tuple[Cell, ErasingLaw, Contender]) -> tuple[Cell, dict[str, Any]]:
-    cell, law, contender = job
-    return cell, _arena[0].fight(law, cell.replicate, contender)
+def _run_cell(job: tuple[Cell, ErasingLaw, Attempt]) -> tuple[Cell, dict[str, Any]]:
+    cell, law, attempt = job
+    return cell, _bench_of_worker[0].run(law, cell.replicate, attempt)
 
 
 class Results:
-    """Cells gathered: estimates of one attack, and paired differences between two."""
+    """The results of many cells: estimates for one attempt, and paired differences between two."""
 
-    def __init__(self, cells: Iterator[tuple[Cell, dict[str, Any]]] | Sequence[tuple[Cell, dict[str, Any]]]) -> None:
+    def __init__(self, cells: Iterable[tuple[Cell, dict[str, Any]]]) -> None:
         self.cells = dict(cells)
 
-    def per_class(self, law: str, contender: str, column: str = "accuracy") -> np.ndarray:
-        """Mean over replicates of a column per class, (classes,). Raises KeyError where the attack failed."""
-        found = [v[column] for c, v in self.cells.items() if (c.law, c.contender) == (law, contender)]
-        return np.mean(found, axis=0)
+    def per_class(self, law: str, attempt: str, column: str = "accuracy") -> np.ndarray:
+        """A column's values per class, mean over replicates, (classes,). Raises KeyError if the attack failed."""
+        values = [v[column] for c, v in self.cells.items() if (c.law, c.attempt) == (law, attempt)]
+        return np.mean(values, axis=0)
 
-    def estimate(self, law: str, contender: str, column: str = "accuracy") -> Estimate:
-        """The attack's accuracy with its 95 % interval over people."""
-        return class_interval(self.per_class(law, contender, column))
+    def estimate(self, law: str, attempt: str, column: str = "accuracy") -> Estimate:
+        """Attack accuracy, or another accuracy of the cells, with its 95 % interval over people."""
+        return class_interval(self.per_class(law, attempt, column))
 
     def difference(self, laws: Sequence[str], ours: str, theirs: str) -> Estimate:
-        """Accuracy of `ours` minus that of `theirs`, mean over laws and replicates, paired by class."""
+        """Attack accuracy of `ours` minus that of `theirs`, mean over laws and replicates, paired by class."""
         mean = lambda name: np.mean([self.per_class(law, name) for law in laws], axis=0)  # noqa: E731
         return class_difference(mean(ours), mean(theirs))
 
-    def total(self, law: str, contender: str, column: str) -> float:
+    def mean_cost(self, law: str, attempt: str, column: str) -> float:
         """Mean over replicates of a cost, such as `seconds` or `forward_passes`."""
-        return float(np.mean([v[column] for c, v in self.cells.items() if (c.law, c.contender) == (law, contender)]))
+        return float(np.mean([v[column] for c, v in self.cells.items() if (c.law, c.attempt) == (law, attempt)]))
 
     def table(self) -> pd.DataFrame:
-        """One row a cell, accuracies averaged over classes."""
+        """One row per cell, with accuracies averaged over classes."""
         rows = []
         for cell, values in self.cells.items():
             row = {**dataclasses.asdict(cell), **values}

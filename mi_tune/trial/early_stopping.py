@@ -1,4 +1,4 @@
-"""The undefended target stopped early: the cheapest way to give up natural accuracy, and what a defence must beat."""
+"""Early stopping of the undefended target: the cheapest trade of natural accuracy, which a defence must beat."""
 
 from __future__ import annotations
 
@@ -31,41 +31,47 @@ class Snapshot:
     natural: np.ndarray
 
 
-def stops(epochs: int) -> tuple[int, ...]:
-    """Where a training of `epochs` is looked at: 2, 4, 6, 8, 10, 15, then every tenth, and the end."""
-    dense = itertools.chain((2, 4, 6, 8, 10, 15), range(20, epochs, 10))
-    return (*(epoch for epoch in dense if epoch < epochs), epochs)
+def snapshot_epochs(epochs: int) -> tuple[int, ...]:
+    """Default epochs of the snapshots of a training of `epochs`: 2, 4, 6, 8, 10, 15, every tenth, and the last."""
+    before_the_end = itertools.chain((2, 4, 6, 8, 10, 15), range(20, epochs, 10))
+    return (*(epoch for epoch in before_the_end if epoch < epochs), epochs)
 
 
 def snapshots(
     setup: Setup, data: StudyData, seed: int, replicate: int, device: torch.device, at: Sequence[int] | None = None
 ) -> Iterator[Snapshot]:
-    """Train the undefended target of a replicate and yield it after each epoch of `at` (default: `stops`), in order.
+    """Train the undefended target of one replicate and yield a snapshot after each epoch of `at`, in order.
 
-    The same seeds and schedule as the whole training: the snapshot at its end is the undefended target itself.
+    Seeds and learning-rate schedule are those of the whole training, so the last epoch's snapshot is the undefended
+    target itself.
+
+    Args:
+        at: epochs, from 1 on; by default `snapshot_epochs` of the whole training.
 
     Raises:
         InputError: an epoch of `at` is outside the training. DivergedError: the training diverged.
     """
     run = target_training(setup, data, NO_DEFENCE, seed, replicate, device)
-    wanted = sorted(set(stops(run.recipe.epochs) if at is None else at))
+    wanted = sorted(set(snapshot_epochs(run.recipe.epochs) if at is None else at))
     outside = [epoch for epoch in wanted if not 1 <= epoch <= run.recipe.epochs]
     if outside:
         raise InputError(f"early stopping: epoch {outside[0]} is not in the training of {run.recipe.epochs} epochs")
     for epoch in wanted:
         while run.epoch < epoch:
             run.train_epoch()
-        # cloned: on the CPU a state_dict shares its memory with the weights that go on changing
+        # cloned: on the CPU a state_dict shares memory with the weights, which change as training continues
         state = {name: value.detach().cpu().clone() for name, value in run.model.state_dict().items()}
         yield Snapshot(epoch, state, natural_per_class(run.model, data, device))
 
 
-def nearest(replicates: Sequence[Sequence[Snapshot]], natural_accuracy: float) -> list[Snapshot]:
-    """The snapshots of one epoch, one a replicate, whose mean natural accuracy is nearest to the wanted one.
+def nearest_snapshots(replicates: Sequence[Sequence[Snapshot]], natural_accuracy: float) -> list[Snapshot]:
+    """The snapshots of the epoch whose mean natural accuracy over replicates is nearest to `natural_accuracy`.
 
     Args:
-        replicates: the snapshots of each replicate, at least one of an epoch that all have. Of two epochs equally
-            near the earlier is taken.
+        replicates: the snapshots of each replicate; they need at least one epoch in common.
+
+    Returns:
+        One snapshot per replicate. Of two equally near epochs, the earlier.
 
     Raises:
         InputError: no epoch is common to all replicates.
@@ -75,8 +81,8 @@ def nearest(replicates: Sequence[Sequence[Snapshot]], natural_accuracy: float) -
     if not common:
         raise InputError("early stopping: the replicates have no epoch in common; take snapshots at the same epochs")
 
-    def miss(epoch: int) -> float:
+    def distance(epoch: int) -> float:
         return abs(float(np.mean([run[epoch].natural for run in by_epoch])) - natural_accuracy)
 
-    epoch = min(common, key=miss)
+    epoch = min(common, key=distance)
     return [run[epoch] for run in by_epoch]

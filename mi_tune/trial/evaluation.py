@@ -1,6 +1,6 @@
-"""One erasing law: train its targets, attack them, judge the attack. No Ray here.
+"""The evaluation of one law: train its targets, attack them, judge the reconstructions. Independent of Ray.
 
-A state machine in small steps, so that whoever drives it can report, checkpoint, stop and go on anywhere.
+It runs in small steps, so that the caller can report, write a checkpoint, stop or resume after each of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, target_recipe
 
-# column of per_class.csv: what an attack leaves of it; the latter two for drawn people alone
-PER_CLASS = {
+# columns of per_class.csv, and the keys of an attack's results that hold them; the last two for drawn people only
+PER_CLASS_COLUMNS = {
     "attack_accuracy": "per_class",
     "start_attack_accuracy": "per_class_start",
     "identity_error": "per_class_error",
@@ -44,7 +44,12 @@ PER_CLASS = {
 def target_training(
     setup: Setup, data: StudyData, law: ErasingLaw | Treatment, seed: int, replicate: int, device: torch.device
 ) -> Training:
-    """The training of one target, not begun. A `mean` fill is resolved with the training images' mean."""
+    """Prepare the training of one target, without starting it.
+
+    Args:
+        law: an erasing law or a whole treatment; a `mean` fill is resolved with the training images' mean.
+        seed: the study's. replicate: number of the target; with `seed` it decides the target's own seeds.
+    """
     bank = data.private
     treatment = law if isinstance(law, Treatment) else Treatment(law)
     treatment = treatment.resolved(bank.take(data.split.train).mean())
@@ -68,7 +73,7 @@ def target_training(
 
 
 def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.device) -> np.ndarray:
-    """Natural accuracy of each class on the val images, (classes,)."""
+    """Natural accuracy of each class on the val images, in [0, 1], (classes,)."""
     labels = data.private.labels[data.split.val]
     logits = predict(model, data.private.tensors()[0], device, torch.from_numpy(data.split.val))
     return per_class_mean(logits.argmax(1).numpy() == labels, labels, data.private.identities)
@@ -77,12 +82,12 @@ def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.dev
 def attack_half_trained(
     run: Training, attack: Attack | Portfolio, ground: Ground, judge: Judge, seed: int
 ) -> tuple[Reconstructions, Verdicts]:
-    """Attack all classes of a target as it is now and judge the result; its training goes on untouched.
+    """Attack all classes of a half-trained target and judge the reconstructions. Does not affect its training.
 
     Raises DivergedError, InputError.
     """
     classes = torch.arange(judge.held_out_per_class.size)
-    # an oracle freezes what it is given
+    # a copy, because an oracle freezes its model
     oracle = open_oracle(attack.access, copy.deepcopy(run.model), run.device, len(classes))
     result = attack.run(oracle, ground.knowing(run.law), classes, seed)
     return result, judge_images(judge, result.images, classes, run.device)
@@ -91,13 +96,15 @@ def attack_half_trained(
 class LawEvaluation:
     """Training, attack and judgement of one law.
 
-    Every seed is derived from the study's and the replicate's number, not from the trial's: all laws start from
-    the same weights and attacks, which pairs their comparison, and the same law gives the same numbers anywhere.
+    Every seed is derived from the study's seed and the replicate's number, not from the trial's number. So all laws
+    start from the same weights and attacks, which makes their comparison a paired one, and the same law gives the same
+    numbers in every trial.
 
     Args:
         law: the erasing law, or a whole treatment; a `mean` fill is resolved with the training images' mean.
-        seed: the study's seed. repeat: how often the law was run before, each time with replicates of other numbers.
-        looks: epochs after which a block ends, so that the half-trained targets can be attacked; see `look`.
+        seed: the study's seed.
+        repeat: how often the law was run before. Each repeat uses new replicate numbers, and so new seeds.
+        rungs: epochs at which training pauses, so that `attack_at_rung` can attack the half-trained targets.
     """
 
     def __init__(
@@ -108,11 +115,11 @@ class LawEvaluation:
         seed: int,
         device: torch.device,
         repeat: int = 0,
-        looks: Sequence[int] = (),
+        rungs: Sequence[int] = (),
     ) -> None:
         self.setup, self.data, self.seed, self.device = setup, data, seed, device
-        self.looks = tuple(looks)
-        self.seen: list[tuple[float, float]] = []
+        self.rungs = tuple(rungs)
+        self.rung_accuracies: list[tuple[float, float]] = []  # natural and attack accuracy at each rung reached
         self.first_replicate = repeat * setup.target.replicates
         self.runs = [
             target_training(setup, data, law, seed, self.first_replicate + k, device)
@@ -128,32 +135,34 @@ class LawEvaluation:
         self.per_class_natural: list[list[float]] = []
         self.attacked: list[dict] = []
         self.first: tuple[Reconstructions, Verdicts] | None = None
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
 
     # ------------------------------------------------------------------------------------------------- training
 
     @property
     def trained(self) -> bool:
+        """Whether the training of all replicates is finished."""
         return all(run.finished for run in self.runs)
 
     @property
     def epoch(self) -> int:
+        """Number of epochs that every replicate was trained for."""
         return self.runs[0].epoch
 
     @property
     def natural_accuracy(self) -> float:
-        """Mean over replicates of the latest accuracy on the val images; NaN before the first block."""
+        """Latest accuracy on the val images, mean over replicates; NaN before the first block."""
         return float(np.mean(self.per_class_natural)) if self.per_class_natural else math.nan
 
     def train_block(self) -> None:
-        """Train every replicate for `report_every` epochs, or to the next look, and measure natural accuracy.
+        """Train every replicate for `report_every` epochs, at most to the next rung, and measure natural accuracy.
 
         Raises DivergedError.
         """
         begun = time.perf_counter()
         self.per_class_natural = []
-        ends = [look for look in self.looks if look > self.epoch]
-        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *ends])
+        rungs_ahead = [rung for rung in self.rungs if rung > self.epoch]
+        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *rungs_ahead])
         for number, run in enumerate(self.runs):
             loss = math.nan
             while run.epoch < end:
@@ -167,15 +176,15 @@ class LawEvaluation:
         self.history["epochs"].append(self.epoch)
         self.seconds["train"] += time.perf_counter() - begun
 
-    # ----------------------------------------------------------------------------------------------------- look
+    # ---------------------------------------------------------------------------------------------------- rungs
 
     @property
-    def look_due(self) -> bool:
-        """Whether the targets wait to be attacked half-trained."""
-        return not self.trained and sum(look <= self.epoch for look in self.looks) > len(self.seen)
+    def rung_due(self) -> bool:
+        """Whether a rung is reached at which the half-trained targets have not been attacked yet."""
+        return not self.trained and sum(rung <= self.epoch for rung in self.rungs) > len(self.rung_accuracies)
 
-    def look(self, cheap: Attacker, judge: Judge) -> None:
-        """Attack the targets as they are now and note natural and attack accuracy; the training goes on untouched.
+    def attack_at_rung(self, cheap: Attacker, judge: Judge) -> None:
+        """Attack the half-trained targets and record natural and attack accuracy. Does not affect the training.
 
         Raises DivergedError, InputError.
         """
@@ -184,23 +193,27 @@ class LawEvaluation:
         for number, run in enumerate(self.runs):
             _, verdicts = attack_half_trained(run, cheap.attack, cheap.ground, judge, self._attack_seed(number))
             accuracies.append(verdicts.accuracy.mean())
-        self.seen.append((self.natural_accuracy, float(np.mean(accuracies))))
+        self.rung_accuracies.append((self.natural_accuracy, float(np.mean(accuracies))))
         self.seconds["attack"] += time.perf_counter() - begun
 
     # --------------------------------------------------------------------------------------------------- attack
 
     @property
     def finished(self) -> bool:
+        """Whether every replicate was attacked."""
         return len(self.attacked) == len(self.runs)
 
     def attack_next(self, attacker: Attacker, judge: Judge) -> None:
-        """Attack all classes of the next replicate and judge the result. Raises DivergedError, InputError."""
+        """Attack all classes of the next replicate and judge the reconstructions.
+
+        Raises DivergedError, InputError.
+        """
         begun = time.perf_counter()
         number = len(self.attacked)
         classes = torch.arange(self.data.private.identities)
         attack, ground = attacker.attack, attacker.ground
         oracle = open_oracle(attack.access, self.runs[number].model, self.device, len(classes))
-        # attackers who know about erasing know the law: a defence that must be kept secret is none
+        # erasing-aware attacks are told the law: a defence must not depend on being kept secret
         result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
         verdicts = judge_images(judge, result.images, classes, self.device)
         start = judge_images(judge, result.start_images, classes, self.device)
@@ -215,7 +228,7 @@ class LawEvaluation:
                 "on_target": float((own.view(len(classes), -1) == classes[:, None]).float().mean()),
                 "forward_passes": result.forward_passes,
                 "backward_passes": result.backward_passes,
-                **self._identity(judge, result, classes),
+                **self._identity_errors(judge, result, classes),
             }
         )
         self.seconds["attack"] += time.perf_counter() - begun
@@ -223,23 +236,23 @@ class LawEvaluation:
     def _attack_seed(self, number: int) -> int:
         return derive_seed(self.seed, "attack", self.first_replicate + number)
 
-    def _identity(self, judge: Judge, result: Reconstructions, classes: torch.Tensor) -> dict:
-        """Of drawn people: distance from the true person and identification, by class. Nothing for photographs."""
+    def _identity_errors(self, judge: Judge, result: Reconstructions, classes: torch.Tensor) -> dict[str, list[float]]:
+        """For drawn people, identity error and identification rate per class; empty for photographs."""
         people = self.data.identity_parameters
         if people is None or judge.regressor is None:
             return {}
-        found = identity_errors(judge.regressor, result.images, people, classes, self.device)
+        errors = identity_errors(judge.regressor, result.images, people, classes, self.device)
         start = identity_errors(judge.regressor, result.start_images, people, classes, self.device)
         return {
-            "per_class_error": found.per_class.tolist(),
+            "per_class_error": errors.per_class.tolist(),
             "per_class_start_error": start.per_class.tolist(),
-            "per_class_identified": found.identified.tolist(),
+            "per_class_identified": errors.identified.tolist(),
         }
 
     # -------------------------------------------------------------------------------------------------- results
 
     def training_record(self) -> dict:
-        """The columns of a trial that training alone decides."""
+        """The columns of the table of trials that come from training."""
         natural = class_interval(np.mean(self.per_class_natural, axis=0))
         return {
             **_columns("natural_accuracy", natural),
@@ -252,7 +265,7 @@ class LawEvaluation:
         }
 
     def attack_record(self) -> dict:
-        """The columns that the attacks decide; call when `finished`."""
+        """The columns of the table of trials that come from the attacks. Call it when `finished`."""
         mean = lambda key: np.mean([a[key] for a in self.attacked], axis=0)  # noqa: E731
         identity = {}
         if "per_class_error" in self.attacked[0]:
@@ -272,7 +285,10 @@ class LawEvaluation:
         }
 
     def write_artefacts(self, folder: Path) -> None:
-        """Write history.json, target.pt and, after an attack, reconstructions.npz (see docs/study_folder.md)."""
+        """Write history.json, target.pt, per_class.csv and, after an attack, reconstructions.npz.
+
+        docs/study_folder.md describes the files.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         erase_map = torch.stack([run.erased_share for run in self.runs]).mean(0)
         history = {**self.history, "erase_map": [[round(v, 4) for v in row] for row in erase_map.tolist()]}
@@ -288,15 +304,17 @@ class LawEvaluation:
                 "target_confidence": result.confidence.numpy(),
                 "class_names": np.array(self.data.private.names),
             }
-            save_atomically(folder / "reconstructions.npz", lambda p: np.savez_compressed(p, **arrays))
+            save_atomically(
+                folder / "reconstructions.npz", lambda p: np.savez_compressed(p, allow_pickle=True, **arrays)
+            )
 
     def _per_class(self) -> pd.DataFrame:
-        """Accuracies of every class, each the mean over replicates: what paired comparisons of laws are made of."""
+        """Accuracies of every class, mean over replicates. Paired comparisons of laws use them."""
         columns: dict[str, Any] = {
             "class_name": self.data.private.names,
             "natural_accuracy": np.mean(self.per_class_natural, axis=0),
         }
-        for name, key in PER_CLASS.items():
+        for name, key in PER_CLASS_COLUMNS.items():
             if self.attacked and key in self.attacked[0]:
                 columns[name] = np.mean([a[key] for a in self.attacked], axis=0)
         return pd.DataFrame(columns)
@@ -304,7 +322,7 @@ class LawEvaluation:
     # ------------------------------------------------------------------------------------------------ checkpoint
 
     def state_dict(self) -> dict:
-        """State after the last whole step, as tensors and plain values."""
+        """The state after the last complete step, as tensors and plain values."""
         first = None
         if self.first is not None:
             first = {
@@ -318,15 +336,16 @@ class LawEvaluation:
             "attacked": self.attacked,
             "first": first,
             "seconds": dict(self.seconds),
-            "seen": [list(pair) for pair in self.seen],
+            "seen": [list(pair) for pair in self.rung_accuracies],
         }
 
     def load_state_dict(self, state: dict) -> None:
+        """Resume from the state that `state_dict` returned."""
         for run, saved in zip(self.runs, state["runs"], strict=True):
             run.load_state_dict(saved)
         self.history, self.per_class_natural = state["history"], state["per_class_natural"]
-        self.attacked, self.seconds = state["attacked"], Counter(state["seconds"])
-        self.seen = [tuple(pair) for pair in state["seen"]]
+        self.attacked, self.seconds = state["attacked"], defaultdict(float, state["seconds"])
+        self.rung_accuracies = [(natural, attacked) for natural, attacked in state["seen"]]
         if state["first"] is not None:
             saved = dict(state["first"])
             verdicts = {f.name: saved.pop(f"verdict_{f.name}").numpy() for f in dataclasses.fields(Verdicts)}

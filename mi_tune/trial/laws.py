@@ -1,4 +1,4 @@
-"""The table of trials as one row a law: what several runs of the same law say together."""
+"""The table of trials with one row per law: averages over a trial and its repeats."""
 
 from __future__ import annotations
 
@@ -9,58 +9,63 @@ import pandas as pd
 
 from mi_tune.judging.intervals import class_interval, class_mean
 
-MEANS = (
+MEAN_COLUMNS = (
     *("natural_accuracy", "attack_accuracy", "attack_accuracy_top5", "start_attack_accuracy"),
     *("identity_error", "start_identity_error", "identification_rate"),
     *("target_accuracy_on_reconstructions", "realised_area"),
 )
-SUMS = ("forward_passes", "backward_passes", "train_seconds", "attack_seconds", "seconds", "replicates")
-INTERVALS = {
+SUM_COLUMNS = ("forward_passes", "backward_passes", "train_seconds", "attack_seconds", "seconds", "replicates")
+INTERVAL_OF = {
     "natural_accuracy": class_interval,
     "attack_accuracy": class_interval,
     "start_attack_accuracy": class_interval,
     "identity_error": class_mean,
 }
-"""Columns with an interval over classes, also in per_class.csv."""
+"""Columns with a class-level interval, and the function that computes it. per_class.csv has the same columns."""
 
 
 def laws_of(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """One row a law, under the number of the trial that was first to run it, with `runs`, how many were complete.
+    """Merge each law's trials into one row, under the number of the law's first trial.
 
-    Accuracies are means over the complete runs, intervals those of classes averaged over them, costs sums. A law whose
-    mean natural accuracy is below the floor is infeasible, whatever a single run said.
+    Accuracies are means over the complete trials, and costs are sums. Intervals are class-level, with each class
+    averaged over the trials first. A law whose mean natural accuracy is below the floor is infeasible, whatever the
+    state of its single trials.
 
     Args:
-        runs: the table of trials. folder: the study's, for accuracies per class; without them the ends of intervals
-            are averaged, which is too wide.
+        runs: the table of trials.
+        folder: the study's folder, for accuracies per class. If a trial has none there, the ends of the trials'
+            intervals are averaged instead, which gives too wide an interval.
+
+    Returns:
+        The table with one row per law and the added column `runs`, the number of complete trials.
     """
     complete = runs.state == "complete"
     first = runs.repeat_of.fillna(runs.trial).astype(int)
     laws = runs[runs.repeat_of.isna()].copy()
     laws["runs"] = first[complete].value_counts().reindex(laws.trial).fillna(0).astype(int).to_numpy()
     for number in laws.trial[laws.runs > 1]:
-        place = laws.index[laws.trial == number][0]
+        index = laws.index[laws.trial == number][0]
         mine = runs[complete & (first == number)]
-        for name in MEANS:
-            laws.loc[place, name] = mine[name].mean()
-        for name in SUMS:
-            laws.loc[place, name] = mine[name].sum()
+        for name in MEAN_COLUMNS:
+            laws.loc[index, name] = mine[name].mean()
+        for name in SUM_COLUMNS:
+            laws.loc[index, name] = mine[name].sum()
         tables = [per_class(folder, artefacts) for artefacts in mine.artefacts]
-        for name, interval in INTERVALS.items():
+        for name, interval in INTERVAL_OF.items():
             classes = [t[name].to_numpy(float) for t in tables if t is not None and name in t]
             if len(classes) == len(mine):
                 _, low, high = interval(np.mean(classes, axis=0))
             else:
                 low, high = mine[f"{name}_low"].mean(), mine[f"{name}_high"].mean()
-            laws.loc[place, [f"{name}_low", f"{name}_high"]] = low, high
-        row = laws.loc[place]
+            laws.loc[index, [f"{name}_low", f"{name}_high"]] = low, high
+        row = laws.loc[index]
         if not row.reference and row.natural_accuracy < row.floor:
-            laws.loc[place, "state"] = "infeasible"
-            laws.loc[place, "reason"] = f"mean natural accuracy of {row.runs} runs below the floor {row.floor:.3f}"
+            laws.loc[index, "state"] = "infeasible"
+            laws.loc[index, "reason"] = f"mean natural accuracy of {row.runs} runs below the floor {row.floor:.3f}"
     return laws
 
 
 def per_class(folder: Path, artefacts: str) -> pd.DataFrame | None:
-    """Accuracies of every class that a trial left in its folder of artefacts; None where it left none."""
+    """Accuracies of every class from a trial's folder of artefacts; None if the trial wrote none."""
     path = folder / artefacts / "per_class.csv"
     return pd.read_csv(path) if artefacts and path.exists() else None

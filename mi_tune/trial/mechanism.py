@@ -1,6 +1,7 @@
-"""The paper's claim about the mechanism, for one attack on one target: where do its reconstructions lie in feature
-space, with the private images or with their erased views? In the target's own features, which the attack has optimised,
-and in those of a network that has nothing to do with it.
+"""Test MIDRE's claim about its mechanism for one attack on one target.
+
+Where in feature space do the reconstructions lie: near the private images, or near their erased views? Measured in the
+target's own features, which the attack has optimised, and in those of an independent network.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from mi_tune.judging.panel import ClassifierJudge, Panel, VerifierJudge
 from mi_tune.trial.assets import StudyData
 
 TARGET = "target"
-"""The attacked model itself, among encoders."""
-COMPARED = "MIDRE(0.1, 0.8)"
-"""The law whose erased views are compared with where the target was trained without erasing."""
+"""Name of the attacked model among the encoders."""
+COMPARED_LAW = "MIDRE(0.1, 0.8)"
+"""Name of the law that erases the views if the target itself was trained without erasing."""
 PERMUTATIONS = 199
 
-CODE = tuple(
+FEATURE_CODE = tuple(
     importlib.import_module(f"mi_tune.judging.features.{name}")
     for name in ("groups", "kernels", "neighbours", "penultimate", "separability", "table", "two_samples", "view")
 )
-"""What decides the measures beside images and networks."""
+"""The code that decides the measures, besides images and networks."""
 
 
 def independent_encoder(panel: Panel, device: torch.device) -> tuple[str, Encode]:
-    """An encoder without part in training or attack, with its name: the verifier, else the second judge."""
+    """An encoder that took no part in training or attack, with its name: the verifier, else the second judge."""
     for judge in panel.judges:
         if isinstance(judge, VerifierJudge):
             return "verifier", partial(judge.verifier.embed, device=device)
@@ -48,22 +49,26 @@ def target_encoder(model: nn.Module, device: torch.device) -> Encode:
 
 
 def compared_law(law: ErasingLaw, mean: tuple[float, ...]) -> ErasingLaw:
-    """The law that erases the views: the target's own, or `COMPARED` where that never erases."""
-    return law if law.probability else REFERENCE_LAWS[COMPARED].resolved(mean)
+    """The law that erases the views: the target's own, or `COMPARED_LAW` if the target's never erases.
+
+    mean: of the training images, in [0, 1] per channel.
+    """
+    return law if law.probability else REFERENCE_LAWS[COMPARED_LAW].resolved(mean)
 
 
 def compare_features(
     encoders: Mapping[str, Encode], data: StudyData, reconstructions: Tensor, law: ErasingLaw, seed: int
 ) -> dict[str, Any]:
-    """Compare reconstructions with the target's training images and their erased views, in every encoder.
+    """Compare reconstructions with the target's training images and with erased views of these, in every encoder.
 
     Args:
-        reconstructions: uint8 (classes, kept, channels, height, width) of all private people.
-        law: erases the views.
+        encoders: by name. data: of the study.
+        reconstructions: of all private people, uint8 (classes, kept, channels, height, width).
+        law: erases the views; a `mean` fill must be resolved. seed: of the erasing and the permutations.
 
     Returns:
-        `rows`, the columns of `FeatureTable.rows` as lists; `view`, the arrays of the first encoder's `FeatureView` as
-        tensors; `projection`, in words.
+        `rows`: the columns of `FeatureTable.rows` as lists. `view`: the arrays of the first encoder's `FeatureView` as
+        tensors. `projection`: how the view's plane was chosen, in words.
     """
     train = data.private.take(data.split.train)
     images, people = torch.from_numpy(train.images), np.arange(data.private.identities)

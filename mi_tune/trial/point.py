@@ -1,4 +1,4 @@
-"""A way to train that is compared with others by targets of fresh seeds."""
+"""Points: the treatments that a confirmation or another comparison trains with fresh seeds."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 
 CONFIRMED_LAWS = {
     **REFERENCE_LAWS,
-    # RandomErasing() as torchvision calls it without arguments: zeros, in pixel space black
+    # torchvision's RandomErasing() with its default arguments: it fills with zeros, which is black in pixel space
     "torchvision default": ErasingLaw(0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), fill="black"),
 }
-"""The reference points of a confirmation."""
+"""The reference points of a confirmation, by name."""
 
 UNDEFENDED = "no defence"
+"""Name of the point without defence."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A way to train, to be confirmed by targets of fresh seeds.
+    """One treatment in a confirmation or another comparison.
 
     Args:
-        name: of the reference, `trial 7`, or of the control.
+        name: the name of a reference point or control, or `trial 7`.
         kind: `reference`, `front`, `near front`, `stopped early` (without defence) or `augmentation`.
-        treatment: what its targets are trained with, fills resolved.
-        trial: the study's trial of this law, None where the study has none.
-        epoch: stop there, and not at the end of the schedule.
+        treatment: what its targets are trained with; `mean` fills are resolved.
+        trial: number of the study's trial of this law; None if the study has none.
+        epoch: stop the training after this epoch; None trains to the end of the schedule.
     """
 
     name: str
@@ -37,9 +38,10 @@ class Point:
 
     @property
     def is_control(self) -> bool:
+        """Whether it is a control: early stopping, or another augmentation than erasing."""
         return self.kind in ("stopped early", "augmentation")
 
 
 def stopped(epoch: int) -> Point:
-    """The undefended training, stopped after `epoch` epochs."""
+    """The point of the undefended training stopped after `epoch` epochs."""
     return Point(f"no defence, stopped at epoch {epoch}", "stopped early", Treatment(NO_DEFENCE), epoch=epoch)

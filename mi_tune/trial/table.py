@@ -1,4 +1,4 @@
-"""The tidy table of trials: its columns, and the way between its rows and erasing laws."""
+"""The table of trials: its columns, and how records of trials become its rows."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ COLUMNS = [
     *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
     *("seed", "replicates", "repeat_of", "started", "finished", "artefacts", "reason"),
 ]
-"""The columns in order; docs/study_folder.md says what each means."""
+"""The columns in order. docs/study_folder.md explains each."""
 
-ADDED = (
+ADDED_COLUMNS = (
     *("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate"),
     "repeat_of",
 )
-"""Columns that the first studies lack: what they say was not measured, or not done, then."""
+"""Columns that tables of the first versions lack, because those versions did not measure or do what they record."""
 
-_TEXT = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
-_TEXT |= {"started", "finished", "artefacts", "reason"}
-_WHOLE = {"trial", "count", "clean_epochs"}
+_TEXT_COLUMNS = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
+_TEXT_COLUMNS |= {"started", "finished", "artefacts", "reason"}
+_INTEGER_COLUMNS = {"trial", "count", "clean_epochs"}
 
 
 def table_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of records, each with `trial`, `law` (as `ErasingLaw.to_dict`) and any of the other columns."""
+    """Make the table from records, each with `trial`, `law` (as `ErasingLaw.to_dict`) and any of the other columns."""
     return frame_of({**record, **law_columns(ErasingLaw.from_dict(record["law"]))} for record in records)
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of records that have the columns of their laws already."""
+    """Make the table from records that already have the columns of their laws."""
     frame = pd.DataFrame(sorted(rows, key=lambda row: row["trial"]), columns=COLUMNS)
     for column in COLUMNS:
-        if column in _TEXT:
+        if column in _TEXT_COLUMNS:
             frame[column] = frame[column].astype("string").fillna("")
-        elif column in _WHOLE:
+        elif column in _INTEGER_COLUMNS:
             frame[column] = frame[column].astype("int64")
         else:
             frame[column] = pd.to_numeric(frame[column])
     return frame
 
 
-def with_added(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of any version, with the columns that its version lacked missing in every row."""
-    return table.assign(**{name: float("nan") for name in ADDED if name not in table})
+def with_added_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that a table of an earlier version lacks, with every value missing."""
+    return table.assign(**{name: float("nan") for name in ADDED_COLUMNS if name not in table})

@@ -20,7 +20,8 @@ from mi_tune.attacks import PRESETS, make_attack
 from mi_tune.judging.intervals import signed, with_interval
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup, read_setup
-from mi_tune.trial.comparison import DEFENDED, LAWS, Contender, Results, compare
+from mi_tune.trial.attempts import Attempt
+from mi_tune.trial.comparison import DEFENDED, LAWS, Results, compare
 from studies.commands.setup_files import setup_file
 
 
@@ -35,35 +36,35 @@ def attackers(name: str, names: str | None, replicates: int, workers: int, csv: 
     file = setup_file(name)
     setup = make_setup(read_setup(file), str(file))
     try:
-        contenders = [_contender(text) for text in (names.split(",") if names else PRESETS)]
+        attempts = {text: _attempt(text, setup.prior.kind) for text in (names.split(",") if names else PRESETS)}
     except InputError as error:
         raise click.ClickException(str(error)) from error
-    if "ppa" not in [c.name for c in contenders]:
-        contenders.insert(0, _contender("ppa"))
-    cells = compare(setup, LAWS, contenders, replicates, workers=workers)
-    total = len(LAWS) * replicates * len(contenders)
+    if "ppa" not in attempts:
+        attempts = {"ppa": _attempt("ppa", setup.prior.kind), **attempts}
+    cells = compare(setup, LAWS, attempts, replicates, workers=workers)
+    total = len(LAWS) * replicates * len(attempts)
     results = Results(list(track(cells, "attacks", total, console=Console(stderr=True))))
     if csv:
         results.table().to_csv(csv, index=False)
     natural = [f"{law}\n(natural {results.estimate(law, 'ppa', 'natural').value:.3f})" for law in LAWS]
     table = Table("attack", "access", *natural, "to ppa, defended", "passes", "seconds", box=None)
-    for contender in contenders:
-        cost = [results.total("MIDRE(0.1, 0.8)", contender.name, f"{d}_passes") for d in ("forward", "backward")]
+    for name, attempt in attempts.items():
+        cost = [results.mean_cost("MIDRE(0.1, 0.8)", name, f"{d}_passes") for d in ("forward", "backward")]
         table.add_row(
-            contender.name,
-            contender.attack.access,
-            *(with_interval(results.estimate(law, contender.name)) for law in LAWS),
-            "" if contender.name == "ppa" else signed(results.difference(DEFENDED, contender.name, "ppa")),
+            name,
+            attempt.attack.access,
+            *(with_interval(results.estimate(law, name)) for law in LAWS),
+            "" if name == "ppa" else signed(results.difference(DEFENDED, name, "ppa")),
             f"{sum(cost) / 1000:.0f}k",
-            f"{results.total('MIDRE(0.1, 0.8)', contender.name, 'seconds'):.0f}",
+            f"{results.mean_cost('MIDRE(0.1, 0.8)', name, 'seconds'):.0f}",
         )
     Console(width=170).print(table)
 
 
-def _contender(text: str) -> Contender:
+def _attempt(text: str, prior: str) -> Attempt:
     name, _, budget = text.partition(":")
     attack = make_attack(name, budget or "reduced")
-    return Contender(text, attack, "dcgan" if attack.needs_discriminator else None)
+    return Attempt(attack, "dcgan" if attack.needs_discriminator else prior)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from mi_tune.attacks.students import TargetOnly
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import make_setup, read_setup
-from mi_tune.trial.comparison import Arena, trained_target
+from mi_tune.trial.comparison import Bench, trained_target
 from studies.commands.setup_files import setup_file
 
 SETUP = setup_file("orl")
@@ -31,9 +31,9 @@ SETUP = setup_file("orl")
 def benchmark(names: str | None, candidates: int, steps: int) -> None:
     """Print seconds and images through models of each preset."""
     use_one_thread()
-    arena = Arena(make_setup(read_setup(SETUP), str(SETUP)), 0)
+    bench = Bench(make_setup(read_setup(SETUP), str(SETUP)), 0)
     law = REFERENCE_LAWS["MIDRE(0.1, 0.8)"]
-    model, _, _ = trained_target(arena.setup, arena.data, law, 0, 0, arena.device)
+    model, _, _ = trained_target(bench.setup, bench.data, law, 0, 0, bench.device)
     table = Table("attack", "seconds", "of them preparing", "images through the target", "through own models", box=None)
     for name in names.split(",") if names else PRESETS:
         attack = make_attack(name, "reduced")
@@ -41,11 +41,11 @@ def benchmark(names: str | None, candidates: int, steps: int) -> None:
             continue
         last = replace(attack.stages[0], steps=steps)
         attack = replace(attack, candidates=candidates, stages=(last, *attack.stages[1:]))
-        ground = arena.ground("dcgan" if attack.needs_discriminator else "eigenface").knowing(law)
+        ground = bench.ground("dcgan" if attack.needs_discriminator else "eigenface").knowing(law)
         trains = attack.maker is not None or not isinstance(attack.models, TargetOnly)
         for _ in range(2 if trains else 1):  # the second time, what it trained is found
-            oracle = open_oracle(attack.access, model, arena.device, len(arena.classes))
-            result = attack.run(oracle, ground, arena.classes, 1)
+            oracle = open_oracle(attack.access, model, bench.device, len(bench.classes))
+            result = attack.run(oracle, ground, bench.classes, 1)
         table.add_row(
             name,
             f"{result.seconds:.1f}",

@@ -103,13 +103,13 @@ class Driver:
         self.journal = StudyJournal(self.study.journal, "scale", setup, seed, PEOPLE)
         self.progress = StudyProgress(self.journal, lines, lambda: workers, seconds)
         self.keeper = TableKeeper(self.study, self.journal, lambda: self.now)
-        self.search = ParetoSearch(self.journal, self.study.latest_checkpoint, self._told, room=lambda: workers)
+        self.search = ParetoSearch(self.journal, self.study.latest_checkpoint, self._told, capacity=lambda: workers)
         self._telling = 0.0
 
     def _told(self, number: int, state: str) -> None:
         begun = time.perf_counter()
-        self.progress.told(number, state)
-        self.keeper.told()
+        self.progress.trial_ended(number, state)
+        self.keeper.mark_stale()
         self._telling += time.perf_counter() - begun
 
     def suggest(self, trial_id: str) -> tuple[dict | str | None, float]:
@@ -126,7 +126,7 @@ class Driver:
     def fill(self, trials: int, rng: np.random.Generator) -> None:
         """Let the study have so many random trials already; nobody's time is taken."""
         model, self.journal.main.sampler = self.journal.main.sampler, RandomSampler(0)
-        with self.journal.together():
+        with self.journal.batch_writes():
             for _ in range(trials):
                 asked = self.journal.ask()
                 result = result_of({"trial": asked.number, "law": asked.law.to_dict(), "floor": asked.floor}, 30.0, rng)

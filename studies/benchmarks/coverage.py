@@ -2,11 +2,11 @@
 
 `python studies/benchmarks/coverage.py [--classes 30] [--seeds 3] [--naive]`
 
-Hits are simulated (analysis/simulated_hits.py): 8 reconstructions a person and seed, whose log-odds move with the
-person, the seed and the meeting of both. Each row is one world; printed are the share of replications whose interval
-holds the true accuracy of a point and the true difference between two points, and the mean half-width. With 1000
-replications a share of 95 % is known to 1.4 points. `--naive` adds the percentile bootstrap that resamples seeds, then
-people, then images.
+Hits are simulated (analysis/statistics/simulated_hits.py): 8 reconstructions a person and seed, whose log-odds move
+with the person, the seed and the meeting of both. Each row is one world; printed are the share of replications whose
+interval holds the true accuracy of a point and the true difference between two points, and the mean half-width. With
+1000 replications a share of 95 % is known to 1.4 points. `--naive` adds the percentile bootstrap that resamples
+seeds, then people, then images.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from mi_tune.attacks.evolution import CMAES
 from mi_tune.attacks.selection import Last
 from mi_tune.judging.intervals import signed
 from mi_tune.setup import make_setup, read_setup
-from mi_tune.trial.comparison import DEFENDED, LAWS, Contender, Results, compare
+from mi_tune.trial.attempts import Attempt
+from mi_tune.trial.comparison import DEFENDED, LAWS, Results, compare
 from studies.commands.setup_files import setup_file
 
 EVERYWHERE = tuple(LAWS)
@@ -30,25 +31,22 @@ def _with_steps(attack: Attack, steps: int, **changes) -> Attack:
     return replace(attack, stages=(replace(attack.stages[0], steps=steps),), **changes)
 
 
-def _contenders() -> dict[str, Contender]:
+def _attempts(prior: str) -> dict[str, Attempt]:
     """Equal queries: about 50,000 images through the target for 30 people, forwards and backwards together."""
     ppa, lomma = make_attack("ppa", "reduced"), make_attack("lomma", "reduced")
     found = {
-        "ppa": Contender("ppa", ppa),
-        "taa": Contender("taa", make_attack("taa", "reduced")),
-        "paa": Contender("paa", make_attack("paa", "reduced")),
-        "lomma": Contender("lomma", lomma, "dcgan"),
-        "lomma, cross-entropy": Contender(
-            "lomma, cross-entropy", replace(lomma, identity_loss="cross_entropy"), "dcgan"
-        ),
-        "white-box": Contender("white-box", make_attack("ppa", "4x")),
-        "soft-label": Contender("soft-label", _with_steps(make_attack("cmaes", "reduced"), 76)),
-        "hard-label": Contender("hard-label", _with_steps(make_attack("brepmi", "reduced"), 48, candidates=1, keep=1)),
-        "first of 8": Contender("first of 8", replace(ppa, selection=Last())),
+        "ppa": Attempt(ppa, prior),
+        "taa": Attempt(make_attack("taa", "reduced"), prior),
+        "paa": Attempt(make_attack("paa", "reduced"), prior),
+        "lomma": Attempt(lomma, "dcgan"),
+        "lomma, cross-entropy": Attempt(replace(lomma, identity_loss="cross_entropy"), "dcgan"),
+        "white-box": Attempt(make_attack("ppa", "4x"), prior),
+        "soft-label": Attempt(_with_steps(make_attack("cmaes", "reduced"), 76), prior),
+        "hard-label": Attempt(_with_steps(make_attack("brepmi", "reduced"), 48, candidates=1, keep=1), prior),
+        "first of 8": Attempt(replace(ppa, selection=Last()), prior),
     }
     for count in (2, 8, 32):
-        name = f"best 2 of {count}"
-        found[name] = Contender(name, replace(ppa, candidates=count, keep=2))
+        found[f"best 2 of {count}"] = Attempt(replace(ppa, candidates=count, keep=2), prior)
     assert isinstance(found["soft-label"].attack.stages[0].optimiser, CMAES)
     return found
 
@@ -74,9 +72,9 @@ def orderings(name: str, replicates: int, workers: int) -> None:
     """Print each claim with what was measured."""
     file = setup_file(name)
     setup = make_setup(read_setup(file), str(file))
-    contenders = _contenders()
-    cells = compare(setup, LAWS, list(contenders.values()), replicates, workers=workers)
-    total = len(LAWS) * replicates * len(contenders)
+    attempts = _attempts(setup.prior.kind)
+    cells = compare(setup, LAWS, attempts, replicates, workers=workers)
+    total = len(LAWS) * replicates * len(attempts)
     results = Results(list(track(cells, "attacks", total, console=Console(stderr=True))))
     table = Table("claim", "better", "worse", "difference", "holds", box=None)
     for claim, better, worse, where in CLAIMS:

@@ -19,7 +19,7 @@ from rich.table import Table
 from analysis import figures
 from analysis.pages.plain_page import write_plain_page
 from analysis.statistics import load_study
-from analysis.statistics.found import at, found_over_time
+from analysis.statistics.found import found_over_time, hypervolume_at
 from mi_tune.replay.surface import load_surface
 from mi_tune.replay.tables import table_path
 from mi_tune.runtime.command import Command
@@ -35,7 +35,7 @@ TIMES = (0.25, 0.5, 0.75, 1.0)
 
 @click.command(name="compare", cls=Command, kept="nothing is lost")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--table", help="A name in mi_tune/tables, or the path of a .parquet: of the studies' own data.")
+@click.option("--table", help="A name in mi_tune/replay/tables, or the path of a .parquet: of the studies' own data.")
 @click.option("--kept", default=0.8, type=click.FloatRange(0, 1), help="The floor of `true`, as a share of no defence.")
 @click.option("--page", type=click.Path(path_type=Path), default=Path("studies.html"), help="Page to write.")
 def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Path) -> None:
@@ -56,7 +56,7 @@ def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Pat
         for name in (*(f"{share * end:.1f} min" for share in TIMES), "at its end", "trials", "worker minutes"):
             lines.add_column(name, justify="right", no_wrap=True)
         for name, one in found.items():
-            values = [at(one, share * end + 1e-9, column) for share in TIMES] + [one[column].iloc[-1]]
+            values = [hypervolume_at(one, share * end + 1e-9, column) for share in TIMES] + [one[column].iloc[-1]]
             lines.add_row(name, *(f"{v:.3f}" for v in values), str(len(one)), f"{one.cost.iloc[-1] / 60:.1f}")
         console.print(lines)
     if surface is not None:

@@ -38,14 +38,21 @@ def confirm(
     """Confirm the front of the study in the folder STUDY."""
     from rich.console import Console
 
-    from mi_tune.confirmation.plan import CONTROL_ATTACKS, LADDER, PORTFOLIO, QUICK, Plan, check_attacks
+    from mi_tune.confirmation.plan import (
+        BUDGET_LADDER,
+        CONTROL_ATTACKS,
+        PORTFOLIO,
+        QUICK_PORTFOLIO,
+        Plan,
+        check_attacks,
+    )
 
     named = tuple(name.strip() for name in attacks.split(",") if name.strip()) if attacks is not None else None
-    portfolio = check_attacks(named or (QUICK if quick else PORTFOLIO))
+    portfolio = check_attacks(named or (QUICK_PORTFOLIO if quick else PORTFOLIO))
     plan = Plan(
         seeds=seeds or (2 if quick else 3),
         portfolio=portfolio,
-        ladder=() if quick else LADDER,
+        ladder=() if quick else BUDGET_LADDER,
         controls=check_attacks(CONTROL_ATTACKS),
     )
 

@@ -42,7 +42,7 @@ SMOKE = {
 @click.option("--prior", type=click.Choice(PRIORS), help="The attacker's prior.")
 @click.option("--generator", help="Your own generator, for --prior import or style: path/to/file.py:factory.")
 @click.option("--generator-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
-@click.option("--attack", help="Attack preset; studies/attack.py lists them.")
+@click.option("--attack", help="Attack preset; docs/attacks.md lists them.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc or random.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")

@@ -1,12 +1,12 @@
-"""Published and adapted attacks by name."""
+"""Presets: published attacks, and attacks adapted to Random Erasing, by name."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
 
+from mi_tune.attacks.budgets import scaled
 from mi_tune.attacks.engine import Attack
-from mi_tune.attacks.ladder import scaled
 from mi_tune.attacks.portfolio import Portfolio
 from mi_tune.attacks.presets.black_box import brepmi, cmaes, lokt, mirror_blackbox
 from mi_tune.attacks.presets.erasing_aware import (
@@ -56,21 +56,25 @@ ERASING_AWARE: dict[str, Preset] = {
 }
 PRESETS: dict[str, Preset] = PUBLISHED | FAST | BLACK_BOX | ERASING_AWARE
 
-LADDER = {"4x": 4, "16x": 16}
-"""Multiples of the reduced budget."""
-BUDGETS = ("reduced", *LADDER, "full")
+MULTIPLES = {"4x": 4, "16x": 16}
+"""Budgets that are multiples of the reduced one."""
+BUDGETS = ("reduced", *MULTIPLES, "full")
 
 
 def make_attack(name: str, budget: str) -> Attack | Portfolio:
-    """The preset `name` at `budget`: `reduced`, a multiple of it (`4x`, `16x`), or `full`, the published one.
+    """The preset `name` at a budget.
 
-    Raises InputError for an unknown name or budget, offering near names.
+    Args:
+        budget: `reduced`, a multiple of it (`4x`, `16x`), or `full`, the published one.
+
+    Raises:
+        InputError: an unknown name or budget; the message offers similar names.
     """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=3) or list(PRESETS)
         raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
     if budget not in BUDGETS:
         raise InputError(f"unknown budget '{budget}'; choose from {', '.join(BUDGETS)}")
-    if budget in LADDER:
-        return scaled(PRESETS[name]("reduced"), LADDER[budget], budget)
+    if budget in MULTIPLES:
+        return scaled(PRESETS[name]("reduced"), MULTIPLES[budget], budget)
     return PRESETS[name](budget)

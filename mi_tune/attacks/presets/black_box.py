@@ -1,4 +1,4 @@
-"""Published attacks without gradients of the target, as rows of parts."""
+"""Published attacks without the target's gradients (soft or hard labels), as rows of parts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mi_tune.attacks.views import Jitter
 
 
 def mirror_blackbox(budget: str = "reduced") -> Attack:
-    """MIRROR, black-box (An et al., NDSS 2022): a genetic search on soft labels in clipped P space.
+    """Black-box MIRROR (An et al., NDSS 2022): genetic search on soft labels in clipped P space.
 
-    Population 1,000 and 100 generations published (full: 200 and 100), mutation probability 0.1, a class is done at
-    confidence 0.95.
+    Published: a population of 1,000 and 100 generations (full budget: 200 and 100), mutation probability 0.1. A person
+    is done at a confidence of 0.95.
     """
     full = budget == "full"
     return Attack(
@@ -43,11 +43,11 @@ def mirror_blackbox(budget: str = "reduced") -> Attack:
 
 
 def cmaes(budget: str = "reduced") -> Attack:
-    """Soft-label search by CMA-ES: the threat model of RLB-MI (Han et al., CVPR 2023) without its agent.
+    """Soft-label search with CMA-ES: the threat model of RLB-MI (Han et al., CVPR 2023) without its agent.
 
-    RLB-MI trains a soft actor-critic per identity, whose reward is the confidence and its margin, on about 120,000
-    queries. Here an evolution strategy minimises the margin loss of the same soft labels: 20 latents a step, 50 steps
-    (reduced: 1,000 queries a class) or 500 (full).
+    RLB-MI trains a soft actor-critic per person with about 120,000 queries; its reward is the confidence and its
+    margin. Here an evolution strategy minimises the margin loss of the same soft labels, with 20 latents per step and
+    50 steps (reduced budget: 1,000 queries per person) or 500 (full).
     """
     full = budget == "full"
     return Attack(
@@ -64,10 +64,10 @@ def cmaes(budget: str = "reduced") -> Attack:
 
 
 def brepmi(budget: str = "reduced") -> Attack:
-    """Boundary-repelling inversion (Kahla et al., CVPR 2022): hard labels alone.
+    """BREP-MI, boundary-repelling inversion (Kahla et al., CVPR 2022): hard labels alone.
 
-    All classes at once, and the ids that were asked for: the released code attacks those that random samples reach.
-    32 points a sphere, 1,000 steps without growth end a candidate in full (30 reduced).
+    It attacks exactly the requested people, all at once; the released code attacks those that random samples reach.
+    32 points per sphere. A candidate is done after 1,000 steps without growth (full budget; reduced: 30).
     """
     full = budget == "full"
     return Attack(
@@ -90,11 +90,12 @@ def brepmi(budget: str = "reduced") -> Attack:
 
 
 def lokt(budget: str = "reduced") -> Attack:
-    """Label-only knowledge transfer (Nguyen et al., NeurIPS 2023). Trains a class-conditional GAN for every target.
+    """LOKT, label-only knowledge transfer (Nguyen et al., NeurIPS 2023). Trains a class-conditional GAN per target.
 
-    A target-assisted GAN learns the public images with the hard labels that the target gives to the GAN's images;
-    three students learn its images with those labels and are inverted together by the max-margin loss in two
-    augmented views: Adam 0.1, 600 steps (full). Students see whole images only: also a way round Random Erasing.
+    A target-assisted GAN learns from the public images and from the target's hard labels of the GAN's own images. Three
+    students learn the GAN's images with these labels. They are inverted together, with the max-margin loss over two
+    augmented views: Adam 0.1, 600 steps (full budget). Students see only whole images, which is also a way to avoid
+    Random Erasing.
     """
     full = budget == "full"
     return Attack(

@@ -1,8 +1,8 @@
 """Published white-box attacks as rows of parts.
 
-Each names its paper, where its defaults come from, and what differs. `full` is the published budget, `reduced` one
-that a search can afford for every trial. Everywhere latents have a standard deviation of 1 per coordinate, so
-learning rates differ from those that were published for StyleGAN's w space.
+Each docstring names the paper, where the defaults come from, and what differs. `full` is the published budget;
+`reduced` is one that a search can afford for every trial. All latents have a standard deviation of 1 per coordinate,
+so learning rates differ from those published for StyleGAN's w space.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from mi_tune.attacks.inits import BestOfSamples, Normal
 from mi_tune.attacks.latents import Gaussian
 from mi_tune.attacks.makers import InversionGan, PseudoLabelGan
 from mi_tune.attacks.objective import FeatureMatch
-from mi_tune.attacks.optimisers import Adam, Momentum, Retire
+from mi_tune.attacks.optimisers import Adam, Momentum
+from mi_tune.attacks.parts import View
+from mi_tune.attacks.retirement import Retire
 from mi_tune.attacks.selection import ByConfidence, Last, MeanOverViews
 from mi_tune.attacks.students import Students
 from mi_tune.attacks.tuning import PriorTuning
-from mi_tune.attacks.views import Flip, GaussianNoise, Jitter, RandomCrop, View
+from mi_tune.attacks.views import Flip, GaussianNoise, Jitter, RandomCrop
 
 TAA_VIEW = RandomCrop(scale=(0.8, 1.0), aspect=(0.9, 1.1), flip=True, rotation=5.0)
 """AlignMI's semantic transforms."""
 
 
 def ppa(budget: str = "reduced") -> Attack:
-    """Plug & Play Attacks (Struppek et al., ICML 2022): no training per target.
+    """PPA, Plug & Play Attacks (Struppek et al., ICML 2022): no training per target.
 
-    Start from the samples the target is surest of, follow the Poincare loss of a random crop with Adam, keep what
-    is recognised in many random crops. The authors use StyleGAN2's w space, 200 candidates of which 50 are kept,
-    50 steps at learning rate 0.005, and 100 views to select. Here the learning rate is 0.2 (which found the most on
-    undefended targets among 0.05 to 0.5), and coordinates are kept within 3 standard deviations. Full: 50 candidates,
-    16 kept, 70 steps.
+    Start from the samples with the target's highest confidence, follow the Poincare loss of a random crop with Adam,
+    and keep the candidates that are recognised in many random crops. The authors use StyleGAN2's w space, 200
+    candidates of which 50 are kept, 50 steps at learning rate 0.005, and 100 views for the selection. Here the learning
+    rate is 0.2 (the best on undefended targets among 0.05 to 0.5), and coordinates are kept within 3 standard
+    deviations. Full budget: 50 candidates, 16 kept, 70 steps.
     """
     full = budget == "full"
     return Attack(
@@ -49,10 +51,10 @@ def ppa(budget: str = "reduced") -> Attack:
 
 
 def ppa_midre(budget: str = "reduced") -> Attack:
-    """PPA as MIDRE's released evaluation runs it: 16 candidates, of which 8 are kept.
+    """PPA as in MIDRE's released evaluation: 16 candidates, of which 8 are kept.
 
-    50 steps and 100 views to select, in full and, for a search, 25 and 16. Their learning rate falls tenfold after
-    steps 30 and 40; here it is constant, and the clamp is as in `ppa`.
+    50 steps and 100 views for the selection (full budget), or 25 and 16 (reduced). Their learning rate falls tenfold
+    after steps 30 and 40; here it is constant, and the clamp is that of `ppa`.
     """
     full = budget == "full"
     attack = ppa(budget)
@@ -67,10 +69,10 @@ def ppa_midre(budget: str = "reduced") -> Attack:
 
 
 def gmi(budget: str = "reduced") -> Attack:
-    """Generative model inversion (Zhang et al., CVPR 2020): 100 * cross-entropy minus the discriminator's score.
+    """GMI, generative model inversion (Zhang et al., CVPR 2020): 100 * cross-entropy minus the discriminator's score.
 
-    Momentum 0.9, learning rate 0.02, latents clamped to [-1, 1], 5 restarts of 1,500 steps, the most confident
-    kept (full; 60 steps reduced). The published loop averages the loss over a batch of identities; here every
+    Momentum 0.9, learning rate 0.02, latents clamped to [-1, 1], 5 restarts of 1,500 steps (full budget; reduced: 60),
+    of which the most confident is kept. The published loop averages the loss over a batch of people. Here every
     candidate has the gradient that it would have in a batch of 60, so that the learning rate means the same.
     """
     return Attack(
@@ -88,12 +90,13 @@ def gmi(budget: str = "reduced") -> Attack:
 
 
 def kedmi(budget: str = "reduced") -> Attack:
-    """Knowledge-enriched distributional inversion (Chen et al., ICCV 2021). Trains a GAN for every target.
+    """KED-MI, knowledge-enriched distributional inversion (Chen et al., ICCV 2021). Trains a GAN for every target.
 
-    The GAN's discriminator learns the target's soft labels of public images; then the mean and variance of a normal per
-    class are optimised, Adam 0.02, 2,400 steps (full), 100 * cross-entropy plus the prior loss, and 5 draws from it are
-    returned unranked. Draws are clamped to [-1, 1] inside the loss, as in LOMMA's version of the code. The public code
-    starts at log-variance 1, here at the prior's 0: at 1 the clamp would cut more than half of the coordinates.
+    The GAN's discriminator learns the target's soft labels of public images. Then the mean and variance of one normal
+    distribution per person are optimised: Adam 0.02, 2,400 steps (full budget), 100 * cross-entropy plus the prior
+    loss. 5 draws from it are returned without ranking. Draws are clamped to [-1, 1] inside the loss, as in LOMMA's
+    version of the code. The public code starts at log-variance 1; here it is the prior's 0, because at 1 the clamp
+    would cut more than half of the coordinates.
     """
     full = budget == "full"
     return Attack(
@@ -129,11 +132,12 @@ def _lomma(attack: Attack, name: str) -> Attack:
 
 
 def lomma(budget: str = "reduced") -> Attack:
-    """LOMMA on GMI (Nguyen et al., CVPR 2023): logit loss with feature regularisation, and model augmentation.
+    """LOMMA on GMI (Nguyen et al., CVPR 2023): logit loss, feature regularisation, and model augmentation.
 
-    The identity loss is the mean over the target and three students distilled from it on public images (the authors:
-    EfficientNet-b0 to b2, 20 epochs; here three widths of a small net, which also learn from the prior's samples, since
-    public images can be few), features are matched on the target alone. 2,400 steps in full, 5 restarts.
+    The identity loss is the mean over the target and three students that are distilled from it on public images.
+    The authors use EfficientNet-b0 to b2 for 20 epochs. Here they are three widths of a small net, which also learn
+    from the prior's samples, because public images can be few. Only the target's features are regularised. 2,400 steps
+    at the full budget, 5 restarts.
     """
     base = gmi(budget)
     stage = replace(base.stages[0], steps=2400 if budget == "full" else 60)
@@ -146,11 +150,11 @@ def lomma_ked(budget: str = "reduced") -> Attack:
 
 
 def plgmi(budget: str = "reduced") -> Attack:
-    """Pseudo-label-guided inversion (Yuan et al., AAAI 2023). Trains a class-conditional GAN for every target.
+    """PLG-MI, pseudo-label-guided inversion (Yuan et al., AAAI 2023). Trains a class-conditional GAN for every target.
 
-    Public images are labelled by the target's confidence, a conditional GAN learns them together with the target's
-    max-margin loss, and latents follow the sum of that loss over two augmented views: Adam 0.1, 600 steps, 5 restarts
-    (full).
+    The target's confidence labels public images. A conditional GAN learns from them and from the target's max-margin
+    loss. Then latents follow the sum of that loss over two augmented views: Adam 0.1, 600 steps, 5 restarts (full
+    budget).
     """
     full = budget == "full"
     return Attack(
@@ -169,11 +173,12 @@ def plgmi(budget: str = "reduced") -> Attack:
 
 
 def ifgmi(budget: str = "reduced") -> Attack:
-    """Intermediate features (Qiu et al., ECCV 2024): PPA, then the generator's feature maps, block by block.
+    """IF-GMI, intermediate features (Qiu et al., ECCV 2024): PPA, then the generator's feature maps, block by block.
 
-    Steps 50, 10, 10, 10 (full), each block within an l1 ball around where the last one ended. As published, the layer
-    that the judge likes best is reported; here it is the one that the target recognises best in random views. The
-    eigenface prior has one block beyond its latents, the image before it is clipped.
+    50, 10, 10 and 10 steps (full budget). Each block stays within an l1 ball around the end of the one before. The
+    paper reports the layer with the best result by its evaluation model; here it is the layer that the target
+    recognises best in random views. The eigenface prior has one block beyond its latents: the image before it is
+    clipped.
     """
     base = ppa(budget)
     first = replace(base.stages[0], steps=50 if budget == "full" else 20)
@@ -185,10 +190,10 @@ def ifgmi(budget: str = "reduced") -> Attack:
 
 
 def mirror(budget: str = "reduced") -> Attack:
-    """MIRROR, white-box (An et al., NDSS 2022): Adam at rate 0.2 within P space clipped to one standard deviation.
+    """White-box MIRROR (An et al., NDSS 2022): Adam at rate 0.2, in P space clipped to one standard deviation.
 
-    Cross-entropy times 10 on the image or its mirror image; 8 candidates; 20,000 steps published, of which a tenth of
-    the full budget here (500) is where the loss has stopped moving. The most confident are kept.
+    Cross-entropy times 10 on the image or its mirror image, 8 candidates; the most confident are kept. 20,000 steps are
+    published. The full budget here has 500: after a tenth of them the loss has stopped moving.
     """
     full = budget == "full"
     return Attack(
@@ -206,18 +211,19 @@ def mirror(budget: str = "reduced") -> Attack:
 
 
 def ppdg(budget: str = "reduced") -> Attack:
-    """Pseudo-private data guided inversion (Peng et al., NeurIPS 2024).
+    """PPDG-MI, pseudo-private data guided inversion (Peng et al., NeurIPS 2024).
 
-    PPA; tune the prior to what was found; PPA again, and of both rounds what the target recognises better.
+    PPA, then fine-tuning of the prior on its reconstructions, then PPA again. Of both rounds, each candidate is the
+    one with the higher score of the selection.
     """
     return replace(ppa(budget), name="ppdg", tuning=PriorTuning())
 
 
 def averaging(budget: str, view: View) -> Attack:
-    """PPA whose image gradient is averaged over views: 16 of them in full, for as many steps.
+    """PPA with its loss averaged over several draws of `view`.
 
-    Reduced, 2 views and 40 steps: on the built-in faces more was found by them than by 4 views and 20 steps, at equal
-    passes.
+    Full budget: 16 views and as many steps as `ppa`. Reduced: 2 views and 40 steps, which on the built-in faces found
+    more than 4 views and 20 steps, at equal passes.
     """
     base = ppa(budget)
     if budget == "full":
@@ -226,17 +232,17 @@ def averaging(budget: str, view: View) -> Attack:
 
 
 def taa(budget: str = "reduced") -> Attack:
-    """Transformation-averaged attack (AlignMI, NeurIPS 2025): PPA whose image gradient is averaged over semantic views.
+    """TAA, transformation-averaged attack (AlignMI, NeurIPS 2025): PPA with its image gradient averaged over views.
 
-    K = 50 views in the paper, 20 nearly as good and here the full budget. Crops of 80 to 100 %, aspect 0.9 to 1.1,
-    flips, rotation by up to 5 degrees.
+    The views are crops of 80 to 100 %, aspect ratio 0.9 to 1.1, flips, and rotation by up to 5 degrees. The paper uses
+    50 views and finds 20 nearly as good; the full budget here has 20.
     """
     attack = replace(averaging(budget, TAA_VIEW), name="taa")
     return replace(attack, views=(TAA_VIEW,) * 20) if budget == "full" else attack
 
 
 def paa(budget: str = "reduced") -> Attack:
-    """Perturbation-averaged attack (AlignMI, NeurIPS 2025): `taa` with normal noise of 5 % of the range as views."""
+    """PAA, perturbation-averaged attack (AlignMI, NeurIPS 2025): `taa` with views that add noise, 5 % of the range."""
     base = taa(budget)
     return replace(base, name="paa", views=(GaussianNoise(0.05),) * len(base.views))
 
@@ -244,8 +250,9 @@ def paa(budget: str = "reduced") -> Attack:
 def ppa_fast(budget: str = "reduced") -> Attack:
     """PPA for a fraction of its passes: fewer candidates, larger steps, and candidates that retire.
 
-    Every candidate is returned, so that none is moved in vain; at twice the rate of `ppa`, 16 steps bring as much as
-    its 50, and in long runs a candidate stops once the target is sure of it and its loss has stopped falling.
+    It returns every candidate, so that none is optimised for nothing. At twice the learning rate of `ppa`, 16 steps
+    reach as much as 50 of its steps. In long runs a candidate stops once the target is sure of it and its loss has
+    stopped falling.
     """
     full = budget == "full"
     base = ppa(budget)
@@ -255,10 +262,10 @@ def ppa_fast(budget: str = "reduced") -> Attack:
 
 
 def gmi_fast(budget: str = "reduced") -> Attack:
-    """What GMI looks for, sooner: the same prior and one image per class, by PPA's starts, loss and optimiser.
+    """A faster replacement for GMI: the same prior and one image per person, with PPA's starts, loss and optimiser.
 
-    Without a prior loss: latents within 2 standard deviations are likely enough. 2 candidates of 20 steps find more
-    than GMI's 5 restarts of hundreds; 5 of 100 in full.
+    It has no prior loss; latents within 2 standard deviations are likely enough. 2 candidates of 20 steps find more
+    than GMI's 5 restarts of hundreds of steps. Full budget: 5 candidates of 100 steps.
     """
     full = budget == "full"
     stage = Stage(steps=100 if full else 20, optimiser=Adam(0.2, (0.1, 0.1)), constraint=Clamp(2.0), retire=Retire())

@@ -1,9 +1,9 @@
-"""Where reconstructions lie in feature space: nearer to the private images, or to the erased private images?
+"""Compare in feature space: are reconstructions nearer to the private images or to their erased views?
 
-MIDRE's Figure 2 claims by convex hulls in a plane that an undefended target's reconstructions lie on its private
-images' features, and those of a target trained with Random Erasing on its erased images'. Hulls are made by extreme
-points and grow with their number; here the same groups are compared by distances between samples, with p-values and
-intervals.
+MIDRE's Figure 2 shows convex hulls in a plane. It claims that reconstructions from an undefended target overlap the
+features of its private images, and that those from a target trained with Random Erasing overlap the features of its
+erased images. A hull depends on extreme points and grows with the number of points. So the same groups are compared
+here by distances between samples, with p-values and intervals.
 """
 
 from mi_tune.judging.features.groups import FeatureGroups, feature_groups
@@ -11,15 +11,15 @@ from mi_tune.judging.features.kernels import energy_distance, squared_mmd
 from mi_tune.judging.features.neighbours import neighbour_share
 from mi_tune.judging.features.penultimate import penultimate
 from mi_tune.judging.features.separability import separability
-from mi_tune.judging.features.table import DIFFERENCE, MEASURES, PAIRS, WAY, FeatureTable, feature_table
+from mi_tune.judging.features.table import MEASURES, NEARER_TO_ERASED, PAIRS, WAY_TO_ERASED, FeatureTable, feature_table
 from mi_tune.judging.features.two_samples import Measure, TwoSamples, permutation_p
 from mi_tune.judging.features.view import FeatureView, feature_view
 
 __all__ = [
-    "DIFFERENCE",
     "MEASURES",
+    "NEARER_TO_ERASED",
     "PAIRS",
-    "WAY",
+    "WAY_TO_ERASED",
     "FeatureGroups",
     "FeatureTable",
     "FeatureView",

@@ -1,4 +1,4 @@
-"""Distances between distributions that are means over couples: energy distance and maximum mean discrepancy."""
+"""Two-sample statistics that are means over pairs of rows: energy distance and maximum mean discrepancy (MMD)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from mi_tune.judging.features.two_samples import Measure, TwoSamples, permutatio
 
 
 def energy_distance(samples: TwoSamples, regroupings: np.ndarray | None = None) -> Measure:
-    """2 E|x - y| - E|x - x'| - E|y - y'|, in the features' own unit: 0 if and only if the distributions are the same.
+    """Energy distance 2 E|x - y| - E|x - x'| - E|y - y'|, in the unit of the features.
 
-    Székely and Rizzo, "Energy statistics" (2013); the unbiased estimate, which can be negative. In one dimension the
-    square of what scipy.stats.energy_distance gives, without that one's bias, which with a handful of rows is larger
-    than most differences, and largest for samples that are most spread. Needs two rows of each sample.
+    It is 0 if and only if the distributions are the same. Székely and Rizzo, "Energy statistics" (2013); this is the
+    unbiased estimate, which can be negative. In one dimension it estimates the square of scipy.stats.energy_distance,
+    whose estimate is biased. With few rows that bias exceeds most differences, and it grows with the samples' spread.
+    Needs two rows of each sample.
 
     Args:
-        regroupings: of `samples.regroupings`, for the p-value.
+        regroupings: from `samples.regroupings`, for the p-value; without them there is none.
     """
     if reason := samples.too_small(2):
         return Measure(math.nan, math.nan, 0.0, reason)
@@ -28,18 +29,18 @@ def energy_distance(samples: TwoSamples, regroupings: np.ndarray | None = None) 
         between, first, second = samples.means(samples.distances / scale, groupings)
         return 2 * between - first - second
 
-    return _tested(samples, statistic, regroupings, scale)
+    return _with_p_value(samples, statistic, regroupings, scale)
 
 
 def squared_mmd(samples: TwoSamples, regroupings: np.ndarray | None = None) -> Measure:
-    """MMD^2 with a Gaussian kernel: at most 2, 0 if and only if the distributions are the same.
+    """Squared maximum mean discrepancy (MMD^2) with a Gaussian kernel, at most 2.
 
-    Gretton et al., "A Kernel Two-Sample Test" (2012), the unbiased estimate of Lemma 6, which can be negative;
-    bandwidth by their median heuristic: the median distance of both samples' comparable rows. Needs two rows of each
-    sample.
+    It is 0 if and only if the distributions are the same. Gretton et al., "A Kernel Two-Sample Test" (2012): the
+    unbiased estimate of Lemma 6, which can be negative. The bandwidth follows their median heuristic: the median
+    distance over all comparable pairs of rows of both samples. Needs two rows of each sample.
 
     Args:
-        regroupings: of `samples.regroupings`, for the p-value.
+        regroupings: from `samples.regroupings`, for the p-value; without them there is none.
     """
     if reason := samples.too_small(2):
         return Measure(math.nan, math.nan, 0.0, reason)
@@ -50,10 +51,10 @@ def squared_mmd(samples: TwoSamples, regroupings: np.ndarray | None = None) -> M
         between, first, second = samples.means(kernel, groupings)
         return first + second - 2 * between
 
-    return _tested(samples, statistic, regroupings, 1.0)
+    return _with_p_value(samples, statistic, regroupings, 1.0)
 
 
-def _tested(
+def _with_p_value(
     samples: TwoSamples,
     statistic: Callable[[np.ndarray], np.ndarray],
     regroupings: np.ndarray | None,

@@ -10,14 +10,15 @@ from mi_tune.judging.features.two_samples import Measure, TwoSamples, permutatio
 
 
 def neighbour_share(samples: TwoSamples, regroupings: np.ndarray | None = None, neighbours: int = 3) -> Measure:
-    """Share of all rows' nearest neighbours that are of the row's own sample, in [0, 1].
+    """Share of the rows' nearest neighbours that belong to the same sample as the row, in [0, 1].
 
-    Schilling, "Multivariate Two-Sample Tests Based on Nearest Neighbors" (1986). `expected` depends on the sizes: most
-    neighbours are of the larger sample anyhow. Needs more than `neighbours` rows of each sample, or even samples that
-    lie apart would have neighbours in each other.
+    Schilling, "Multivariate Two-Sample Tests Based on Nearest Neighbors" (1986). `expected` depends on the sizes of the
+    samples, because most neighbours come from the larger one. Needs more than `neighbours` rows of each sample;
+    otherwise even well separated samples would have neighbours in each other.
 
     Args:
-        regroupings: of `samples.regroupings`, for the p-value.
+        regroupings: from `samples.regroupings`, for the p-value; without them there is none.
+        neighbours: number of nearest neighbours per row.
     """
     own = samples.grouping[:, None] == samples.grouping
     expected = float((own & samples.comparable).sum() / max(samples.comparable.sum(), 1))
@@ -26,7 +27,7 @@ def neighbour_share(samples: TwoSamples, regroupings: np.ndarray | None = None, 
     distances = np.where(samples.comparable, samples.distances, np.inf)
     last = np.sort(distances, 1)[:, neighbours - 1, None]
     closer, tied = distances < last, distances == last
-    # rows as near as the last neighbour share its place: the first of them would be of the first sample
+    # Rows that tie for the last neighbour share its weight. Taking the first of them would favour the first sample.
     near = closer + tied * (neighbours - closer.sum(1, keepdims=True)) / tied.sum(1, keepdims=True)
     near /= neighbours * len(near)
 

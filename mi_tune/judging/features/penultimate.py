@@ -1,4 +1,4 @@
-"""What the last linear layer of a classifier is given."""
+"""Penultimate features: the input of a classifier's last linear layer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from mi_tune.nets.training import predict
 
 
 def penultimate(model: nn.Module, images: Tensor, device: torch.device) -> np.ndarray:
-    """Penultimate features, float32 (n, features), of uint8 images or float images in [0, 1], (n, channels, h, w).
+    """Penultimate features of images, float32 (n, features).
 
-    The model is moved to the device and put in evaluation mode. Raises InputError if it has no linear layer.
+    Args:
+        model: a classifier; it is moved to the device and put in evaluation mode.
+        images: (n, channels, height, width), uint8 or float in [0, 1].
+
+    Raises:
+        InputError: the model has no linear layer.
     """
-    with features_of(model) as seen:
+    with features_of(model) as batches:
         predict(model.to(device), images, device)
-    return torch.cat([part.flatten(1).float().cpu() for part in seen]).numpy()
+    return torch.cat([batch.flatten(1).float().cpu() for batch in batches]).numpy()

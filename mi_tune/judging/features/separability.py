@@ -1,4 +1,4 @@
-"""How well a linear probe tells two samples apart on rows that it has not seen."""
+"""Separability: how well a linear probe tells two samples apart on held-out rows."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mi_tune.judging.features.two_samples import Measure, TwoSamples
 
 
 def separability(samples: TwoSamples) -> Measure:
-    """AUC of a ridge probe, in [0, 1]: 0.5 cannot be told apart, 1 apart by a plane.
+    """AUC of a ridge probe, in [0, 1]: at 0.5 the samples cannot be told apart, at 1 a plane separates them.
 
-    Leave-pair-out cross-validation (Airola et al. 2011): for every couple of a first and a second row the probe is
-    fitted on all other rows and must rank the couple. Small samples bias an AUC pooled over folds below 0.5, but not
-    this one. Of paired samples the twins of both rows are left out as well. The penalty is the mean squared distance
-    of a row from the mean. All fits follow in closed form from one: the left-out residuals of rows S are
-    (I - H_SS)^-1 (y - H y)_S with H the hat matrix.
+    Leave-pair-out cross-validation (Airola et al. 2011): for every pair of one row of each sample, the probe is fitted
+    on all other rows and must rank the pair. With small samples this AUC is unbiased, while one pooled over folds falls
+    below 0.5. If the samples are paired, the partners of both rows are left out as well. The ridge penalty is the mean
+    squared distance of a row from the mean. All fits follow in closed form from one: the leave-out residuals of rows S
+    are (I - H_SS)^-1 (y - H y)_S, with H the hat matrix.
 
-    Needs three rows of each sample, or four pairs: two of each must be left to fit.
+    Needs three rows of each sample, or four pairs, so that two rows of each are left to fit the probe.
     """
     if reason := samples.too_small(4 if samples.paired else 3):
         return Measure(math.nan, math.nan, 0.5, reason)

@@ -1,7 +1,8 @@
-"""The plane in which the groups can be looked at."""
+"""A two-dimensional view of the groups in feature space, for figures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,24 +12,26 @@ from mi_tune.judging.features.groups import FeatureGroups
 from mi_tune.runtime.errors import InputError
 
 GROUPS = ("private", "erased", "reconstruction")
-MOST_CLASSES = 4
+MAX_CLASSES = 4
+"""Most classes that one view shows."""
 PROJECTION = "PCA of the private images' features"
 
 
 @dataclass(frozen=True)
 class FeatureView:
-    """Points and hulls of a few classes in one plane; nothing but arrays, so that `arrays` can go into an npz file.
+    """Points and convex hulls of a few classes in one plane. All fields are arrays, so that an npz file can hold them.
 
     Args:
-        projection: how the plane was found. explained: (2,), share of the shown private images' variance along each
-            axis.
-        in_plane: (3,), for each of `GROUPS` the share of its squared distance from the centre that the plane holds;
-            where it is small, the group is elsewhere and only its shadow is seen.
-        classes: int64 (classes,), the shown ones.
-        points: float32 (n, 2); point_group: index into `GROUPS`, point_class: class, point_draw: number of the erased
-            view or of the image or reconstruction within its class, each int64 (n,).
-        hulls: float32 (v, 2), corners in order; hull_group and hull_class likewise. The hull of `erased` is that of the
-            first draw, as many points as private images: a hull grows with the number of its points.
+        projection: in words, how the plane was chosen.
+        explained: share of the shown private images' variance along each axis, (2,).
+        in_plane: for each of `GROUPS`, the share of its squared distance from the centre that lies in the plane, (3,).
+            If it is small, most of the group's distance is outside the plane and not visible.
+        classes: the shown classes, int64 (classes,).
+        points: coordinates, float32 (n, 2). point_group: index into `GROUPS`, point_class: class, point_draw: number
+            of the erased view, or of the image or reconstruction within its class; each int64 (n,).
+        hulls: corners of all hulls in order, float32 (v, 2). hull_group, hull_class: group and class of each corner,
+            int64 (v,). The hull of `erased` is that of the first draw only, which has as many points as there are
+            private images, because a hull grows with the number of its points.
     """
 
     projection: str
@@ -44,32 +47,41 @@ class FeatureView:
     hull_class: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every field as an array without objects, for `numpy.savez`."""
+        """Every field as an array that is not of dtype object, for `numpy.savez`."""
         return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> FeatureView:
-        """The view that `arrays` gave. Raises InputError if one is missing."""
+        """Rebuild the view from the result of `arrays`. Raises InputError if an array is missing."""
         if missing := [field.name for field in fields(cls) if field.name not in arrays]:
             raise InputError(f"feature view: no array '{missing[0]}'; it was written by another version")
-        values = {field.name: arrays[field.name] for field in fields(cls)}
-        return cls(**values | {"projection": str(values["projection"])})
+        return cls(
+            projection=str(arrays["projection"]),
+            explained=arrays["explained"],
+            in_plane=arrays["in_plane"],
+            classes=arrays["classes"],
+            points=arrays["points"],
+            point_group=arrays["point_group"],
+            point_class=arrays["point_class"],
+            point_draw=arrays["point_draw"],
+            hulls=arrays["hulls"],
+            hull_group=arrays["hull_group"],
+            hull_class=arrays["hull_class"],
+        )
 
 
 def feature_view(groups: FeatureGroups, shown: np.ndarray | None = None) -> FeatureView:
-    """Project the groups of a few classes on the two main axes of those classes' private images.
+    """Project the groups of a few classes onto the first two principal components of those classes' private images.
 
     Args:
-        shown: positions in `groups.classes`, at most `MOST_CLASSES`; the first ones when missing.
+        shown: positions in `groups.classes`, at most `MAX_CLASSES`; by default the first ones.
 
     Raises:
-        InputError: no class or too many, a position that is not there, or private images that span no plane.
+        InputError: no class or too many; a position is out of range; or the private images span no plane.
     """
-    positions = (
-        np.arange(min(MOST_CLASSES, len(groups.classes))) if shown is None else np.asarray(shown, dtype=np.int64)
-    )
-    if not 1 <= len(positions) <= MOST_CLASSES:
-        raise InputError(f"feature view: {len(positions)} classes; give 1 to {MOST_CLASSES}")
+    positions = np.arange(min(MAX_CLASSES, len(groups.classes))) if shown is None else np.asarray(shown, dtype=np.int64)
+    if not 1 <= len(positions) <= MAX_CLASSES:
+        raise InputError(f"feature view: {len(positions)} classes; give 1 to {MAX_CLASSES}")
     if positions.min() < 0 or positions.max() >= len(groups.classes):
         raise InputError(
             f"feature view: there is no class at position {positions.max()}; give 0 to {len(groups.classes) - 1}"
@@ -86,13 +98,13 @@ def feature_view(groups: FeatureGroups, shown: np.ndarray | None = None) -> Feat
     variance = np.square(strength)
     points, group, label, draw = [], [], [], []
     hulls, hull_group, hull_class = [], [], []
-    held, whole = np.zeros(3), np.zeros(3)
-    for position, (own, erased, found) in zip(positions, parts, strict=True):
-        for number, rows in enumerate((own, erased.reshape(-1, erased.shape[-1]), found)):
+    in_plane, total = np.zeros(3), np.zeros(3)
+    for position, (own, erased, reconstruction) in zip(positions, parts, strict=True):
+        for number, rows in enumerate((own, erased.reshape(-1, erased.shape[-1]), reconstruction)):
             flat = (rows - centre) @ axes.T
-            held[number] += np.square(flat).sum()
-            whole[number] += np.square(rows - centre).sum()
-            # the views are ordered by draw, with one of each image
+            in_plane[number] += np.square(flat).sum()
+            total[number] += np.square(rows - centre).sum()
+            # erased views are ordered by draw, with one view per image in each
             corners = hull(flat[: len(own)] if GROUPS[number] == "erased" else flat)
             points.append(flat)
             group.append(np.full(len(flat), number))
@@ -101,21 +113,27 @@ def feature_view(groups: FeatureGroups, shown: np.ndarray | None = None) -> Feat
             hulls.append(corners)
             hull_group.append(np.full(len(corners), number))
             hull_class.append(np.full(len(corners), groups.classes[position]))
-    join = lambda parts, kind: np.concatenate(parts).astype(kind)  # noqa: E731
     return FeatureView(
-        PROJECTION,
-        variance[:2] / max(variance.sum(), 1e-12),
-        held / np.maximum(whole, 1e-12),
-        groups.classes[positions].astype(np.int64),
-        join(points, np.float32),
-        *(join(parts, np.int64) for parts in (group, label, draw)),
-        join(hulls, np.float32),
-        *(join(parts, np.int64) for parts in (hull_group, hull_class)),
+        projection=PROJECTION,
+        explained=variance[:2] / max(variance.sum(), 1e-12),
+        in_plane=in_plane / np.maximum(total, 1e-12),
+        classes=groups.classes[positions].astype(np.int64),
+        points=np.concatenate(points).astype(np.float32),
+        point_group=_integers(group),
+        point_class=_integers(label),
+        point_draw=_integers(draw),
+        hulls=np.concatenate(hulls).astype(np.float32),
+        hull_group=_integers(hull_group),
+        hull_class=_integers(hull_class),
     )
 
 
+def _integers(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts).astype(np.int64)
+
+
 def hull(points: np.ndarray) -> np.ndarray:
-    """Corners of the convex hull of points (n, 2), counter-clockwise; the two ends where all lie on one line."""
+    """Corners of the convex hull of points (n, 2), counter-clockwise; the two end points if all lie on one line."""
     try:
         return points[ConvexHull(points).vertices]
     except QhullError:  # fewer than three points, or all on one line

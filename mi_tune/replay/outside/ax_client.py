@@ -16,53 +16,54 @@ from ax.utils.common.logger import set_ax_logger_levels
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from mi_tune.erasing import ErasingLaw
-from mi_tune.replay.outside.framework import OutsideContest, OwnDraws
-from mi_tune.replay.rivals import STARTUP
+from mi_tune.replay.outside.framework import OutsideStudy, OwnRandomState
+from mi_tune.replay.search_methods import STARTUP
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.seeds import derive_seed
-from mi_tune.search.front import REFERENCE_POINT, front_mask, hypervolume
-from mi_tune.search.space import distributions, params_of
+from mi_tune.search.front import HYPERVOLUME_REFERENCE, front_mask, hypervolume
+from mi_tune.search.space import distributions, numeric, params_of
 
-THRESHOLDS = [f"natural >= {REFERENCE_POINT[0]}", f"attack <= {REFERENCE_POINT[1]}"]
-"""Objective thresholds: the corner of the hypervolume that searches are compared by."""
+THRESHOLDS = [f"natural >= {HYPERVOLUME_REFERENCE[0]}", f"attack <= {HYPERVOLUME_REFERENCE[1]}"]
+"""Objective thresholds: the reference point of the hypervolume by which searches are compared."""
 
 
 class AxFramework:
-    """Ax as it is without a setting that could be left alone.
+    """Ax with its default settings wherever possible.
 
-    Fair: pending trials, references among them, are known to it; its initial design (the middle of the space, then
-    Sobol) has as many laws as ours. The floor is an outcome constraint, on natural accuracy under a second name,
-    because on an objective it would become the corner of its hypervolume, which is another question than ours; where
-    a law was below the floor its attack accuracy is not told, and no substitute. Its own way: it goes on with
-    Sobol laws while fewer than half the design have been told; the noise is inferred, as no standard errors are told.
+    As with our methods: it knows the pending trials, reference points among them, and its initial design (the centre
+    of the space, then Sobol) has as many laws as ours. The floor is an outcome constraint on natural accuracy under a
+    second name, because a constraint on an objective would become the reference point of its hypervolume, which is a
+    different problem from ours. For a law below the floor, no attack accuracy is reported, and no substitute.
+    Different from ours: it continues with Sobol laws while fewer than half of the design have been reported, and it
+    infers the noise, because no standard errors are reported.
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution], seed: int) -> None:
         set_ax_logger_levels(logging.ERROR)
-        self.draws = OwnDraws(seed)
+        self.draws = OwnRandomState(seed)
         seed = derive_seed(seed, "ax") % 2**31
         self.client = Client(random_seed=seed)
         self.client.configure_experiment([_parameter(name, distribution) for name, distribution in space.items()])
         self.floor: float | None = None
-        self._aim()
+        self._set_objectives()
         self.client.configure_generation_strategy(
             initialization_budget=STARTUP,
             initialization_random_seed=seed,
             use_existing_trials_for_initialization=False,
-            # or many workers would wait for the first laws of all
+            # otherwise many workers would wait until the first laws of all have finished
             allow_exceeding_initialization_budget=True,
         )
         self.indices: dict[int, int] = {}
         self.attacked = 0
 
-    def _aim(self) -> None:
+    def _set_objectives(self) -> None:
         constraints = [] if self.floor is None else [f"kept >= {self.floor}"]
         self.client.configure_optimization("natural, -attack", THRESHOLDS + constraints)
 
     def learn_floor(self, floor: float | None) -> None:
         if floor != self.floor:
             self.floor = floor
-            self._aim()
+            self._set_objectives()
 
     def suggest(self, number: int) -> dict[str, Any]:
         with self.draws():
@@ -84,33 +85,33 @@ class AxFramework:
         self.client.mark_trial_failed(self.indices[number])
 
     def front(self) -> dict[int, tuple[float, float]]:
-        """Trials of the front as the model predicts it, with natural and attack accuracy; none without data."""
-        # of fewer it cannot tell a front
+        """The front that the model predicts: natural and attack accuracy by trial number; empty without data."""
+        # with fewer, Ax cannot compute a front
         if self.attacked < 2:
             return {}
         with self.draws():
             found = self.client.get_pareto_frontier()
         numbers = {index: number for number, index in self.indices.items()}
-        # one entry for all trials of a law, under the last of them
+        # all trials of a law have one entry, under the last of them
         return {numbers[index]: (values["natural"][0], values["attack"][0]) for _, values, index, _ in found}
 
 
 def _parameter(name: str, distribution: BaseDistribution) -> RangeParameterConfig | ChoiceParameterConfig:
     if isinstance(distribution, CategoricalDistribution):
         return ChoiceParameterConfig(name, list(distribution.choices), "str", is_ordered=False)
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+    low, high = numeric(distribution).low, numeric(distribution).high
     kind = "int" if isinstance(low, int) else "float"
-    scaling = "log" if getattr(distribution, "log", False) else "linear"
+    scaling = "log" if numeric(distribution).log else "linear"
     return RangeParameterConfig(name, (low, high), kind, scaling=scaling)
 
 
-class AxContest(OutsideContest):
-    """Ax with its own recommendation, `get_pareto_frontier` with model predictions.
+class AxStudy(OutsideStudy):
+    """Ax with its own recommendation: `get_pareto_frontier` with model predictions.
 
-    Of that front only laws stay that were attacked and measured above the floor, as of everybody's; references outside
-    the space, of which its model knows nothing, join as they were measured. Where none stays, the measured front
-    stands in. The model that is fitted for it serves the next suggestion, which so seems quicker by about half than
-    where `ax-measured` makes it.
+    As with all methods, only laws that were attacked and measured above the floor stay in that front. Reference points
+    outside the space, which the model does not know, are added with their measured accuracies. If no law is left, the
+    measured front is recommended. The model that is fitted for the recommendation also serves the next suggestion,
+    which therefore seems to take about half the time that it takes in `ax-measured`.
     """
 
     framework: AxFramework
@@ -129,8 +130,8 @@ class AxContest(OutsideContest):
         return [self.asked[n].law for n, stays in zip(values, mask, strict=True) if stays], hypervolume(natural, attack)
 
 
-def make(name: str, surface: Surface, seed: int, min_accuracy_kept: float | None) -> OutsideContest:
-    """`ax` with its own recommendation, or `ax-measured` with that of all others."""
+def make(name: str, surface: Surface, seed: int, min_accuracy_kept: float | None) -> OutsideStudy:
+    """`ax` with its own recommendation, or `ax-measured` with the recommendation of all other methods."""
     framework = AxFramework(distributions(surface.space), seed)
-    contest = AxContest if name == "ax" else OutsideContest
-    return contest(framework, surface, seed, min_accuracy_kept)
+    study = AxStudy if name == "ax" else OutsideStudy
+    return study(framework, surface, seed, min_accuracy_kept)

@@ -1,4 +1,4 @@
-"""A framework in the place of our samplers: the journal, the floor, the references and the front stay ours."""
+"""Another framework in place of our samplers; the journal, the floor, the reference points and the front stay ours."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from mi_tune.replay.rivals import Contest, Rival
+from mi_tune.replay.search_methods import SearchMethod, SimulatedStudy
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.space import numeric
 from mi_tune.study.journal import Asked
 
 
 class Framework(Protocol):
-    """What is asked of another framework. Trials go by the numbers that this side gives them."""
+    """The interface to another framework. Trials are identified by the numbers of our Optuna study."""
 
     def learn_floor(self, floor: float | None) -> None:
-        """Be told of the natural accuracy that is asked for, before every suggestion."""
+        """Take note of the floor, a natural accuracy; called before every suggestion."""
         ...
 
     def suggest(self, number: int) -> dict[str, Any]:
-        """Parameters of the next trial, which is pending until `tell` or `drop`."""
+        """Parameters of the next trial; it is pending until `tell` or `drop`."""
         ...
 
     def attach(self, number: int, params: dict[str, Any]) -> None:
-        """A trial that was decided elsewhere begins."""
+        """A trial starts whose parameters were not suggested by the framework."""
         ...
 
     def tell(self, number: int, natural: float, attack: float | None) -> None:
-        """Accuracies of a trial; no attack accuracy where it was below the floor."""
+        """Report the accuracies of a trial; `attack` is None below the floor."""
         ...
 
     def drop(self, number: int) -> None:
-        """A trial ended without accuracies."""
+        """Report that a trial ended without accuracies."""
         ...
 
 
 class FrameworkSampler(BaseSampler):
-    """Lets a framework propose the trials of an Optuna study.
+    """An Optuna sampler that takes its suggestions from a framework.
 
     Args:
         space: the searched parameters.
@@ -57,7 +58,7 @@ class FrameworkSampler(BaseSampler):
         return self.space
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        # for what is already decided no suggestion will be asked
+        # parameters that are fixed already are never asked for
         if "fixed_params" in trial.system_attrs:
             self.framework.attach(trial.number, trial.system_attrs["fixed_params"])
 
@@ -65,52 +66,54 @@ class FrameworkSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         proposed = self.framework.suggest(trial.number)
-        return {name: _within(distribution, proposed[name]) for name, distribution in self.space.items()}
+        return {name: _clipped(distribution, proposed[name]) for name, distribution in self.space.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        raise RuntimeError(f"{param_name} was left out of a suggestion")
+        raise RuntimeError(f"the framework's suggestion lacks {param_name}")
 
 
-def _within(distribution: BaseDistribution, value: Any) -> Any:
-    """The value as Optuna has it: its logarithm and back may have carried it over an end."""
+def _clipped(distribution: BaseDistribution, value: Any) -> Any:
+    """The value as Optuna expects it; rounding of logarithms may have moved it beyond an end of the range."""
     if isinstance(distribution, CategoricalDistribution):
         return value
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+    low, high = numeric(distribution).low, numeric(distribution).high
     return type(low)(min(max(value, low), high))
 
 
-class OutsideContest(Contest):
-    """A framework at work in one study: a `Contest` whose sampler it is, and which hears of every trial at once."""
+class OutsideStudy(SimulatedStudy):
+    """A simulated study whose sampler is another framework, which is told of every trial as soon as it ends."""
 
     def __init__(self, framework: Framework, surface: Surface, seed: int, min_accuracy_kept: float | None) -> None:
-        super().__init__(Rival("random"), surface, seed, min_accuracy_kept)
+        super().__init__(SearchMethod("random"), surface, seed, min_accuracy_kept)
         self.framework = framework
         self.journal.main.sampler = FrameworkSampler(self.journal.space, framework)
-        self.known_as: dict[int, int] = {}
+        self.sampler_numbers: dict[int, int] = {}  # of the Optuna study, by our trial numbers
 
     def ask(self) -> Asked | None:
         self.framework.learn_floor(self.journal.floor())
         asked = super().ask()
         trials = self.journal.main.get_trials(deepcopy=False)
-        # references outside the space are trials of another study
+        # reference points outside the space are trials of another Optuna study
         if asked is not None and trials and trials[-1].user_attrs["trial"] == asked.number:
-            self.known_as[asked.number] = trials[-1].number
+            self.sampler_numbers[asked.number] = trials[-1].number
         return asked
 
     def tell(self, number: int, state: str, record: dict[str, Any]) -> None:
-        # the journal tells Optuna once the floor is known; a framework that goes without one need not wait
-        if number in self.known_as:
+        # the journal tells Optuna only once the floor is known; a framework need not wait for that
+        if number in self.sampler_numbers:
             if state in ("complete", "infeasible"):
-                self.framework.tell(self.known_as[number], record["natural_accuracy"], record.get("attack_accuracy"))
+                self.framework.tell(
+                    self.sampler_numbers[number], record["natural_accuracy"], record.get("attack_accuracy")
+                )
             else:
-                self.framework.drop(self.known_as[number])
+                self.framework.drop(self.sampler_numbers[number])
         super().tell(number, state, record)
 
 
-class OwnDraws:
-    """The global random numbers of NumPy and torch, which frameworks draw from, apart for one search."""
+class OwnRandomState:
+    """For one study, its own state of the global random generators of NumPy and torch, which frameworks draw from."""
 
     def __init__(self, seed: int) -> None:
         self._numpy = np.random.RandomState(derive_seed(seed, "outside", "numpy") % 2**32).get_state()
@@ -118,7 +121,7 @@ class OwnDraws:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """They are this search's here, and go on after it where they were before."""
+        """Within it the global generators are this study's; afterwards they continue from where they were before."""
         others = np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
         self._set(self._numpy, self._torch)
         try:

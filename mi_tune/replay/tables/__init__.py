@@ -22,10 +22,10 @@ class TrialTable:
     """A table of real trials.
 
     Args:
-        rows: one row a law, seed and rung: the searched parameters, accuracies, seconds, and counts of hits per class
+        rows: one row per law, seed and rung: the searched parameters, accuracies, seconds, and counts of hits per class
             (`natural_hits`, `cheap_hits`, `attack_hits`: uint8 arrays (classes,), None where nothing was measured).
-        about: what decided them: setup, space, attacks, judge, versions, and of how many trials per class the hits
-            are counts (`trials`).
+        about: description of everything that decided them: set-up, space, attacks, judge, versions; and `trials`, the
+            number of tries per class that the hits are counted from.
     """
 
     rows: pd.DataFrame
@@ -33,12 +33,15 @@ class TrialTable:
 
 
 def table_names(folder: Path = FOLDER) -> list[str]:
-    """The tables in a folder, by default those of the package."""
+    """Names of the tables in a folder, by default those that come with the package."""
     return sorted(path.stem for path in folder.glob("*.parquet") if path.with_suffix(".yaml").exists())
 
 
 def table_path(name: str) -> Path:
-    """The .parquet of a packaged table by its name, or of any table by its path, whether or not it is there."""
+    """Path of the .parquet file of a packaged table (given its name) or of any table (given its path).
+
+    The file need not exist.
+    """
     return Path(name) if name.endswith(".parquet") else FOLDER / f"{name}.parquet"
 
 
@@ -46,21 +49,21 @@ def load_table(name: str, folder: Path = FOLDER) -> TrialTable:
     """The table `name` of the package, or of another folder: `load_table("table", Path("results/tabulated/orl"))`.
 
     Raises:
-        InputError: there is no such table; those that there are are named.
+        InputError: there is no such table; the message lists the tables that there are.
     """
     known = table_names(folder)
     if name not in known:
-        there = (
+        hint = (
             f"there are {', '.join(known)}"
             if known
             else f"{folder} holds none; studies/benchmarks/tabulate_trials.py makes one"
         )
-        raise InputError(f"unknown table '{name}'; {there}")
+        raise InputError(f"unknown table '{name}'; {hint}")
     table = pq.read_table(folder / f"{name}.parquet")
     rows = table.to_pandas()
     for field in table.schema:
         if pa.types.is_fixed_size_list(field.type):
-            # beside missing ones pandas makes counts floats
+            # next to missing values, pandas turns counts into floats
             whole = np.dtype(field.type.value_type.to_pandas_dtype())
             rows[field.name] = [None if hits is None else hits.astype(whole) for hits in rows[field.name]]
     return TrialTable(rows, yaml.safe_load((folder / f"{name}.yaml").read_text()))

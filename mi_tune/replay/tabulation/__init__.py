@@ -1,1 +1,1 @@
-"""Real trials in a table, from which searchers and schedulers are compared in seconds. No Ray here."""
+"""Makes tables of real trials, from which search methods are replayed in seconds. Only `run` uses Ray."""

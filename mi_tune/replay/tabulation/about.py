@@ -1,11 +1,11 @@
-"""What a table says of itself: everything that decided its numbers, and what they cost."""
+"""The description of a table: everything that decided its numbers, and what they cost."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,12 +17,12 @@ from mi_tune import __version__
 from mi_tune.attacks import Attack, Portfolio
 from mi_tune.replay.tabulation.cells import TrialBench
 from mi_tune.replay.tabulation.design import DesignLaw
-from mi_tune.replay.tabulation.trial import FRACTIONS, rungs, val_images
+from mi_tune.replay.tabulation.trial import RUNG_FRACTIONS, rungs, val_images
 from mi_tune.runtime.device import precision
 
 
 def trials_per_class(bench: TrialBench) -> dict[str, list[int]]:
-    """Of how many val images and reconstructions of each class the hits are counts."""
+    """Number of tries per class that each kind of hits is counted from: val images or judged reconstructions."""
     classes = bench.data.private.identities
     return {
         "natural": val_images(bench.data).tolist(),
@@ -42,8 +42,8 @@ def description(
     """The table's description, as plain values.
 
     Args:
-        laws: the design. complete: laws of which every seed is done. rows: of the table.
-        command: the command line that made it.
+        laws: the design. seeds: targets of every law. complete: number of laws whose seeds are all done.
+        rows: of the table. command: the command line that made it.
     """
     setup, data, tools = bench.setup, bench.data, bench.tools
     private, public, split = data.private, data.public, data.split
@@ -56,7 +56,7 @@ def description(
         "trials": trials_per_class(bench),
         "rungs": [
             {"fraction": fraction, "epochs": epochs}
-            for fraction, epochs in zip(FRACTIONS, rungs(setup.target.epochs), strict=True)
+            for fraction, epochs in zip(RUNG_FRACTIONS, rungs(setup.target.epochs), strict=True)
         ],
         "attacks": {"cheap": _attack(tools.cheap), "attack": _attack(tools.attack)},
         "judge": {
@@ -102,8 +102,8 @@ def _attack(attack: Attack | Portfolio) -> dict[str, Any]:
 
 
 def _seconds(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Seconds of work in all, by phase; of training, what the last rung has."""
-    total: Counter[str] = Counter()
+    """Total seconds of work by phase; the last rung has the seconds of the whole training."""
+    total: defaultdict[str, float] = defaultdict(float)
     last = max((row["rung"] for row in rows), default=0)
     for row in rows:
         if row["rung"] == last:

@@ -1,4 +1,4 @@
-"""The cells of a table: one file a trial, found again by everything that decides it."""
+"""The cells of a table: one file per trial, named by a hash of everything that decides it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from mi_tune.trial.comparison import TARGET_CODE
 
 
 class TrialBench:
-    """What the trials of one process share: data, judge and prior, and the folder of the cells.
+    """What all trials of one process share: data, judge, prior, attacks, and the folder of the cells.
 
     Args:
-        seed: the study's. folder: of the cells.
+        seed: the study's seed. folder: where the cells are.
     """
 
     def __init__(self, setup: Setup, data: StudyData, seed: int, folder: Path, device: torch.device) -> None:
@@ -32,7 +32,7 @@ class TrialBench:
 
     @cached_property
     def tools(self) -> Tools:
-        """Attacks, prior and judge, made or found in the user's cache. Raises InputError if they do not fit."""
+        """Attacks, prior and judge, made or read from the user's cache; raises InputError if they do not fit."""
         attacker = prepare_attacker(self.setup, self.data, self.seed, self.device)
         cheap = cheap_attacker(attacker, self.setup).attack
         judge = prepare_judge(self.setup, self.data, self.seed, self.device)
@@ -46,20 +46,21 @@ class TrialBench:
             *(data.private.fingerprint(), data.split.train.tolist(), data.split.val.tolist()),
             *(self.setup.target.architecture, dataclasses.asdict(recipe), rungs(recipe.epochs)),
             *(tools.cheap.describe(), tools.attack.describe(), tools.ground.key, tools.judge.key, self.seed),
-            modules=(*TARGET_CODE, *code_of(tools.cheap), *code_of(tools.attack), verdicts, *trial.CODE),
+            modules=(*TARGET_CODE, *code_of(tools.cheap), *code_of(tools.attack), verdicts, *trial.CODE_MODULES),
         )
 
     def key(self, law: ErasingLaw, replicate: int) -> str:
+        """Names the cell: a hash of everything that decides its content."""
         return content_key(self._shared, law.to_dict(), replicate)
 
     def trial(self, law: ErasingLaw, replicate: int) -> dict[str, Any]:
-        """Train and measure, or find it: see `run_trial`. A training that diverged is kept as well."""
+        """The result of `run_trial`, run now or read from its file; a diverged training is a result too."""
 
-        def make() -> dict:
+        def make() -> dict[str, Any]:
             return run_trial(self.setup, self.data, law, self.seed, replicate, self.tools, self.device)
 
         return cached("trial", self.key(law, replicate), make, self.folder)
 
     def finished(self, law: ErasingLaw, replicate: int) -> dict[str, Any] | None:
-        """The trial, if it was done before."""
+        """The result of the trial if its file is there, else None."""
         return find("trial", self.key(law, replicate), self.folder)

@@ -1,4 +1,4 @@
-"""Which laws are tabulated: the reference laws, then a scrambled Sobol sequence over the search space."""
+"""The design of a table, its laws: the reference points, then a scrambled Sobol sequence over the search space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
-from mi_tune.search.samplers import at_least_probable, sobol_points
+from mi_tune.search.samplers import sobol_points, with_min_probability
 from mi_tune.search.space import coordinates, distributions, law_from, params_of
 from mi_tune.setup import Space
 from mi_tune.trial.point import CONFIRMED_LAWS
@@ -19,9 +19,9 @@ class DesignLaw:
     """A law of the design.
 
     Args:
-        number: its place in the design, from 0. reference: its name, or "" for a point of the sequence.
-        params: the searched parameters, by their names in the space. law: what they mean.
-        in_space: whether the search could propose it; false of some references.
+        number: its index in the design, from 0. reference: its name as a reference point, "" for a Sobol point.
+        params: the searched parameters by name. law: the law that they mean.
+        in_space: whether the law lies in the search space, which some reference points do not.
     """
 
     number: int
@@ -32,12 +32,12 @@ class DesignLaw:
 
 
 def design(space: Space, laws: int, seed: int) -> list[DesignLaw]:
-    """The first `laws` laws. Law k is the same however many are asked for, so that a table can be extended.
+    """The first `laws` laws of the design. Law k does not depend on `laws`, so that a table can be extended.
 
-    The sequence is scrambled by another seed than a study's own start, which would otherwise propose these very laws.
+    The scrambling seed differs from that of a study's first laws, which would otherwise be the same laws.
 
     Raises:
-        InputError: the space has nothing to search.
+        InputError: the space has no searched parameter.
     """
     searched = distributions(space)
     if not searched:
@@ -45,7 +45,7 @@ def design(space: Space, laws: int, seed: int) -> list[DesignLaw]:
     found = [_reference(space, number, name, law) for number, (name, law) in enumerate(CONFIRMED_LAWS.items())]
     points = sobol_points(searched, derive_seed(seed, "design") % 2**32, 0, max(0, laws - len(found)))
     for point in points:
-        params = at_least_probable(searched, point)
+        params = with_min_probability(searched, point)
         found.append(DesignLaw(len(found), "", params, law_from(space, params)))
     return found[:laws]
 

@@ -1,4 +1,4 @@
-"""The rows of a table, one a law, seed and rung, and the two files that they are kept in."""
+"""The rows of a table, one per law, seed and rung, and the two files that hold them."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ import pyarrow.parquet as pq
 import yaml
 
 from mi_tune.replay.tabulation.design import DesignLaw
-from mi_tune.replay.tabulation.trial import FRACTIONS
+from mi_tune.replay.tabulation.trial import RUNG_FRACTIONS
 from mi_tune.runtime.cache import save_atomically
 
 HITS = ("natural_hits", "cheap_hits", "attack_hits")
-"""Columns of counts per class; how many trials they are counts of is in the table's description."""
+"""Columns of counts per class; the number of tries is `trials` in the table's description."""
 
 
 def trial_rows(
     law: DesignLaw, seed: int, found: dict[str, Any], epochs: Sequence[int], trials: dict[str, list[int]]
 ) -> list[dict[str, Any]]:
-    """The rows of one trial, one a rung.
+    """The rows of one trial, one per rung.
+
+    The state of a rung that was not reached is `failed`: its accuracies are NaN, its hits None, and its seconds those
+    spent until the training failed.
 
     Args:
-        found: what `run_trial` returned. epochs: of each rung.
-        trials: how many each class has of `natural`, `cheap` and `attack`.
-
-    Rungs that were not reached are `failed`: their accuracies are NaN, their hits None, and their seconds those that
-    were spent until the training failed.
+        found: the result of `run_trial`. epochs: of each rung. trials: see `trials_per_class`.
     """
     rows = []
-    for number, (fraction, epoch) in enumerate(zip(FRACTIONS, epochs, strict=True)):
+    for number, (fraction, epoch) in enumerate(zip(RUNG_FRACTIONS, epochs, strict=True)):
         reached = number < len(found["rungs"])
         rung = found["rungs"][number] if reached else {"seconds": found["seconds"]}
         seconds = rung["seconds"]
@@ -69,8 +68,20 @@ def trial_rows(
     return rows
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes lists of plain values in flow style, such as `[0.1, 0.4]`."""
+
+
+def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
+    plain = not any(isinstance(value, (list, dict)) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=plain)
+
+
+_Dumper.add_representer(list, _represent_list)
+
+
 def _accuracy(hits: list[int] | None, trials: list[int]) -> float:
-    """Mean over classes, as a study counts it."""
+    """Mean over classes of the share of hits, as in a study."""
     return float(np.mean(np.asarray(hits) / trials)) if hits is not None else math.nan
 
 
@@ -80,7 +91,7 @@ def _passes(name: str, attacked: dict[str, Any] | None) -> dict[str, int]:
 
 
 def write_table(rows: Sequence[dict[str, Any]], about: dict[str, Any], stem: Path) -> None:
-    """Write the rows to `stem`.parquet and their description to `stem`.yaml, each whole at any moment."""
+    """Write the rows to `stem`.parquet and their description to `stem`.yaml, each file atomically."""
     frame = pd.DataFrame([{name: value for name, value in row.items() if name not in HITS} for row in rows])
     table = pa.Table.from_pandas(frame, preserve_index=False)
     for name in HITS:
@@ -92,5 +103,5 @@ def write_table(rows: Sequence[dict[str, Any]], about: dict[str, Any], stem: Pat
         stem.with_name(f"{stem.name}.parquet"),
         lambda path: pq.write_table(table, path, compression="zstd", compression_level=19),
     )
-    text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.dump(about, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     save_atomically(stem.with_name(f"{stem.name}.yaml"), lambda path: path.write_text(text))

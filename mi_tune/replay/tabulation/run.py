@@ -1,4 +1,4 @@
-"""Make or extend a table of real trials: every law of the design, trained and measured by Ray's workers."""
+"""Make or extend a table of real trials: Ray's workers train and measure every law of the design."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mi_tune.replay.tabulation.about import description, trials_per_class
 from mi_tune.replay.tabulation.cells import TrialBench
 from mi_tune.replay.tabulation.design import DesignLaw, design
 from mi_tune.replay.tabulation.rows import trial_rows, write_table
-from mi_tune.replay.tabulation.trial import FRACTIONS, rungs
+from mi_tune.replay.tabulation.trial import RUNG_FRACTIONS, rungs
 from mi_tune.runtime.device import pick_device
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
@@ -31,8 +31,8 @@ from mi_tune.study.folder import only_writer
 from mi_tune.trial.assets import StudyData, check_names, load_data
 from mi_tune.trial.estimate import measure_speed
 
-JOBS_A_LINE = 20
-"""Where there is no terminal, a line is written after so many trials."""
+TRIALS_PER_LINE = 20
+"""Without a terminal, a line of progress is printed after this many trials."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class TabulateOptions:
     """How to make a table.
 
     Args:
-        laws: of the design. seeds: targets of every law. minutes: after which no trial is begun, or None.
-        package: whether the table is also written into the package. command: the command line, for the description.
+        laws: size of the design. seeds: targets of every law. minutes: after which no trial is started, or None.
+        package: whether the complete laws are also written into the package. command: the command line, for the
+            description.
         address, gpus_per_trial, workers: see `connect`.
     """
 
@@ -56,8 +57,8 @@ class TabulateOptions:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How many of the laws have all their trials, and how many were asked for."""
+class TableProgress:
+    """How many laws have all their trials, and how many laws were asked for."""
 
     complete: int
     laws: int
@@ -69,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Job:
-    """One trial: a law of the design with one seed."""
+    """One trial to run: a law of the design with one seed."""
 
     law: DesignLaw
     seed: int
@@ -77,7 +78,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Work:
-    """What travels to the workers."""
+    """What is sent to the workers."""
 
     setup: Setup
     data: StudyData
@@ -88,11 +89,11 @@ class _Work:
         return TrialBench(self.setup, self.data, self.seed, self.cells, device)
 
 
-def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, console: Console) -> Outcome:
-    """Do what is missing of the table in a folder, and write it; also when stopped early.
+def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, console: Console) -> TableProgress:
+    """Run the missing trials of the table in a folder, and write the table, also when interrupted.
 
     Raises:
-        InputError: anything the user gave that cannot work, before any compute; or another run writes there.
+        InputError: invalid input, before any compute; or another run writes to the folder.
     """
     until = time.time() + 60 * options.minutes if options.minutes is not None else None
     check_names(setup)
@@ -103,13 +104,13 @@ def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, co
         work = _Work(setup, data, seed, folder / "cells")
         bench = work.bench(pick_device())
         with console.status("making judge and prior, or finding them in the cache"):
-            bench.tools  # noqa: B018  once, before every worker asks for it
+            bench.tools  # noqa: B018  once, before every worker needs it
         jobs = [_Job(law, number) for law in laws for number in range(options.seeds)]
         missing = [job for job in jobs if bench.finished(job.law.law, job.seed) is None]
         console.print(f"{len(laws)} laws x {options.seeds} seeds, {len(missing)} trials to do", highlight=False)
         try:
             if missing:
-                _do(missing, work, bench, until, folder, options, console)
+                _run_jobs(missing, work, bench, until, folder, options, console)
         finally:
             outcome = _gather(bench, laws, jobs, folder, options, console)
         return outcome
@@ -118,7 +119,7 @@ def tabulate(setup: Setup, seed: int, folder: Path, options: TabulateOptions, co
 # ------------------------------------------------------------------------------------------------------------- jobs
 
 
-def _do(
+def _run_jobs(
     jobs: Sequence[_Job],
     work: _Work,
     bench: TrialBench,
@@ -127,9 +128,9 @@ def _do(
     options: TabulateOptions,
     console: Console,
 ) -> None:
-    """Run the jobs, telling how far they are."""
+    """Run the jobs and show their progress."""
     expected = _trial_seconds(bench)
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     bar = Progress(
         TextColumn("[bold]trials"),
         BarColumn(40),
@@ -141,20 +142,20 @@ def _do(
     task = bar.add_task("trials", total=len(jobs), left="")
     begun = time.monotonic()
 
-    def done(job: _Job, result: dict) -> None:
+    def done(job: _Job, result: dict[str, Any]) -> None:
         if result.get("skipped"):
             return
-        told["done"] += 1
-        left = (time.monotonic() - begun) * (len(jobs) / told["done"] - 1)
+        counts["done"] += 1
+        left = (time.monotonic() - begun) * (len(jobs) / counts["done"] - 1)
         bar.update(task, advance=1, left=f"about {duration(left)} left")
         if result["reason"]:
-            # a fault that all share is told once
-            told[result["reason"]] += 1
-            if told[result["reason"]] == 1:
+            # a fault that all trials share is printed once
+            counts[result["reason"]] += 1
+            if counts[result["reason"]] == 1:
                 text = f"law {job.law.number}, seed {job.seed}: failed: {result['reason']}"
                 console.print(text, style="red", highlight=False, markup=False)
-        elif not console.is_terminal and (told["done"] % JOBS_A_LINE == 0 or told["done"] == len(jobs)):
-            text = f"{told['done']}/{len(jobs)} trials; law {job.law.number}, seed {job.seed}: {result['said']}"
+        elif not console.is_terminal and (counts["done"] % TRIALS_PER_LINE == 0 or counts["done"] == len(jobs)):
+            text = f"{counts['done']}/{len(jobs)} trials; law {job.law.number}, seed {job.seed}: {result['said']}"
             console.print(f"{text}  [about {duration(left)} left]", highlight=False, markup=False, soft_wrap=True)
 
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
@@ -164,11 +165,11 @@ def _do(
             highlight=False,
         )
         with bar:
-            run_jobs(jobs, work.bench, partial(_work_on, until=until), resources, folder / "ray", done)
+            run_jobs(jobs, work.bench, partial(_run_job, until=until), resources, folder / "ray", done)
 
 
-def _work_on(bench: TrialBench, job: _Job, until: float | None) -> dict[str, Any]:
-    """Do one job in a worker, unless the time is up. `said`: its outcome in a few words."""
+def _run_job(bench: TrialBench, job: _Job, until: float | None) -> dict[str, Any]:
+    """Run one job in a worker, unless time is up; `said` is the result in a few words for the progress lines."""
     if until is not None and time.time() >= until:
         return {"skipped": True}
     found = bench.trial(job.law.law, job.seed)
@@ -185,7 +186,7 @@ def _trial_seconds(bench: TrialBench) -> float:
     people, samples, public = data.private.identities, setup.prior.samples, len(data.public)
     cheap, attack = (speed.of(a.passes(people, samples, public)) for a in (tools.cheap, tools.attack))
     training = setup.target.epochs * len(data.split.train) * speed.train_image
-    return training + len(FRACTIONS) * (len(data.split.val) * speed.forward + cheap) + attack
+    return training + len(RUNG_FRACTIONS) * (len(data.split.val) * speed.forward + cheap) + attack
 
 
 # ------------------------------------------------------------------------------------------------------------ table
@@ -198,8 +199,8 @@ def _gather(
     folder: Path,
     options: TabulateOptions,
     console: Console,
-) -> Outcome:
-    """Write what is done into the table, and its complete laws into the package if that is asked for."""
+) -> TableProgress:
+    """Write the finished trials into the table and, if asked for, the complete laws into the package."""
     epochs, trials = rungs(bench.setup.target.epochs), trials_per_class(bench)
     rows: list[dict[str, Any]] = []
     trained: Counter[int] = Counter()
@@ -219,4 +220,4 @@ def _gather(
         stem = tables.FOLDER / bench.setup.name
         write_table(kept, description(bench, laws, options.seeds, len(whole), kept, options.command), stem)
         console.print(f"in the package: {stem}.parquet", highlight=False, markup=False, soft_wrap=True)
-    return Outcome(len(whole), len(laws))
+    return TableProgress(len(whole), len(laws))

@@ -1,14 +1,13 @@
-"""One trial of the table: a law's target, looked at and attacked at the rungs of its schedule.
+"""One trial of the table: a target trained with a law, evaluated and attacked at every rung of its training.
 
-The learning rate follows the schedule of the whole training, so that what is seen at a lower rung is an under-trained
-model: the one that early stopping would see.
+The learning rate follows the schedule of the whole training, so the model at a lower rung is the under-trained one that
+early stopping would judge.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,15 +26,16 @@ from mi_tune.setup import Setup
 from mi_tune.trial.assets import StudyData
 from mi_tune.trial.evaluation import attack_half_trained, natural_per_class, target_training
 
-FRACTIONS = (1 / 9, 1 / 3, 1.0)
-"""The rungs, as shares of the schedule's epochs."""
+RUNG_FRACTIONS = (1 / 9, 1 / 3, 1.0)
+"""The rungs, as shares of the epochs of a whole training."""
 
-CODE = (sys.modules[__name__],)
+CODE_MODULES = (sys.modules[__name__],)
+"""Modules whose code is part of a cell's key."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What a target is measured with: the cheap attack of every rung, the study's attack of the last, and the judge."""
+    """What a target is measured with: the cheap attack at every rung, the full attack at the last, and the judge."""
 
     cheap: Attack | Portfolio
     attack: Attack | Portfolio
@@ -44,38 +44,39 @@ class Tools:
 
 
 def rungs(epochs: int) -> tuple[int, ...]:
-    """After how many epochs a training of `epochs` is looked at; the last is its end."""
-    return tuple(max(1, round(epochs * fraction)) for fraction in FRACTIONS)
+    """The epochs after which a training of `epochs` epochs is evaluated; the last is its end."""
+    return tuple(max(1, round(epochs * fraction)) for fraction in RUNG_FRACTIONS)
 
 
 def val_images(data: StudyData) -> np.ndarray:
-    """How many val images each class has, int (classes,)."""
+    """Number of val images of each class, int (classes,)."""
     return np.bincount(data.private.labels[data.split.val], minlength=data.private.identities)
 
 
 def run_trial(
     setup: Setup, data: StudyData, law: ErasingLaw, seed: int, replicate: int, tools: Tools, device: torch.device
 ) -> dict[str, Any]:
-    """Train the target of a law and replicate to its end and measure it at every rung.
+    """Train the target of a law and replicate, and measure it at every rung.
 
-    Weights, order and attacks are those of a study of `seed`, shared by all laws, which pairs them.
+    Initial weights, order of the images and attacks are seeded as in a study of `seed`. All laws share them, so that
+    comparisons between laws are paired.
 
     Returns:
-        `rungs`: of each that was measured, `epochs`, `natural_hits`, `cheap` and, at the last, `attack` (both: `hits`,
-        `forward_passes`, `backward_passes`), and `seconds` by phase (`train` from the beginning, the others at this
-        rung). Hits are counts per class. `reason`: why no more were measured, "" if all were; `seconds`: spent until
-        then.
+        `rungs`: for each measured rung `epochs`, `natural_hits`, `cheap` and, at the last, `attack` (each of the two
+        with `hits`, `forward_passes`, `backward_passes`), and `seconds` by phase (`train` since the beginning, the
+        others at this rung); hits are counts per class. `reason`: why training ended early, "" if it did not.
+        `seconds`: by phase, at the end.
     """
-    # as a trial of a study: what layers such as dropout draw
+    # seeds the draws of layers such as dropout, as in a trial of a study
     torch.manual_seed(derive_seed(seed, "trial"))
     run = target_training(setup, data, law, seed, replicate, device)
     at = rungs(run.recipe.epochs)
     found: list[dict[str, Any]] = []
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     reason = ""
     try:
         for number, epochs in enumerate(at):
-            seconds = Counter(train=seconds["train"])
+            seconds = {"train": seconds.get("train", 0.0)}
             with _timed(seconds, "train"):
                 while run.epoch < epochs:
                     run.train_epoch()
@@ -106,9 +107,9 @@ def _attacked(attack: Attack | Portfolio, tools: Tools, run: Training, seed: int
 
 
 @contextmanager
-def _timed(seconds: Counter[str], phase: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     begun = time.perf_counter()
     try:
         yield
     finally:
-        seconds[phase] += time.perf_counter() - begun
+        seconds[phase] = seconds.get(phase, 0.0) + (time.perf_counter() - begun)

@@ -1,4 +1,4 @@
-"""The folder of attacks on one model: its table and files. docs/study_folder.md is its contract."""
+"""The folder of an audit: its table and files. docs/study_folder.md specifies them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ COLUMNS = [
     *("forward_passes", "backward_passes", "surrogate_passes", "seconds", "prepare_seconds"),
     *("judge", "judge_accuracy", "model", "key", "artefacts", "reason"),
 ]
-"""The columns in order; docs/study_folder.md says what each means."""
-IDENTITY = ("attack", "budget", "prior", "law_known", "classes", "seed")
-"""A folder holds one row for each combination of these."""
+"""The columns in order. docs/study_folder.md explains each."""
+ROW_ID = ("attack", "budget", "prior", "law_known", "classes", "seed")
+"""The columns that identify a row: a folder holds one row for each combination of their values."""
 
-_TEXT = {"attack", "budget", "access", "prior", "state", "judge", "model", "key", "artefacts", "reason"}
+_TEXT_COLUMNS = {"attack", "budget", "access", "prior", "state", "judge", "model", "key", "artefacts", "reason"}
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The table of rows, each with any of the columns."""
+    """Make the table from rows, each with any of the columns."""
     frame = pd.DataFrame(rows, columns=COLUMNS)
     for column in COLUMNS:
-        if column in _TEXT:
+        if column in _TEXT_COLUMNS:
             frame[column] = frame[column].astype("string").fillna("")
         elif column == "law_known":
             frame[column] = frame[column].astype(bool)
@@ -45,17 +45,21 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 class AuditFolder:
-    """Paths, and the few things that are written as a whole."""
+    """Reads and writes the files of an audit's folder. Every file is written atomically."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock = FileLock(self.path / ".lock")
 
     def claim(self, model: str, force: bool = False) -> None:
-        """Make the folder and become its only writer, until this process ends however it ends.
+        """Create the folder and lock it for this process. The lock ends with the process, even if it crashes.
 
-        Raises InputError when it cannot be made, another process writes to it, or it holds attacks on another model
-        than `model` (unless `force`, which forgets them).
+        Args:
+            model: key of the attacked model. force: remove the rows of attacks on another model.
+
+        Raises:
+            InputError: the folder cannot be created, another process writes to it, or it holds attacks on another model
+                and `force` is not set.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -67,15 +71,16 @@ class AuditFolder:
         if any(row["model"] != model for row in self.rows()):
             if not force:
                 raise InputError(
-                    f"{self.path} holds attacks on another model; choose another --out, or --force to forget them"
+                    f"{self.path} holds attacks on another model; choose another --out, or --force to remove them"
                 )
             self.write([])
 
     def release(self) -> None:
+        """Unlock the folder."""
         self._lock.release()
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows written so far. Raises InputError if the table is damaged."""
+        """The rows written so far. Raises InputError if the table cannot be read."""
         path = self.path / "attacks.parquet"
         if not path.exists():
             return []
@@ -85,15 +90,15 @@ class AuditFolder:
             raise InputError(f"{path}: cannot be read; remove it, or choose another --out") from error
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """attacks.parquet and attacks.csv, each whole at any moment."""
+        """Write attacks.parquet and attacks.csv."""
         table = table_of(rows)
         save_atomically(self.path / "attacks.parquet", lambda p: table.to_parquet(p, index=False))
         save_atomically(self.path / "attacks.csv", lambda p: table.to_csv(p, index=False))
 
     def put(self, row: Mapping[str, Any]) -> None:
-        """Write a row in the place of the one of the same identity, or after all others."""
+        """Write a row: in place of the one with the same `row_id`, or after all others."""
         rows = self.rows()
-        same = [k for k, old in enumerate(rows) if identity(old) == identity(row)]
+        same = [k for k, old in enumerate(rows) if row_id(old) == row_id(row)]
         if same:
             rows[same[0]] = dict(row)
         else:
@@ -101,33 +106,33 @@ class AuditFolder:
         self.write(rows)
 
     def put_artefacts(self, name: str, per_class: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> None:
-        """per_class.csv and reconstructions.npz in the sub-folder `name`."""
-        place = self.path / name
-        place.mkdir(parents=True, exist_ok=True)
-        save_atomically(place / "per_class.csv", lambda p: per_class.to_csv(p, index=False))
-        save_atomically(place / "reconstructions.npz", lambda p: np.savez_compressed(p, **arrays))
+        """Write per_class.csv and reconstructions.npz to the sub-folder `name`."""
+        folder = self.path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        save_atomically(folder / "per_class.csv", lambda p: per_class.to_csv(p, index=False))
+        save_atomically(folder / "reconstructions.npz", lambda p: np.savez_compressed(p, allow_pickle=True, **arrays))
 
     def write_description(self, values: Mapping[str, Any]) -> None:
-        """attack.yaml."""
+        """Write attack.yaml."""
         text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=120)
         save_atomically(self.path / "attack.yaml", lambda p: p.write_text(text))
 
     def write_examples(self, images: np.ndarray | None, names: Sequence[str]) -> None:
-        """examples.npz, one real image a class; None removes what an earlier run wrote."""
+        """Write examples.npz with one real image per class. Without images, remove the file of an earlier run."""
         path = self.path / "examples.npz"
         if images is None:
             path.unlink(missing_ok=True)
             return
-        arrays = {"images": images, "class_names": np.array(names)}
-        save_atomically(path, lambda p: np.savez_compressed(p, **arrays))
+        save_atomically(path, lambda p: np.savez_compressed(p, images=images, class_names=np.array(names)))
 
 
-def identity(row: Mapping[str, Any]) -> tuple:
-    return tuple(row[name] for name in IDENTITY)
+def row_id(row: Mapping[str, Any]) -> tuple:
+    """The values of the columns `ROW_ID`."""
+    return tuple(row[name] for name in ROW_ID)
 
 
 def artefact_name(row: Mapping[str, Any]) -> str:
-    """A sub-folder of its own for each identity of rows."""
-    plain = [value.item() if isinstance(value, np.generic) else value for value in identity(row)]
+    """Name of the row's sub-folder, different for every `row_id`."""
+    plain = [value.item() if isinstance(value, np.generic) else value for value in row_id(row)]
     words = re.findall(r"\w+", f"{row['attack']} {row['budget']}")
     return "-".join([*words, content_key(*plain)[:6]])

@@ -1,4 +1,4 @@
-"""Run a battery of attacks on one model and judge each. Rows that are there already are not computed again."""
+"""Run many attempts on one model and judge each. Rows that the folder already holds are not computed again."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import duration
 from mi_tune.trial.assets import prepare_ground, prepare_judge
-from mi_tune.trial.audit.battery import Attempt
+from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.audit.folder import AuditFolder, artefact_name
 from mi_tune.trial.audit.subject import Subject
 
 CHANCE, BEST_SAMPLES = "chance", "best prior samples"
-"""Rows that are no attacks."""
-BASELINE = "baseline"
-"""Their state."""
-KEPT = 4
+"""The `attack` of the two baseline rows."""
+BASELINE_STATE = "baseline"
+"""The `state` of the baseline rows."""
+BASELINE_KEPT = 4
 """Prior samples per class in the baseline: as many as most presets return at the reduced budget."""
 
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """How to run.
+    """Options of an audit.
 
     Args:
-        seed: of the attacks. classes: attack only the first so many. law_known: whether attacks that know about
-            erasing are told the law. images: whether folder and report may show faces. force: compute every row anew.
+        seed: of the attacks.
+        classes: attack only the first `classes` classes; None attacks all.
+        law_known: whether erasing-aware attacks are given the law.
+        images: whether folder and report may contain faces.
+        force: compute every row again, and remove rows of attacks on another model.
     """
 
     seed: int
@@ -62,17 +65,20 @@ def run_audit(
     device: torch.device,
     console: Console,
 ) -> pd.DataFrame:
-    """Run what is missing, and return the rows of the baselines and of `attempts`, in their order.
+    """Run the attempts that the folder does not hold yet.
 
-    An attack that fails becomes a row with the state `failed` and its reason, and is tried again next time.
+    An attack that fails becomes a row with the state `failed` and its reason. The next run tries it again.
+
+    Returns:
+        The rows of the baselines, then of `attempts` in their order.
 
     Raises:
-        InputError: more classes than the model has; a folder that cannot be used; no attack came to an end.
+        InputError: there are more classes than the model has; the folder cannot be used; or every attack failed.
     """
     identities = subject.data.private.identities
     count = identities if options.classes is None else options.classes
     if not 1 <= count <= identities:
-        raise InputError(f"--classes {count}: the model tells {identities} people apart")
+        raise InputError(f"--classes {count}: the model has {identities} classes; give 1 to {identities}")
     audit = AuditFolder(folder)
     audit.claim(SoftLabel(subject.model, device, identities).key, options.force)
     try:
@@ -95,10 +101,10 @@ class _Audit:
         self.baselines: set[str] = set()
         self.done: set[str] = set()
         if not options.force:
-            self.done = {row["key"] for row in folder.rows() if row["state"] in ("complete", BASELINE)}
+            self.done = {row["key"] for row in folder.rows() if row["state"] in ("complete", BASELINE_STATE)}
 
     def run(self, attempts: list[Attempt]) -> pd.DataFrame:
-        with self.console.status("training the judge, or finding it in the cache"):
+        with self.console.status("training the judge, or loading it from the cache"):
             self.judge: Judge = prepare_judge(self.subject.setup, self.subject.data, self.subject.seed, self.device)
         self._describe()
         wanted = [self._chance()]
@@ -107,18 +113,18 @@ class _Audit:
         wanted = sorted(dict.fromkeys(wanted), key=lambda key: key not in self.baselines)
         table = pd.DataFrame(self.folder.rows())
         table = table.set_index("key").loc[wanted].reset_index()
-        tried = table[table.state != BASELINE]
+        tried = table[table.state != BASELINE_STATE]
         if (tried.state == "failed").all():
-            raise InputError(f"no attack came to an end; the first one: {tried.reason.iloc[0]}")
+            raise InputError(f"every attack failed; the first one: {tried.reason.iloc[0]}")
         return table
 
-    # ------------------------------------------------------------------------------------------------ what is shared
+    # ------------------------------------------------------------------------------------------------ shared assets
 
     def _ground(self, kind: str) -> Ground:
         if kind not in self.grounds:
             setup = self.subject.setup
             setup = setup.model_copy(update={"prior": setup.prior.model_copy(update={"kind": kind})})
-            with self.console.status(f"making the prior {kind}, or finding it in the cache"):
+            with self.console.status(f"making the prior {kind}, or loading it from the cache"):
                 self.grounds[kind] = prepare_ground(setup, self.subject.data, self.subject.seed, self.device)
         return self.grounds[kind].knowing(self.law)
 
@@ -129,8 +135,8 @@ class _Audit:
         accuracy = float((logits.argmax(1).numpy() == bank.labels[indices]).mean())
         if accuracy < 0.5:
             self.console.print(
-                f"the model names only {accuracy:.0%} of the {what} right; check its normalisation, --resolution and "
-                "that its classes are the folders in sorted order",
+                f"the model classifies only {accuracy:.0%} of the {what} correctly; check its normalisation and "
+                "--resolution, and that its classes are the folders in sorted order",
                 style="yellow",
                 highlight=False,
             )
@@ -180,81 +186,83 @@ class _Audit:
         }
 
     def _key(self, *parts: Any, code: tuple[ModuleType, ...] = (attacks.inits, attacks.oracle)) -> str:
-        """Changes with all that decides a row's numbers."""
+        """Content key of a row: it changes with everything that decides the row's numbers."""
         law = self.law.to_dict() if self.law else None
         modules = (*code, judging.verdicts, judging.intervals)
         return content_key(self.model_key, self.judge.key, len(self.classes), law, *parts, modules=modules)
 
     def _chance(self) -> str:
-        row = self._row(attack=CHANCE, budget="", access="", prior="", state=BASELINE, key=self._key(CHANCE))
+        row = self._row(attack=CHANCE, budget="", access="", prior="", state=BASELINE_STATE, key=self._key(CHANCE))
         row["seed"] = self.subject.seed
         self.folder.put({**row, "attack_accuracy": 1 / self.bank.identities})
         self.baselines.add(row["key"])
         return row["key"]
 
     def _best_samples(self, kind: str) -> str:
-        """The shared samples that the target is surest of: what an attack gets without optimising."""
+        """Baseline without optimisation: the prior's samples that the target gives the highest confidence."""
         ground = self._ground(kind)
         key = self._key(BEST_SAMPLES, ground.key)
         if key not in self.done | self.baselines:
             begun = time.perf_counter()
             oracle = SoftLabel(self.subject.model, self.device, self.bank.identities)
-            start = BestOfSamples()(oracle, ground, self.classes.to(self.device), KEPT, self.subject.seed)
+            start = BestOfSamples()(oracle, ground, self.classes.to(self.device), BASELINE_KEPT, self.subject.seed)
             with torch.no_grad():
                 images = torch.cat(
                     [to_uint8(ground.prior.decode(part)).cpu() for part in start.flatten(0, 1).split(256)]
                 )
             images = images.view(*start.shape[:2], *images.shape[1:])
-            row = self._row(attack=BEST_SAMPLES, budget="", access=oracle.access, prior=kind, key=key, state=BASELINE)
+            row = self._row(
+                attack=BEST_SAMPLES, budget="", access=oracle.access, prior=kind, key=key, state=BASELINE_STATE
+            )
             row |= {"seed": self.subject.seed, "forward_passes": oracle.forward_passes, "backward_passes": 0}
             row |= {"surrogate_passes": 0, "prepare_seconds": 0.0, "seconds": time.perf_counter() - begun}
             confidence = oracle.confidence(images.flatten(0, 1)).cpu()
-            own = confidence.gather(1, self.classes.repeat_interleave(KEPT)[:, None]).view(len(images), -1)
+            own = confidence.gather(1, self.classes.repeat_interleave(BASELINE_KEPT)[:, None]).view(len(images), -1)
             self._finish(row, images, own, None)
         self.baselines.add(key)
         return key
 
     def _attempt(self, attempt: Attempt, position: str) -> list[str]:
-        """Keys of the baseline that belongs to the attempt, and of the attempt."""
+        """Run one attempt; return the keys of its baseline row and of its own row."""
         attack = attempt.attack
         title = f"{position} {attack.name} ({attack.budget}, {attack.access}, prior {attempt.prior_name})"
         row = self._row(attack=attack.name, budget=attack.budget, access=attack.access, prior=attempt.prior_name)
-        # until the ground is there, only its kind can be told
+        # before the ground is made, only the kind of its prior is known
         row["key"] = self._key(attempt.prior, attack.describe(), self.options.seed, code=code_of(attack))
         baseline: list[str] = []
         begun = time.perf_counter()
         try:
-            # priors are made when they are first needed: a GAN must not keep the other attacks waiting
+            # priors are made when first needed, so that the training of a GAN does not delay the other attacks
             baseline = [self._best_samples(attempt.prior)]
             ground = self._ground(attempt.prior)
             row["key"] = self._key(ground.key, attack.describe(), self.options.seed, code=code_of(attack))
             if row["key"] in self.done:
-                self._say(f"{title}: done before")
+                self._say(f"{title}: already in the folder")
                 return [*baseline, row["key"]]
             with self.console.status(title):
                 attack.check(ground.prior, len(ground.samples.latents))
                 oracle = open_oracle(attack.access, self.subject.model, self.device, self.bank.identities)
-                # the seed of a trial's first target, so that the study's own attack gives the study's numbers
-                found = attack.run(oracle, ground, self.classes, derive_seed(self.options.seed, "attack", 0))
+                # the seed of a trial's first target, so that the study's own attack reproduces the study's numbers
+                result = attack.run(oracle, ground, self.classes, derive_seed(self.options.seed, "attack", 0))
         except (InputError, DivergedError) as error:
             return [*baseline, self._fail(row, title, str(error))]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             return [*baseline, self._fail(row, title, f"out of GPU memory: {str(error).splitlines()[0]}")]
         except Exception as error:
-            # one broken attack must not cost the others' hours
+            # one broken attack must not lose the work of the others
             where = traceback.extract_tb(error.__traceback__)[-1]
             place = f"({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
             return [*baseline, self._fail(row, title, f"{' '.join(str(error).split())} {place}".strip())]
         row |= {
             "state": "complete",
-            "forward_passes": found.forward_passes,
-            "backward_passes": found.backward_passes,
-            "surrogate_passes": found.surrogate_passes,
-            "seconds": found.seconds,
-            "prepare_seconds": found.prepare_seconds,
+            "forward_passes": result.forward_passes,
+            "backward_passes": result.backward_passes,
+            "surrogate_passes": result.surrogate_passes,
+            "seconds": result.seconds,
+            "prepare_seconds": result.prepare_seconds,
         }
-        row = self._finish(row, found.images, found.confidence, found.start_images)
+        row = self._finish(row, result.images, result.confidence, result.start_images)
         self._say(
             f"{title}: attack accuracy {row['attack_accuracy']:.1%} "
             f"[{row['attack_accuracy_low'] * 100:.0f}, {row['attack_accuracy_high'] * 100:.0f}], "
@@ -268,7 +276,7 @@ class _Audit:
         return row["key"]
 
     def _finish(self, row: dict, images: Tensor, confidence: Tensor, start: Tensor | None) -> dict:
-        """Judge uint8 images (classes, kept, channels, height, width), write artefacts and the row."""
+        """Judge uint8 images (classes, kept, channels, height, width), and write the artefacts and the row."""
         verdicts = judge_images(self.judge, images, self.classes, self.device)
         estimate = class_interval(verdicts.accuracy)
         own = predict(self.subject.model, images.flatten(0, 1), self.device).argmax(1).view(len(images), -1)
@@ -294,9 +302,9 @@ class _Audit:
             per_class["identity_error"] = errors.per_class
             row |= {"identity_error": errors.summary().value, "identification_rate": float(errors.identified.mean())}
         if start is not None:
-            begun = judge_images(self.judge, start, self.classes, self.device).accuracy
-            per_class["start_attack_accuracy"] = begun
-            row["start_attack_accuracy"] = float(begun.mean())
+            start_accuracy = judge_images(self.judge, start, self.classes, self.device).accuracy
+            per_class["start_attack_accuracy"] = start_accuracy
+            row["start_attack_accuracy"] = float(start_accuracy.mean())
         row["artefacts"] = artefact_name(row)
         arrays = {
             "images": images.numpy(),

@@ -1,4 +1,4 @@
-"""The model under attack, with the data, setup and seed that judge and attacker are made from."""
+"""The audited model, with the data, setup and seed that its judge and attacker are made from."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mi_tune.trial.assets import StudyData, load_data
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained model and what belongs to it.
+    """A trained model to be audited, with everything that its judge and attacker need.
 
     Args:
-        name: what to call it. about: where it is from, as plain values without paths.
-        setup, data, seed: what judge and priors are made from; for a trial, its study's.
-        law: the erasing law that it was trained with, resolved; None where it is not known.
-        measured_on: indices of private images on which its accuracy is told, and what to call these.
-        images_allowed: whether its report may show faces without being asked.
+        name: for reports. about: where the model comes from, as plain values without paths.
+        setup, data, seed: what judge and priors are made from; for a trial, those of its study.
+        law: the erasing law that the model was trained with, resolved; None if it is unknown.
+        measured_on: how to describe the private images that its accuracy is measured on, and their indices.
+        images_allowed: whether its report may show faces by default.
     """
 
     name: str
@@ -57,13 +57,19 @@ def own_subject(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Subject:
-    """The user's own classifier of the people in `private`, its classes in the sorted order of their folders.
+    """Load the user's own classifier of the people in `private` as a subject.
 
-    Without public images the attacker's prior is made from the built-in faces. A law's `mean` fill is resolved with the
-    images of `private`.
+    Args:
+        weights: file of the classifier's weights. architecture: its name or import path.
+        private: folder with one sub-folder per person; the classes are the sub-folders in sorted order.
+        public: folder of public images. Without it the attacker's prior is made from the built-in faces.
+        resolution: side of the images in pixels. fit: how images are made square.
+        law: the erasing law of the training, if known; a `mean` fill is resolved with the images of `private`.
+        seed: of split, judge and priors. prior: kind of the attacker's prior.
+        mean, std: normalisation that the classifier expects, per channel.
 
     Raises:
-        InputError: see `load_classifier`, `make_setup` and the sources and splits of images.
+        InputError: from `load_classifier`, `make_setup`, or the sources and splits of images.
     """
     check_architecture(architecture)
     judge = "residual_gn" if architecture != "residual_gn" else "small_cnn"

@@ -1,4 +1,4 @@
-"""Simulated studies that are kept: hours of another framework's suggestions need not be spent twice."""
+"""Cache of simulated studies: the suggestions of another framework can take hours."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ import mi_tune
 from mi_tune.replay.simulator import Trace
 from mi_tune.runtime.cache import content_key, save_atomically
 
-CODE = ("setup.py", *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")))
-"""Files of the package that decide what comes out."""
-MODEL = ("condense.py", "front_model.py", "improvement.py", "nehvi.py")
-"""Those of them that decide nothing where a search does not ask our model."""
+CODE_PATTERNS = (
+    *("setup.py", "trial/laws.py", "trial/table.py", "judging/intervals.py"),
+    *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")),
+)
+"""Files of the package that a trace depends on."""
+MODEL_FILES = ("condense.py", "front_model.py", "improvement.py", "nehvi.py")
+"""Those of them that matter only to methods that use our front model."""
 LIBRARIES = ("numpy", "scipy", "optuna", "torch", "gpytorch", "ax-platform", "botorch", "syne-tune")
-"""Packages that do, as far as they are installed."""
+"""Packages that a trace depends on, as far as they are installed."""
 
 
-def kept_trace(folder: Path | None, what: dict[str, Any], modelled: bool, make: Callable[[], Trace]) -> Trace:
-    """The trace of a simulated study, from the folder if it is there, else made and left there.
+def cached_trace(folder: Path | None, what: dict[str, Any], modelled: bool, make: Callable[[], Trace]) -> Trace:
+    """The trace of a simulated study: read from the folder if it is there, else made and written there.
 
     Args:
-        folder: None keeps nothing. what: plain values that tell the study from every other. With the code of searches
-            and replay and the versions below it they name the file: neither, changed, ever meets an old trace.
-        modelled: whether the search asks our model. The trace of one that does not outlives changes of the model.
+        folder: None: no cache. what: plain values that identify the study. The file's name is a hash of them, of the
+            code of search and replay, and of the versions of LIBRARIES, so that a change of any of these never finds an
+            old trace.
+        modelled: whether the method uses our front model. If not, its traces stay valid when MODEL_FILES change.
+        make: simulates the study.
     """
     if folder is None:
         return make()
@@ -50,15 +55,15 @@ def kept_trace(folder: Path | None, what: dict[str, Any], modelled: bool, make: 
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:  # numpy would add a suffix to a name
-        np.savez_compressed(file, **arrays)
+    with path.open("wb") as file:  # given a path, NumPy would add a suffix
+        np.savez_compressed(file, allow_pickle=True, **arrays)
 
 
 def code_files(modelled: bool = True) -> list[Path]:
-    """The files of CODE, those of MODEL among them where the model is asked."""
+    """The files of CODE_PATTERNS, without MODEL_FILES if the method does not use the model."""
     root = Path(mi_tune.__file__).parent
-    found = [path for pattern in CODE for path in sorted(root.glob(pattern))]
-    return [path for path in found if modelled or path.name not in MODEL]
+    found = [path for pattern in CODE_PATTERNS for path in sorted(root.glob(pattern))]
+    return [path for path in found if modelled or path.name not in MODEL_FILES]
 
 
 @cache

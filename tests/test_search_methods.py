@@ -5,14 +5,14 @@ import pytest
 from synthetic_table import make_table
 
 from mi_tune.erasing import REFERENCE_LAWS
-from mi_tune.replay.methods import is_modelled, method_name
-from mi_tune.replay.noise import People
-from mi_tune.replay.rivals import Contest, least_accuracy, make_rival
+from mi_tune.replay.noise import HitModel
+from mi_tune.replay.registry import is_modelled, method_name
+from mi_tune.replay.search_methods import SimulatedStudy, least_accuracy, make_search_method
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front_model import FrontModel, Observations
-from mi_tune.search.improvement import Staircases
+from mi_tune.search.improvement import SampledFronts
 from mi_tune.search.samplers import SAMPLERS
 from mi_tune.search.space import law_from
 
@@ -22,16 +22,17 @@ def surface() -> Surface:
     return Surface(*make_table(100))
 
 
-def contest(surface, method, seed=0):
-    return Contest(make_rival(method), surface, seed)
+def study_of(surface, method, seed=0):
+    return SimulatedStudy(make_search_method(method), surface, seed)
 
 
-def test_a_rival_is_written_as_its_parts_and_an_unknown_one_offers_near_names():
-    assert make_rival("nehvi+model+race").name == make_rival("nehvi + race + model").name == "nehvi+race+model"
+def test_a_method_is_written_as_its_parts_and_an_unknown_one_offers_near_names():
+    for text in ("nehvi+model+race", "nehvi + race + model"):
+        assert make_search_method(text).name == "nehvi+race+model"
     with pytest.raises(InputError, match="moasha"):
-        make_rival("random+moash")
+        make_search_method("random+moash")
     with pytest.raises(InputError, match="nsga2"):
-        make_rival("nsga")
+        make_search_method("nsga")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_a_rival_is_written_as_its_parts_and_an_unknown_one_offers_near_names():
 )
 @pytest.mark.parametrize("workers", [1, 7])
 def test_every_part_runs_with_any_number_of_workers(surface, method, workers):
-    search = contest(surface, method)
+    search = study_of(surface, method)
     trace = simulate(surface, search, workers, 25 * surface.mean_seconds(), 0)
     events = trace.events
     assert (events.state == "complete").sum() >= 5
@@ -53,35 +54,36 @@ def test_a_search_that_is_not_modelled_never_asks_the_model(surface, monkeypatch
     def refuse(*_):
         raise AssertionError("the model was asked")
 
-    for owner, name in ((FrontModel, "update"), (FrontModel, "expected"), (Observations, "of"), (Staircases, "gain")):
+    model = ((FrontModel, "update"), (FrontModel, "expected"), (Observations, "of"), (SampledFronts, "improvement"))
+    for owner, name in model:
         monkeypatch.setattr(owner, name, refuse)
     others = sorted(set(SAMPLERS) - {"nehvi"})
     for name in (*others, "random+floor+moasha+scout+long+twice+race+repeat"):
         assert not is_modelled(method_name(name))
-        simulate(surface, Contest(make_rival(name), surface, 0), 2, 14 * surface.mean_seconds(), 0)
+        simulate(surface, SimulatedStudy(make_search_method(name), surface, 0), 2, 14 * surface.mean_seconds(), 0)
     for name in ("nehvi", "random+model", "qmc+warm", "gp+seeded"):
         assert is_modelled(method_name(name))
     assert not is_modelled("ax")
     with pytest.raises(AssertionError, match="was asked"):
-        simulate(surface, Contest(make_rival("random+model"), surface, 0), 2, 14 * surface.mean_seconds(), 0)
+        simulate(surface, study_of(surface, "random+model"), 2, 14 * surface.mean_seconds(), 0)
 
 
 def test_the_same_seed_gives_the_same_study(surface):
-    one, two = (simulate(surface, contest(surface, "nehvi+race"), 3, 300, 5).events for _ in range(2))
+    one, two = (simulate(surface, study_of(surface, "nehvi+race"), 3, 300, 5).events for _ in range(2))
     assert one.equals(two)
 
 
 def test_halving_finishes_fewer_trials_and_begins_more(surface):
     cost = 30 * surface.mean_seconds()
-    plain = simulate(surface, contest(surface, "random"), 1, cost, 0).events
-    halved = simulate(surface, contest(surface, "random+moasha"), 1, cost, 0).events
+    plain = simulate(surface, study_of(surface, "random"), 1, cost, 0).events
+    halved = simulate(surface, study_of(surface, "random+moasha"), 1, cost, 0).events
     assert (halved.state == "complete").sum() < (plain.state == "complete").sum()
     assert len(halved) > len(plain)
     assert (halved.state[4:] == "stopped").mean() > 0.4
 
 
 def test_scouts_are_the_first_laws_and_later_ones_are_not_looked_at_early(surface):
-    search = contest(surface, "nehvi+scout+long")
+    search = study_of(surface, "nehvi+scout+long")
     events = simulate(surface, search, 1, 40 * surface.mean_seconds(), 0).events
     table = search.journal.table().set_index("trial")
     stopped = table.index[table.state == "stopped"]
@@ -93,7 +95,7 @@ def test_scouts_are_the_first_laws_and_later_ones_are_not_looked_at_early(surfac
 
 
 def test_repeats_are_a_quarter_of_the_trials_and_their_means_count(surface):
-    search = contest(surface, "random+repeat")
+    search = study_of(surface, "random+repeat")
     simulate(surface, search, 1, 60 * surface.mean_seconds(), 0)
     repeats = [asked for asked in search.asked.values() if asked.repeat]
     assert 0.1 < len(repeats) / len(search.asked) < 0.27
@@ -122,7 +124,7 @@ def surface_law(surface):
 
 def search_cost(surface, method):
     """Trials that twenty whole trials of one target pay for."""
-    search = contest(surface, method)
+    search = study_of(surface, method)
     return len(simulate(surface, search, 1, 20 * surface.mean_seconds(), 0).events)
 
 
@@ -130,7 +132,7 @@ def test_repeating_makes_the_claimed_front_less_too_good(surface):
     optimism = {}
     for method in ("random", "random+repeat"):
         ends = [
-            simulate(surface, contest(surface, method, s), 1, 50 * surface.mean_seconds(), s).events.iloc[-1]
+            simulate(surface, study_of(surface, method, s), 1, 50 * surface.mean_seconds(), s).events.iloc[-1]
             for s in range(6)
         ]
         optimism[method] = np.mean([row.claimed - row.hypervolume for row in ends])
@@ -138,7 +140,7 @@ def test_repeating_makes_the_claimed_front_less_too_good(surface):
 
 
 def test_what_a_race_breaks_off_would_seldom_have_been_on_the_front(surface):
-    search = contest(surface, "random+race")
+    search = study_of(surface, "random+race")
     simulate(surface, search, 1, 120 * surface.mean_seconds(), 0)
     stopped = [n for n in search.asked if "broken off" in reason(search, n)]
     assert len(stopped) > 3
@@ -156,7 +158,7 @@ def reason(search, number):
 
 
 def test_stopped_trials_are_never_recommended(surface):
-    search = contest(surface, "random+moasha+race")
+    search = study_of(surface, "random+moasha+race")
     simulate(surface, search, 1, 40 * surface.mean_seconds(), 0)
     table = search.journal.table().set_index("trial")
     recommended = {law.area for law in search.recommend()[0]}
@@ -166,7 +168,7 @@ def test_stopped_trials_are_never_recommended(surface):
 
 def test_the_least_accuracy_of_an_attack_is_seldom_missed():
     rng = np.random.default_rng(0)
-    people = People(rng.standard_normal(30), 0.5, 4)
+    people = HitModel(rng.standard_normal(30), 0.5, 4)
     missed = dict.fromkeys((6, 12, 24), 0)
     for _ in range(1000):
         hits = rng.permutation(people.hits(rng.uniform(0.05, 0.95), rng))
@@ -178,7 +180,7 @@ def test_the_least_accuracy_of_an_attack_is_seldom_missed():
 
 
 def test_references_are_never_stopped(surface):
-    search = contest(surface, "random+moasha+race+floor")
+    search = study_of(surface, "random+moasha+race+floor")
     simulate(surface, search, 1, 30 * surface.mean_seconds(), 0)
     table = search.journal.table()
     assert set(table.reference[table.state == "complete"]) >= set(REFERENCE_LAWS)

@@ -1,0 +1,65 @@
+"""Attempts: which attacks are run on a target, at which budgets and with which prior."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from mi_tune.attacks import BUDGETS, PRESETS, Attack, Portfolio, make_attack
+from mi_tune.attacks.presets import BLACK_BOX, ERASING_AWARE, PUBLISHED
+from mi_tune.runtime.errors import InputError
+
+PRESET_GROUPS = {"all": PRESETS, "published": PUBLISHED, "black-box": BLACK_BOX, "erasing-aware": ERASING_AWARE}
+"""Names for groups of presets."""
+PRIORS = ("eigenface", "dcgan", "wgan")
+"""Kinds of priors that an attempt can use."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attack at one budget, and the kind of the shared prior that it uses."""
+
+    attack: Attack | Portfolio
+    prior: str
+
+    @property
+    def prior_name(self) -> str:
+        """The prior that candidates are drawn from: the shared one, or those that the attack trains for its target."""
+        parts = self.attack.members if isinstance(self.attack, Portfolio) else (self.attack,)
+        names = [self.prior if part.maker is None else f"own {type(part.maker).__name__}" for part in parts]
+        return ", ".join(dict.fromkeys(names))
+
+
+def plan_attempts(attacks: str, budgets: str, prior: str) -> list[Attempt]:
+    """Make the attempts of all attacks at all budgets, budget by budget.
+
+    Args:
+        attacks: comma-separated presets or `PRESET_GROUPS`. budgets: comma-separated budgets.
+        prior: one of `PRIORS`. An attack that needs a discriminator uses `dcgan` if `prior` has none.
+
+    Raises:
+        InputError: an unknown attack, group, budget or prior, or an empty list.
+    """
+    if prior not in PRIORS:
+        raise InputError(f"unknown prior '{prior}'; choose from {', '.join(PRIORS)}")
+    names: dict[str, None] = {}
+    for name in _items(attacks, "--attack"):
+        if name not in PRESET_GROUPS and name not in PRESETS:
+            near = difflib.get_close_matches(name, [*PRESETS, *PRESET_GROUPS], n=3) or [*PRESET_GROUPS, *PRESETS]
+            raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
+        names |= dict.fromkeys(PRESET_GROUPS.get(name, [name]))
+    chosen_budgets = list(dict.fromkeys(_items(budgets, "--budget")))
+    for budget in chosen_budgets:
+        if budget not in BUDGETS:
+            raise InputError(f"unknown budget '{budget}'; choose from {', '.join(BUDGETS)}")
+    made = [make_attack(name, budget) for budget in chosen_budgets for name in names]
+    return [
+        Attempt(attack, "dcgan" if attack.needs_discriminator and prior == "eigenface" else prior) for attack in made
+    ]
+
+
+def _items(text: str, option: str) -> list[str]:
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not items:
+        raise InputError(f"{option} is empty; give one name, or several separated by commas")
+    return items
