@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 
@@ -31,9 +32,10 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, or None."""
+        """The command of a name. Raises a usage error that offers near names if there is none."""
         if cmd_name not in COMMANDS:
-            return None
+            near = difflib.get_close_matches(cmd_name, COMMANDS, n=2) or list(COMMANDS)
+            raise click.UsageError(f"no command '{cmd_name}'; did you mean {', '.join(near)}?")
         module, name = COMMANDS[cmd_name]
         found = getattr(importlib.import_module(module), name)
         assert isinstance(found, click.Command)
