@@ -316,7 +316,7 @@ WRONG = [
     (["tiny", "--attack", ","], "--attack is empty"),
     (["tiny", "--budget", "8x"], "16x"),
     (["tiny", "--prior", "stylegan"], "eigenface"),
-    (["tiny", "--classes", "7"], "6 people"),
+    (["tiny", "--classes", "7"], "6 classes"),
     (["tiny", "--trail", "1"], "--trial"),
     ([*OWN, "--trial", "0"], "--trial goes with"),
     ([*OWN[:2], *OWN[4:]], "--architecture"),
