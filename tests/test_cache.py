@@ -1,11 +1,15 @@
 """The cache never gives back something else than what was asked for."""
 
+import ast
+import importlib
+import inspect
 import threading
 import time
 
 import pytest
 import torch
 
+from mi_tune.attacks import code_of, make_attack
 from mi_tune.runtime import seeds
 from mi_tune.runtime.cache import cache_folder, cached, content_key, save_atomically
 
@@ -68,3 +72,19 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         save_atomically(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_all_code_that_an_attack_runs_is_in_the_key_of_its_result():
+    """Whatever code in the key imports from another room must be in the key itself."""
+    # no student is made of these
+    not_run = {f"mi_tune.nets.{name}" for name in ("conv_attention", "residual", "small_cnn")}
+    key = code_of(make_attack("plgmi", "reduced"))  # trains a prior too
+    known = {module.__name__ for module in key}
+    for module in key:
+        for line in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(line, ast.ImportFrom) and line.module is not None and line.module.startswith("mi_tune"):
+                source = importlib.import_module(line.module)
+                taken = [getattr(source, alias.name) for alias in line.names]
+                homes = {one.__name__ if inspect.ismodule(one) else getattr(one, "__module__", "") for one in taken}
+                run = {home for home in homes if home.startswith("mi_tune") and not home.startswith("mi_tune.runtime")}
+                assert run <= known | not_run, module.__name__

@@ -80,7 +80,16 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     run()
     assert len(simulated) == 3
     names = {path.name for path in trace_cache.code_files()}
-    assert {"seeds.py", "law.py", "setup.py", "laws.py", "intervals.py", "nehvi.py", "surface.py"} <= names
+    assert {
+        "seeds.py",
+        "law.py",
+        "setup.py",
+        "laws.py",
+        "intervals.py",
+        "journal.py",
+        "nehvi.py",
+        "surface.py",
+    } <= names
     plain_files = trace_cache.code_files(modelled=False)
     model_files = {path.name for path in trace_cache.code_files() if path not in plain_files}
     assert model_files == set(trace_cache.MODEL_FILES)

@@ -13,6 +13,7 @@ from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox, open_oracle
 from mi_tune.attacks.portfolio import Portfolio
 from mi_tune.attacks.presets import BUDGETS, PRESETS, make_attack
+from mi_tune.nets import features
 
 
 def code_of(attack: Attack | Portfolio) -> tuple[ModuleType, ...]:
@@ -23,7 +24,7 @@ def code_of(attack: Attack | Portfolio) -> tuple[ModuleType, ...]:
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in ("presets", "contracts"))
     own = [importlib.import_module(f"{__name__}.{name}") for name in names]
     trained = makers.CODE if any(member.maker for member in attack.members) else ()
-    return (*own, *students.CODE, *trained)
+    return (*own, features, *students.CODE, *trained)
 
 
 __all__ = [

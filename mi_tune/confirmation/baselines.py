@@ -9,10 +9,11 @@ from torch import Tensor
 
 from mi_tune.attacks import Ground, SoftLabel, inits, oracle
 from mi_tune.attacks.inits import BestOfSamples
+from mi_tune.nets import features
 from mi_tune.priors.base import to_uint8
 
 IMAGES_PER_CLASS = 4
-CODE = (inits, oracle)
+CODE = (inits, oracle, features)
 
 
 @torch.no_grad()

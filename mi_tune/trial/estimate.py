@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,14 +83,20 @@ class Speed:
         return seconds + attack.models.trained * (trained_on * self.train_image + attacked * self.backward)
 
 
-def measure_speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
-    """Time two training batches and one attack batch of the setup, on one CPU thread as in a trial."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     use_one_thread()
     try:
-        return _speed(setup, data, device)
+        yield
     finally:
         torch.set_num_threads(threads)
+
+
+def measure_speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
+    """Time two training batches and one attack batch of the setup, on one CPU thread as in a trial."""
+    with _one_thread():
+        return _speed(setup, data, device)
 
 
 def _speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
@@ -108,12 +115,8 @@ def _speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
 
 def estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     """Time a few batches of the setup, on one CPU thread as in a trial, and extrapolate to whole trials."""
-    threads = torch.get_num_threads()
-    use_one_thread()
-    try:
+    with _one_thread():
         return _estimate(setup, data, device)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:

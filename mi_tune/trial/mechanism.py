@@ -19,6 +19,7 @@ from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.features import feature_groups, feature_table, feature_view, penultimate
 from mi_tune.judging.features.groups import Encode
 from mi_tune.judging.panel import ClassifierJudge, Panel, VerifierJudge
+from mi_tune.nets import features
 from mi_tune.trial.assets import StudyData
 
 TARGET = "target"
@@ -27,10 +28,8 @@ COMPARED_LAW = "MIDRE(0.1, 0.8)"
 """Name of the law that erases the views if the target itself was trained without erasing."""
 PERMUTATIONS = 199
 
-FEATURE_CODE = tuple(
-    importlib.import_module(f"mi_tune.judging.features.{name}")
-    for name in ("groups", "kernels", "neighbours", "penultimate", "separability", "table", "two_samples", "view")
-)
+_MEASURES = ("groups", "kernels", "neighbours", "penultimate", "separability", "table", "two_samples", "view")
+FEATURE_CODE = (features, *(importlib.import_module(f"mi_tune.judging.features.{name}") for name in _MEASURES))
 """The code that decides the measures, besides images and networks."""
 
 
