@@ -129,10 +129,13 @@ class AttackSetup(_Section):
 
 
 class JudgeSetup(_Section):
-    """The judge of every trial, and the verifier of a confirmation."""
+    """The judge of every trial, the recogniser beside it, and the verifier of a confirmation."""
 
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
+    recogniser: Literal["auto", "none", "faces"] = Field(
+        "auto", description="judge from outside; auto: faces for the built-in faces if installed, else none"
+    )
     verifier_views: int | None = Field(
         None, ge=1, description="training images of each network of the verifier; default: its recipe's"
     )

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mi_tune.data import Bank, Split, procedural_banks, split_each_identity
-from mi_tune.judging import Verifier, VerifierRecipe, train_verifier
+from mi_tune.judging import Embedding, Gallery, VerifierRecipe, enrol, gallery, train_verifier
 from mi_tune.judging import verifier as module
-from mi_tune.judging.verifier import embed, enrol, threshold_at, train_encoders
+from mi_tune.judging.gallery import threshold_at
+from mi_tune.judging.verifier import train_encoders
 from mi_tune.nets import create_classifier, head_of
 from mi_tune.nets.cosine import create_cosine_classifier, remove_head
 from mi_tune.runtime.errors import InputError
@@ -30,13 +31,13 @@ FAR = 0.05
 
 
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Verifier:
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MI_TUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
         return train_verifier(PUBLIC, PRIVATE, SPLIT, RECIPE, 0, CPU, FAR)
 
 
-def tiny(**changes: object) -> Verifier:
+def tiny(**changes: object) -> Gallery:
     given = {"public": PUBLIC, "private": PRIVATE, "split": SPLIT, "recipe": TINY, "seed": 0, "device": CPU}
     return train_verifier(**given | changes)
 
@@ -53,10 +54,10 @@ def by_person(images: np.ndarray, labels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack([images[labels == k] for k in range(labels.max() + 1)]))
 
 
-def similarities_by_hand(verifier: Verifier, images: np.ndarray) -> np.ndarray:
+def similarities_by_hand(verifier: Gallery, images: np.ndarray) -> np.ndarray:
     """(n, classes), network by network and image by image, from the templates' definition."""
     everyone = np.zeros((len(images), PRIVATE.identities))
-    for encoder in verifier.encoders:
+    for encoder in verifier.embedding.encoders:
 
         def unit(pixels: np.ndarray, encoder: torch.nn.Module = encoder) -> np.ndarray:
             x = torch.from_numpy(pixels[None]).float() / 255
@@ -71,8 +72,8 @@ def similarities_by_hand(verifier: Verifier, images: np.ndarray) -> np.ndarray:
     # the length of a person's template, over both networks
     for k in range(PRIVATE.identities):
         own = PRIVATE.images[SPLIT.train[PRIVATE.labels[SPLIT.train] == k]]
-        total = embed(verifier.encoders, torch.from_numpy(own), CPU).sum(0).norm()
-        everyone[:, k] /= float(total) * len(verifier.encoders)
+        total = verifier.embedding(torch.from_numpy(own), CPU).sum(0).norm()
+        everyone[:, k] /= float(total) * len(verifier.embedding.encoders)
     return everyone
 
 
@@ -83,7 +84,7 @@ def test_the_networks_are_the_same_whoever_is_private(monkeypatch, tmp_path):
     ours = tiny()
     monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "another"))
     theirs = tiny(private=with_noise(PRIVATE, np.arange(len(PRIVATE))))
-    weights = [[p for e in v.encoders for p in e.state_dict().values()] for v in (ours, theirs)]
+    weights = [[p for e in v.embedding.encoders for p in e.state_dict().values()] for v in (ours, theirs)]
     assert len(weights[0]) > 0
     assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
     assert not torch.equal(ours.templates, theirs.templates)
@@ -127,14 +128,15 @@ def test_training_sees_about_as_many_images_of_a_small_bank_as_of_a_large_one(mo
 
 def test_a_template_is_the_mean_of_its_person_s_training_images_and_of_no_other():
     encoders, _ = train_encoders(PUBLIC, TINY, 0, CPU)
-    before = enrol(encoders, PRIVATE, SPLIT, FAR, CPU)["templates"]
+    embedding = Embedding("verifier", encoders, mirrored=True, key="tiny")
+    before = enrol(embedding, PRIVATE, SPLIT, CPU, FAR).templates
     unseen = np.concatenate([SPLIT.val, SPLIT.test])
-    assert torch.equal(before, enrol(encoders, with_noise(PRIVATE, unseen), SPLIT, FAR, CPU)["templates"])
+    assert torch.equal(before, enrol(embedding, with_noise(PRIVATE, unseen), SPLIT, CPU, FAR).templates)
     third = SPLIT.train[PRIVATE.labels[SPLIT.train] == 3]
-    after = enrol(encoders, with_noise(PRIVATE, third), SPLIT, FAR, CPU)["templates"]
+    after = enrol(embedding, with_noise(PRIVATE, third), SPLIT, CPU, FAR).templates
     changed = (before - after).abs().amax(1) > 1e-4
     assert changed.tolist() == [k == 3 for k in range(8)]
-    mean = embed(encoders, torch.from_numpy(PRIVATE.images[third]), CPU).mean(0)
+    mean = embedding(torch.from_numpy(PRIVATE.images[third]), CPU).mean(0)
     torch.testing.assert_close(before[3], F.normalize(mean, dim=0))
 
 
@@ -166,11 +168,11 @@ def test_the_threshold_attains_its_rate_on_the_impostors_that_set_it(verifier):
 
 def test_people_whom_it_never_saw_are_told_apart_far_better_than_by_chance(verifier):
     images = by_person(PRIVATE.images[SPLIT.val], PRIVATE.labels[SPLIT.val])
-    found = verifier.identified(images, torch.arange(8), CPU)
+    found = verifier.answers(images, torch.arange(8), CPU).rank1
     assert found.shape == (8, 2)
     assert found.mean() > 0.6  # chance is 0.125
     assert verifier.held_out_rank1.low <= verifier.held_out_rank1.value <= verifier.held_out_rank1.high
-    strangers = verifier.identified(images.roll(1, 0), torch.arange(8), CPU)
+    strangers = verifier.answers(images.roll(1, 0), torch.arange(8), CPU).rank1
     assert strangers.mean() < 0.2
 
 
@@ -180,10 +182,9 @@ def test_training_is_what_tells_people_apart(verifier):
         remove_head(create_cosine_classifier(name, 2, 1, 16, 16, 0)).requires_grad_(False).eval()
         for name in RECIPE.architectures
     )
-    enrolled = enrol(untrained, PRIVATE, SPLIT, FAR, CPU)
-    blind = dataclasses.replace(verifier, encoders=untrained, templates=enrolled["templates"])
-    trained = verifier.identified(images, torch.arange(8), CPU).mean()
-    assert trained > blind.identified(images, torch.arange(8), CPU).mean() + 0.1
+    blind = enrol(Embedding("untrained", untrained, mirrored=True, key="untrained"), PRIVATE, SPLIT, CPU, FAR)
+    trained = verifier.answers(images, torch.arange(8), CPU).rank1.mean()
+    assert trained > blind.answers(images, torch.arange(8), CPU).rank1.mean() + 0.1
 
 
 def test_answers_to_held_out_photographs_match_a_computation_by_hand(verifier):
@@ -192,8 +193,13 @@ def test_answers_to_held_out_photographs_match_a_computation_by_hand(verifier):
     identified, accepted = similarity.argmax(1) == labels, similarity[np.arange(16), labels] > verifier.threshold
     shown = by_person(images, labels)
     order = np.argsort(labels, kind="stable")
-    assert np.array_equal(verifier.identified(shown, torch.arange(8), CPU).ravel(), identified[order])
-    assert np.array_equal(verifier.accepted(shown, torch.arange(8), CPU).ravel(), accepted[order])
+    answers = verifier.answers(shown, torch.arange(8), CPU)
+    assert np.array_equal(answers.rank1.ravel(), identified[order])
+    assert np.array_equal(answers.accepted.ravel(), accepted[order])
+    np.testing.assert_allclose(answers.similarity.ravel(), similarity[np.arange(16), labels][order], atol=1e-5)
+    five = np.argsort(-similarity, axis=1)[:, :5]
+    assert np.array_equal(answers.rank5.ravel(), (five == labels[:, None]).any(1)[order])
+    assert verifier.rank5.mean() == pytest.approx((five == labels[:, None]).any(1).mean())
     assert verifier.held_out_rank1.value == pytest.approx(identified.mean())
     assert verifier.held_out_tar.value == pytest.approx(accepted.mean())
     assert verifier.held_out_tar.value > 0
@@ -202,17 +208,17 @@ def test_answers_to_held_out_photographs_match_a_computation_by_hand(verifier):
 def test_an_answer_is_about_the_attacked_class_whichever_row_it_stands_in(verifier):
     images = by_person(PRIVATE.images[SPLIT.test], PRIVATE.labels[SPLIT.test])
     some = torch.tensor([5, 2])
-    for ask in (verifier.identified, verifier.accepted):
-        everyone = ask(images, torch.arange(8), CPU)
-        assert np.array_equal(ask(images[some], some, CPU), everyone[some.numpy()])
+    everyone, asked = (vars(verifier.answers(images[k], k, CPU)) for k in (torch.arange(8), some))
+    for name, answer in asked.items():
+        np.testing.assert_allclose(answer, everyone[name][some.numpy()], atol=1e-6)
 
 
 def test_bytes_and_floats_of_one_image_and_its_mirror_image_are_embedded_alike(verifier):
     images = torch.from_numpy(PRIVATE.images[:4])
-    vectors = embed(verifier.encoders, images, CPU)
+    vectors = verifier.embedding(images, CPU)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(4))
-    torch.testing.assert_close(embed(verifier.encoders, images.float() / 255, CPU), vectors)
-    torch.testing.assert_close(embed(verifier.encoders, images.flip(3), CPU), vectors)
+    torch.testing.assert_close(verifier.embedding(images.float() / 255, CPU), vectors)
+    torch.testing.assert_close(verifier.embedding(images.flip(3), CPU), vectors)
 
 
 # --------------------------------------------------------------------------------------------------------- the cache
@@ -221,7 +227,7 @@ def test_bytes_and_floats_of_one_image_and_its_mirror_image_are_embedded_alike(v
 def test_a_verifier_is_made_once_and_found_again(monkeypatch):
     first = tiny()
     monkeypatch.setattr(module, "Training", lambda *a: pytest.fail("trained again"))
-    monkeypatch.setattr(module, "enrol", lambda *a: pytest.fail("enrolled again"))
+    monkeypatch.setattr(gallery, "_enrolment", lambda *a: pytest.fail("enrolled again"))
     again = tiny()
     images = torch.from_numpy(PRIVATE.images)
     assert torch.equal(first.similarity(images, CPU), again.similarity(images, CPU))

@@ -25,6 +25,7 @@ from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
+from mi_tune.trial.ceiling import ceiling_sentence
 
 ALLOWED_LOSSES = [k / 100 for k in range(21)]
 """Allowed losses of natural accuracy on the slider."""
@@ -81,6 +82,8 @@ def render(study: Study, include_images: bool) -> str:
         settings=yaml.safe_dump(_public_settings(study.config), sort_keys=False, allow_unicode=True),
         counts=study.runs.state.value_counts().to_dict(),
         headline=headline(study),
+        believable=believable(study),
+        recogniser=study.config.get("recogniser"),
         rows=[_trial(study, row) for _, row in study.trials.iterrows()],
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
@@ -144,6 +147,7 @@ def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
         for name in (
             *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
             *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high"),
+            *("recognised", "recognised_low", "recognised_high"),
             *("start_attack_accuracy", "target_accuracy_on_reconstructions", "realised_area", "seconds"),
         )
     }
@@ -265,6 +269,29 @@ def headline(study: Study) -> str:
         f"{_percent(study.undefended.natural_accuracy)} {_interval(study.undefended, 'natural_accuracy')}, "
         f"attack accuracy {attack}"
     )
+
+
+def believable(study: Study) -> str:
+    """What the judge from outside and the prior's ceiling say of the headline, in sentences; "" if neither is known."""
+    sentences = []
+    recogniser, undefended = study.config.get("recogniser"), study.undefended
+    if recogniser and undefended is not None and pd.notna(undefended.recognised):
+        text = (
+            f"The recogniser {recogniser['name']}, which has seen none of these people and is right on "
+            f"{_percent(recogniser['held_out_accuracy'])} of their photographs, recognises "
+            f"{_percent(undefended.recognised)} {_interval(undefended, 'recognised')} of the people in the "
+            f"reconstructions from the model without defence"
+        )
+        found = recommend(study, DEFAULT_LOSS)
+        if found is not None and found.trial != undefended.trial:
+            row = study.trials.loc[found.trial]
+            if pd.notna(row.recognised):
+                text += f", and {_percent(row.recognised)} {_interval(row, 'recognised')} with the recommended law"
+        sentences.append(f"{text} (chance: {1 / study.config['data']['private']['identities']:.1%}).")
+    if study.config.get("prior"):
+        text = ceiling_sentence(study.config["prior"]["name"], study.config.get("ceilings", []))
+        sentences += [text[0].upper() + text[1:] + "."] if text else []
+    return " ".join(sentences)
 
 
 def _repeats(study: Study) -> str:

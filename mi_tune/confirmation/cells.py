@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.confirmation import baselines
-from mi_tune.judging import panel, verifier
+from mi_tune.judging import gallery, panel
 from mi_tune.judging.panel import Panel
 from mi_tune.nets import create_classifier, place
 from mi_tune.nets.training import Training, predict
@@ -238,7 +238,7 @@ class Workbench:
 
     def verdicts(self, images: Tensor) -> dict[str, Tensor]:
         """Which reconstructions each judge assigns to the attacked class: bool (classes, kept), by the judge's name."""
-        key = content_key(tensor_key(images), self.panel.key, modules=(panel, verifier))
+        key = content_key(tensor_key(images), self.panel.key, modules=(panel, gallery))
 
         def make() -> dict:
             return {

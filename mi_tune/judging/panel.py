@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mi_tune.judging.gallery import Gallery
 from mi_tune.judging.intervals import Estimate, class_interval
 from mi_tune.judging.judge import Judge
-from mi_tune.judging.verifier import Verifier
 from mi_tune.runtime.cache import content_key
 
 
@@ -81,32 +81,42 @@ class ClassifierJudge:
         return (answers == classes[:, None]).numpy()
 
 
+Answer = Literal["rank-1", "rank-5", "TAR"]
+"""What a gallery is asked: is the attacked person the most similar, or among the five most similar (identification),
+or similar enough (verification, whose true accept rate belongs to a stated false accept rate)?"""
+
+_SHARES: dict[Answer, tuple[str, str]] = {
+    "rank-1": ("rank1",) * 2,
+    "rank-5": ("rank5",) * 2,
+    "TAR": ("tar", "accepted"),
+}
+
+
 @dataclass(frozen=True)
-class VerifierJudge:
-    """A verifier, trained on public people only, as a judge of a panel.
+class GalleryJudge:
+    """One answer of a gallery, as a judge of a panel. No private image has trained its networks."""
 
-    answer: `rank-1`, identification: the attacked person is the most similar one. `TAR`, verification: the similarity
-    to the attacked person is above the verifier's threshold, which sets its false accept rate (FAR).
-    """
-
-    verifier: Verifier
-    answer: Literal["rank-1", "TAR"]
+    gallery: Gallery
+    answer: Answer
     saw_private: bool = False
     in_search: bool = False
 
     @property
     def name(self) -> str:
-        return f"verifier {self.answer}"
+        return f"{self.gallery.name} {self.answer}"
 
     @property
     def key(self) -> str:
-        return self.verifier.key + self.answer
+        return self.gallery.key + self.answer
 
     @property
     def question(self) -> str:
-        if self.answer == "rank-1":
-            return "is the attacked person the most similar of the private people?"
-        return f"is it more similar to the attacked person than {1 - self.verifier.far:.0%} of strangers' photographs?"
+        if self.answer == "TAR":
+            return (
+                f"is it more similar to the attacked person than {1 - self.gallery.far:.0%} of strangers' photographs?"
+            )
+        which = "the most similar" if self.answer == "rank-1" else "among the five most similar"
+        return f"is the attacked person {which} of the private people?"
 
     @property
     def held_out(self) -> Estimate:
@@ -114,11 +124,10 @@ class VerifierJudge:
 
     @property
     def ceiling(self) -> np.ndarray:
-        return self.verifier.rank1 if self.answer == "rank-1" else self.verifier.tar
+        return getattr(self.gallery, _SHARES[self.answer][0])
 
     def hits(self, images: Tensor, classes: Tensor, device: torch.device) -> np.ndarray:
-        answer = self.verifier.identified if self.answer == "rank-1" else self.verifier.accepted
-        return answer(images, classes.cpu(), device)
+        return getattr(self.gallery.answers(images, classes, device), _SHARES[self.answer][1])
 
 
 @dataclass(frozen=True)

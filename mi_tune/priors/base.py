@@ -52,6 +52,17 @@ class Prior(nn.Module):
             raise InputError(f"prior '{self.name}' is not cut into blocks")
         return self.decode(hidden, labels)
 
+    def encode(self, images: Tensor) -> Tensor | None:
+        """Latents (n, latent_dim) whose images are nearest to `images` in squared error, where a formula gives them.
+
+        images: (n, channels, height, width), in [0, 1]. None: the prior has no such formula.
+        """
+        return None
+
+    def draw_known(self, identity: Tensor) -> Tensor | None:
+        """Images of people whose identity parameters are known (n, parameters); None if the prior has no such thing."""
+        return None
+
     def sample_latents(self, n: int, random: torch.Generator) -> Tensor:
         return torch.randn(n, self.latent_dim, generator=random, device=random.device)
 

@@ -35,6 +35,10 @@ class EigenfacePrior(Prior):
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.finish(self.advance(latents, 0), 1)
 
+    def encode(self, images: Tensor) -> Tensor:
+        # the basis is orthonormal, so each coordinate is found on its own; a bound on coordinates then only cuts them
+        return (images.flatten(1) - self.mean.flatten()) @ self.basis.T / self.scale
+
     def advance(self, hidden: Tensor, block: int) -> Tensor:
         return self.mean.flatten() + (hidden * self.scale) @ self.basis
 

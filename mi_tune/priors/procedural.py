@@ -34,6 +34,9 @@ class ProceduralPrior(Prior):
         """The identity parameters (n, latent_dim) in [0, 1] of latents (n, latent_dim)."""
         return torch.special.ndtr(latents)
 
+    def draw_known(self, identity: Tensor) -> Tensor:
+        return render(identity, neutral(len(identity), identity.device), self.resolution)
+
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (n, 1, resolution, resolution) of latents (n, latent_dim). `labels` are ignored."""
-        return render(self.identity(latents), neutral(len(latents), latents.device), self.resolution)
+        return self.draw_known(self.identity(latents))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -85,9 +86,11 @@ class StudyProgress(tune.Callback):
         value = {name: _number(row.get(name)) for name in (*OBJECTIVES, "judge_accuracy", "seconds")}
         natural, attack, judge, seconds = value.values()
         law = row["reference"] or describe(law_of(row))
+        recognised = _number(row.get("recognised"))
+        outside = "" if math.isnan(recognised) else f", {row['recogniser']} {recognised:.3f}"
         text = f"trial {number:3d}  {state:10s}  "
         if state == "complete":
-            text += f"natural {natural:.3f}  attack {attack:.3f} (judge {judge:.2f})  {seconds:5.1f} s  {law}"
+            text += f"natural {natural:.3f}  attack {attack:.3f} (judge {judge:.2f}{outside})  {seconds:5.1f} s  {law}"
         elif state == "infeasible":
             text += f"natural {natural:.3f}  below the floor             {seconds:5.1f} s  {law}"
         else:

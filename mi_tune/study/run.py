@@ -22,7 +22,8 @@ from rich.console import Console
 from mi_tune import __version__
 from mi_tune.attacks import make_attack
 from mi_tune.data.procedural import IDENTITY
-from mi_tune.judging import IdentityRegressor
+from mi_tune.judging import Gallery, IdentityRegressor, Judge
+from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, precision, use_one_thread
 from mi_tune.runtime.errors import InputError
@@ -40,13 +41,17 @@ from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.trainable import PROGRESS_UNITS, ErasingTrial, Shared
 from mi_tune.trial.assets import (
+    Attacker,
     StudyData,
     check_names,
     check_own_generator,
     load_data,
     prepare_attacker,
     prepare_judge,
+    prepare_recogniser,
+    with_recogniser,
 )
+from mi_tune.trial.ceiling import Ceiling, ceiling_sentence, measure_ceilings
 from mi_tune.trial.estimate import Estimate, estimate
 
 # settings that a resumed study may change: they decide how long it runs, not what it measures
@@ -93,6 +98,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         InputError: something that the user gave cannot work. Raised before any training.
     """
     check_names(setup)
+    setup = with_recogniser(setup)
     check_sampler(setup.search.sampler)
     rung_schedule(setup)
     study = StudyFolder(folder)
@@ -186,10 +192,11 @@ def _search(
 ) -> None:
     # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
     use_one_thread()
-    judge, attacker = _prepare(setup, seed, data, resources)
+    made = _prepare(setup, seed, data, resources)
+    judge, attacker, recogniser, _ = made
     schedule = rung_schedule(setup)
     looks = tuple(math.ceil(level) for level in schedule.rungs(0)) if schedule else ()
-    shared = Shared(setup, data, seed, study.path, [judge], [attacker], looks)
+    shared = Shared(setup, data, seed, study.path, [judge], [attacker], [recogniser], looks)
     halving = _halving(setup, schedule, study) if schedule else None
     progress = StudyProgress(journal, console, resources.capacity, expected.trial_seconds)
     keeper = TableKeeper(study, journal)
@@ -197,7 +204,8 @@ def _search(
 
     def on_ended(number: int, state: str) -> None:
         nonlocal described
-        described = described or _complete_description(study, judge, attacker)
+        if not described and (described := _complete_description(study, made)):
+            _say_ceiling(study, console)
         progress.trial_ended(number, state)
         keeper.mark_stale()
         resources.demand(journal.remaining() + journal.running)
@@ -262,17 +270,21 @@ def _halving(setup: Setup, schedule: RungSchedule, study: StudyFolder) -> Pareto
     return ParetoHalving(setup.search.stopping.unit, RUNG_OBJECTIVES, Halving(schedule, rungs))
 
 
-def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> tuple[ray.ObjectRef, ray.ObjectRef]:
-    """Start making the judge and the attacker; returns references to them. On CPUs the first trials train meanwhile."""
-    shared_data = ray.put(data)
+def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> list[ray.ObjectRef]:
+    """Start making judge, attacker, recogniser and the prior's ceilings; returns references to them.
+
+    On CPUs the first trials train meanwhile.
+    """
+    data_ref = ray.put(data)
     gpus = resources.gpus_per_trial
     # they reserve no CPU: otherwise trials that hold all cores would wait for them for ever
     on_worker = ray.remote(num_cpus=0, num_gpus=gpus)
-    judge = on_worker(_judge_on_worker).remote(setup, shared_data, seed)
-    attacker = on_worker(_attacker_on_worker).remote(setup, shared_data, seed)
+    makers = (_judge_on_worker, _attacker_on_worker, _recogniser_on_worker)
+    made = [on_worker(maker).remote(setup, data_ref, seed) for maker in makers]
+    made.append(on_worker(_ceilings_on_worker).remote(data_ref, *made))
     if gpus:
-        ray.wait([judge, attacker], num_returns=2)
-    return judge, attacker
+        ray.wait(made, num_returns=len(made))
+    return made
 
 
 def _judge_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
@@ -289,6 +301,29 @@ def _attacker_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
     attacker = prepare_attacker(setup, data, seed, pick_device())
     attacker.ground.prior.cpu()
     return attacker
+
+
+def _recogniser_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
+    use_one_thread()
+    recogniser = prepare_recogniser(setup, data, pick_device())
+    if recogniser is not None:
+        for encoder in recogniser.embedding.encoders:
+            encoder.cpu()
+    return recogniser
+
+
+def _ceilings_on_worker(data: StudyData, judge: Judge, attacker: Attacker, recogniser: Gallery | None) -> list[Ceiling]:
+    use_one_thread()
+    judges: list[PanelJudge] = [ClassifierJudge(judge.name, judge, in_search=True)]
+    if recogniser is not None:
+        judges.append(GalleryJudge(recogniser, "rank-1"))
+    return measure_ceilings(attacker.attack, attacker.ground, data, data.split.val, judges, pick_device())
+
+
+def _say_ceiling(study: StudyFolder, console: Console) -> None:
+    config = study.read_config()
+    text = ceiling_sentence(config["prior"]["name"], config["ceilings"])
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _check_folder(study: StudyFolder, setup: Setup, seed: int, options: RunOptions) -> None:
@@ -387,6 +422,8 @@ def _description(
         "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},
         "judge": None,
         "prior": None,
+        "recogniser": None,
+        "ceilings": [],
         **({"warm_start": warm.notes} if warm else {}),
         "baselines": {"chance": 1 / private.identities},
         "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
@@ -400,16 +437,14 @@ def _description(
     }
 
 
-def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ray.ObjectRef) -> bool:
-    """Add the judge and the prior to study.yaml, if they are made; returns whether study.yaml has them."""
-    ready, _ = ray.wait([judge, attacker], num_returns=2, timeout=0)
-    if len(ready) < 2:
+def _complete_description(study: StudyFolder, references: list[ray.ObjectRef]) -> bool:
+    """Add judge, prior, recogniser and ceilings to study.yaml, if they are made; returns whether they are added now."""
+    ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
+    if len(ready) < len(references):
         return False
     config = study.read_config()
-    if config["judge"] is not None:
-        return True
-    made = ray.get(judge)
-    ground = ray.get(attacker).ground
+    made, attacker, recogniser, ceilings = ray.get(references)
+    ground = attacker.ground
     about_judge: dict[str, Any] = {
         "name": made.name,
         "fingerprint": made.key,
@@ -421,9 +456,26 @@ def _complete_description(study: StudyFolder, judge: ray.ObjectRef, attacker: ra
         about_judge["regressor"] = _regressor_description(made.regressor)
     config["judge"] = about_judge
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
+    if recogniser is not None:
+        config["recogniser"] = _recogniser_description(recogniser)
+    config["ceilings"] = [one.as_plain() for one in ceilings]
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
     return True
+
+
+def _recogniser_description(recogniser: Gallery) -> dict[str, Any]:
+    found = recogniser.held_out_rank1
+    return {
+        "name": recogniser.name,
+        "fingerprint": recogniser.key,
+        "held_out_accuracy": found.value,
+        "held_out_low": found.low,
+        "held_out_high": found.high,
+        "held_out_top5": float(recogniser.rank5.mean()),
+        "held_out_accepted": recogniser.held_out_tar.value,
+        "false_accept_rate": recogniser.far,
+    }
 
 
 def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:

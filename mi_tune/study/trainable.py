@@ -34,8 +34,8 @@ class Shared:
     Args:
         setup, data, seed: of the study.
         study: its folder.
-        judge, attacker: references, each in a list, so that Ray does not wait for them: training starts while they are
-            still being made.
+        judge, attacker, recogniser: references, each in a list, so that Ray does not wait for them: training starts
+            while they are still being made. The recogniser's value is None where the study has none.
         looks: epochs after which half-trained targets are attacked cheaply, for a scheduler that compares trials there.
         checkpoint_seconds: time between two checkpoints of a trial.
     """
@@ -46,12 +46,13 @@ class Shared:
     study: Path
     judge: list[ray.ObjectRef]
     attacker: list[ray.ObjectRef]
+    recogniser: list[ray.ObjectRef]
     looks: tuple[int, ...] = ()
     checkpoint_seconds: float = 30.0
     _loaded: dict[str, Any] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
-        """The judge or the attacker; fetched when this process first uses it."""
+        """The judge, the attacker or the recogniser; fetched when this process first uses it."""
         if name not in self._loaded:
             self._loaded[name] = ray.get(getattr(self, name)[0])
         return self._loaded[name]
@@ -135,7 +136,7 @@ class ErasingTrial(tune.Trainable):
         elif self.floor is not None and evaluation.natural_accuracy < self.floor:
             return self._final("infeasible", f"natural accuracy below the floor {self.floor:.3f}: attack skipped")
         elif not evaluation.finished:
-            evaluation.attack_next(self.shared.load("attacker"), self.shared.load("judge"))
+            evaluation.attack_next(*(self.shared.load(name) for name in ("attacker", "judge", "recogniser")))
             if evaluation.finished:
                 return self._final("complete")
         trained = evaluation.trained
@@ -170,6 +171,12 @@ class ErasingTrial(tune.Trainable):
                 "judge": judge.name,
                 "judge_accuracy": judge.held_out.value,
             }
+            recogniser = self.shared.load("recogniser")
+            if recogniser is not None:
+                record |= {
+                    "recogniser": recogniser.name,
+                    "recogniser_accuracy": recogniser.held_out_rank1.value,
+                }
         return {"state": state, "record": record, DONE: True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -23,16 +23,20 @@ from mi_tune.data import (
 )
 from mi_tune.erasing import fills, law
 from mi_tune.judging import (
+    Gallery,
     Judge,
     JudgeRecipe,
     RegressorRecipe,
-    Verifier,
     VerifierRecipe,
+    enrol,
     train_judge,
     train_regressor,
     train_verifier,
 )
-from mi_tune.judging.panel import ClassifierJudge, Panel, PanelJudge, VerifierJudge
+from mi_tune.judging.faces import NAME as FACES
+from mi_tune.judging.faces import face_embedding, faces_installed
+from mi_tune.judging.gallery import check_gallery
+from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, Panel, PanelJudge
 from mi_tune.nets import check_architecture, gan
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
@@ -197,10 +201,10 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
 
 
 def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:
-    """The panel of a confirmation: the search's judge, a second of another architecture, and a verifier.
+    """The panel of a confirmation: the search's judge, a second of another architecture, verifier and recogniser.
 
-    The verifier counts as two judges, one per answer. It is trained on the public people, so there is none if the
-    public images have a single identity, or none that is known.
+    The verifier counts as two judges, one per answer, and the recogniser as three. The verifier is trained on the
+    public people, so there is none if the public images have a single identity, or none that is known.
     """
     first = prepare_judge(setup, data, seed, device)
     second = train_judge(
@@ -212,8 +216,34 @@ def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device
     ]
     if data.public.identities > 1:
         verifier = prepare_verifier(setup, data, seed, device)
-        judges += [VerifierJudge(verifier, "rank-1"), VerifierJudge(verifier, "TAR")]
+        judges += [GalleryJudge(verifier, "rank-1"), GalleryJudge(verifier, "TAR")]
+    recogniser = prepare_recogniser(setup, data, device)
+    if recogniser is not None:
+        judges += [GalleryJudge(recogniser, answer) for answer in ("rank-1", "rank-5", "TAR")]
     return Panel(tuple(judges))
+
+
+def with_recogniser(setup: Setup) -> Setup:
+    """The setup with its recogniser decided: where none is asked for, the built-in faces get the face recogniser if it
+    is installed, and other images none. Raises InputError if one is asked for that is not installed."""
+    name: str = setup.judge.recogniser
+    if name == "auto":
+        name = FACES if setup.data.source == "orl" and faces_installed() else "none"
+    if name == FACES:
+        face_embedding()
+    return setup.model_copy(update={"judge": setup.judge.model_copy(update={"recogniser": name})})
+
+
+def prepare_recogniser(setup: Setup, data: StudyData, device: torch.device) -> Gallery | None:
+    """The private people, enrolled with the setup's recogniser; None if it has none.
+
+    Raises InputError if the recogniser is not installed, or cannot tell the real people apart.
+    """
+    if with_recogniser(setup).judge.recogniser == "none":
+        return None
+    gallery = enrol(face_embedding(), data.private, data.split, device)
+    check_gallery(gallery)
+    return gallery
 
 
 def second_judge_recipe(setup: Setup) -> JudgeRecipe:
@@ -223,7 +253,7 @@ def second_judge_recipe(setup: Setup) -> JudgeRecipe:
     return dataclasses.replace(judge_recipe(setup), architecture=architecture)
 
 
-def prepare_verifier(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Verifier:
+def prepare_verifier(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Gallery:
     """Train the verifier on the public people, or load it from the cache. Raises InputError if there is only one."""
     views = setup.judge.verifier_views
     recipe = VerifierRecipe() if views is None else VerifierRecipe(views=views)

@@ -22,7 +22,7 @@ import torch
 from mi_tune.attacks import Attack, Ground, Portfolio, Reconstructions, open_oracle
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
-from mi_tune.judging import Judge, Verdicts, class_interval, identity_errors, judge_images
+from mi_tune.judging import Gallery, Judge, Verdicts, class_interval, identity_errors, judge_images
 from mi_tune.judging.intervals import class_mean, per_class_mean
 from mi_tune.nets import create_classifier
 from mi_tune.nets.training import Training, predict
@@ -32,13 +32,19 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, target_recipe
 
-# columns of per_class.csv, and the keys of an attack's results that hold them; the last two for drawn people only
+# columns of per_class.csv, and the keys of an attack's results that hold them; identity errors for drawn people only,
+# and what the recogniser says where the study has one
 PER_CLASS_COLUMNS = {
     "attack_accuracy": "per_class",
     "start_attack_accuracy": "per_class_start",
     "identity_error": "per_class_error",
     "start_identity_error": "per_class_start_error",
+    "recognised": "per_class_recognised",
+    "recognised_similarity": "per_class_similarity",
 }
+
+RECOGNISED = 4
+"""How many reconstructions of each person the recogniser sees in a trial, the best first: all that `ppa` keeps."""
 
 
 def target_training(
@@ -203,8 +209,8 @@ class LawEvaluation:
         """Whether every replicate was attacked."""
         return len(self.attacked) == len(self.runs)
 
-    def attack_next(self, attacker: Attacker, judge: Judge) -> None:
-        """Attack all classes of the next replicate and judge the reconstructions.
+    def attack_next(self, attacker: Attacker, judge: Judge, recogniser: Gallery | None = None) -> None:
+        """Attack all classes of the next replicate and judge the reconstructions; ask the recogniser too, if any.
 
         Raises DivergedError, InputError.
         """
@@ -229,6 +235,7 @@ class LawEvaluation:
                 "forward_passes": result.forward_passes,
                 "backward_passes": result.backward_passes,
                 **self._identity_errors(judge, result, classes),
+                **self._recognised(recogniser, result, classes),
             }
         )
         self.seconds["attack"] += time.perf_counter() - begun
@@ -249,6 +256,20 @@ class LawEvaluation:
             "per_class_identified": errors.identified.tolist(),
         }
 
+    def _recognised(
+        self, recogniser: Gallery | None, result: Reconstructions, classes: torch.Tensor
+    ) -> dict[str, list[float]]:
+        """What the recogniser says of the best `RECOGNISED` reconstructions, per class; empty without a recogniser."""
+        if recogniser is None:
+            return {}
+        answers = recogniser.answers(result.images[:, :RECOGNISED], classes, self.device)
+        return {
+            "per_class_recognised": answers.rank1.mean(1).tolist(),
+            "per_class_recognised_top5": answers.rank5.mean(1).tolist(),
+            "per_class_accepted": answers.accepted.mean(1).tolist(),
+            "per_class_similarity": answers.similarity.mean(1).astype(float).tolist(),
+        }
+
     # -------------------------------------------------------------------------------------------------- results
 
     def training_record(self) -> dict:
@@ -267,18 +288,25 @@ class LawEvaluation:
     def attack_record(self) -> dict:
         """The columns of the table of trials that come from the attacks. Call it when `finished`."""
         mean = lambda key: np.mean([a[key] for a in self.attacked], axis=0)  # noqa: E731
-        identity = {}
+        identity, recognised = {}, {}
         if "per_class_error" in self.attacked[0]:
             identity = {
                 **_columns("identity_error", class_mean(mean("per_class_error"))),
                 "start_identity_error": float(mean("per_class_start_error").mean()),
                 "identification_rate": float(mean("per_class_identified").mean()),
             }
+        if "per_class_recognised" in self.attacked[0]:
+            recognised = {
+                **_columns("recognised", class_interval(mean("per_class_recognised"))),
+                "recognised_top5": float(mean("per_class_recognised_top5").mean()),
+                "recognised_accepted": float(mean("per_class_accepted").mean()),
+            }
         return {
             **_columns("attack_accuracy", class_interval(mean("per_class"))),
             "attack_accuracy_top5": float(mean("per_class_top5").mean()),
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
             **identity,
+            **recognised,
             "target_accuracy_on_reconstructions": float(mean("on_target")),
             "forward_passes": sum(a["forward_passes"] for a in self.attacked),
             "backward_passes": sum(a["backward_passes"] for a in self.attacked),

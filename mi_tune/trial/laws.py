@@ -12,6 +12,7 @@ from mi_tune.judging.intervals import class_interval, class_mean
 MEAN_COLUMNS = (
     *("natural_accuracy", "attack_accuracy", "attack_accuracy_top5", "start_attack_accuracy"),
     *("identity_error", "start_identity_error", "identification_rate"),
+    *("recognised", "recognised_top5", "recognised_accepted"),
     *("target_accuracy_on_reconstructions", "realised_area"),
 )
 SUM_COLUMNS = ("forward_passes", "backward_passes", "train_seconds", "attack_seconds", "seconds", "replicates")
@@ -20,6 +21,7 @@ INTERVAL_OF = {
     "attack_accuracy": class_interval,
     "start_attack_accuracy": class_interval,
     "identity_error": class_mean,
+    "recognised": class_interval,
 }
 """Columns with a class-level interval, and the function that computes it. per_class.csv has the same columns."""
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.features import feature_groups, feature_table, feature_view, penultimate
 from mi_tune.judging.features.groups import Encode
-from mi_tune.judging.panel import ClassifierJudge, Panel, VerifierJudge
+from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, Panel
 from mi_tune.nets import features
 from mi_tune.trial.assets import StudyData
 
@@ -36,8 +36,8 @@ FEATURE_CODE = (features, *(importlib.import_module(f"mi_tune.judging.features.{
 def independent_encoder(panel: Panel, device: torch.device) -> tuple[str, Encode]:
     """An encoder that took no part in training or attack, with its name: the verifier, else the second judge."""
     for judge in panel.judges:
-        if isinstance(judge, VerifierJudge):
-            return "verifier", partial(judge.verifier.embed, device=device)
+        if isinstance(judge, GalleryJudge):
+            return judge.gallery.name, partial(judge.gallery.embed, device=device)
     second = next(j for j in panel.judges if isinstance(j, ClassifierJudge) and not j.in_search)
     return f"judge {second.name}", partial(penultimate, second.judge.model, device=device)
 

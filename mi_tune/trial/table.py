@@ -19,8 +19,18 @@ COLUMNS = [
     *("start_attack_accuracy", "start_attack_accuracy_low", "start_attack_accuracy_high"),
     *("identity_error", "identity_error_low", "identity_error_high"),
     *("start_identity_error", "identification_rate"),
+    *("recognised", "recognised_low", "recognised_high", "recognised_top5", "recognised_accepted"),
     *("target_accuracy_on_reconstructions", "floor", "realised_area"),
-    *("attack", "budget", "judge", "judge_accuracy", "forward_passes", "backward_passes"),
+    *(
+        "attack",
+        "budget",
+        "judge",
+        "judge_accuracy",
+        "recogniser",
+        "recogniser_accuracy",
+        "forward_passes",
+        "backward_passes",
+    ),
     *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
     *("seed", "replicates", "repeat_of", "started", "finished", "artefacts", "reason"),
 ]
@@ -28,11 +38,12 @@ COLUMNS = [
 
 ADDED_COLUMNS = (
     *("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate"),
-    "repeat_of",
+    *("recognised", "recognised_low", "recognised_high", "recognised_top5", "recognised_accepted"),
+    *("recogniser_accuracy", "repeat_of"),
 )
 """Columns that tables of the first versions lack, because those versions did not measure or do what they record."""
 
-_TEXT_COLUMNS = {"state", "reference", "location", "fill", "attack", "budget", "judge"}
+_TEXT_COLUMNS = {"state", "reference", "location", "fill", "attack", "budget", "judge", "recogniser"}
 _TEXT_COLUMNS |= {"started", "finished", "artefacts", "reason"}
 _INTEGER_COLUMNS = {"trial", "count", "clean_epochs"}
 
@@ -57,4 +68,5 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def with_added_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Add the columns that a table of an earlier version lacks, with every value missing."""
-    return table.assign(**{name: float("nan") for name in ADDED_COLUMNS if name not in table})
+    added = table.assign(**{name: float("nan") for name in ADDED_COLUMNS if name not in table})
+    return added if "recogniser" in added else added.assign(recogniser=pd.array([""] * len(added), dtype="string"))
