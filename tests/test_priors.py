@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from conftest import make_bank, write_image_folder
 
-from mi_tune.priors import DCGANPrior, GanRecipe, fit_eigenfaces, render_samples, train_dcgan
+from mi_tune.data import orl_bank, procedural_banks
+from mi_tune.priors import (
+    DCGANPrior,
+    EigenfacePrior,
+    GanRecipe,
+    eigenface,
+    fit_eigenfaces,
+    render_samples,
+    train_dcgan,
+)
 from mi_tune.priors.diff_augment import diff_augment
+from mi_tune.priors.small_moves import moved
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import generator
 from mi_tune.setup import make_setup
@@ -39,7 +51,7 @@ def test_eigenface_samples_have_the_mean_and_spread_of_the_public_images_and_the
 
 
 def test_eigenface_samples_covary_as_the_public_images_do():
-    prior = fit_eigenfaces(PUBLIC.images)
+    prior = fit_eigenfaces(PUBLIC.images, components=100)
     project = lambda images: (images - prior.mean).flatten(1) @ prior.basis[:5].T  # noqa: E731
     public = floats(PUBLIC.images)
     expected = torch.cov(project(torch.cat([public, public.flip(3)])).T)
@@ -48,26 +60,66 @@ def test_eigenface_samples_covary_as_the_public_images_do():
 
 
 def test_eigenfaces_can_draw_the_public_images():
-    prior = fit_eigenfaces(PUBLIC.images, variance=1.0, components=500)
+    prior = fit_eigenfaces(PUBLIC.images, components=500)
     public = floats(PUBLIC.images)
-    latents = ((public - prior.mean).flatten(1) @ prior.basis.T) / prior.scale
-    torch.testing.assert_close(prior.decode(latents), public, atol=1e-4, rtol=0)
+    torch.testing.assert_close(prior.decode(prior.encode(public)), public, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("components", [3, 500])
 def test_eigenfaces_have_no_more_components_than_asked_for_or_known(components):
-    prior = fit_eigenfaces(PUBLIC.images[:5], variance=1.0, components=components)
+    prior = fit_eigenfaces(PUBLIC.images[:5], components=components)
     assert prior.latent_dim <= min(components, 2 * 5 - 1)
     gram = prior.basis @ prior.basis.T
     torch.testing.assert_close(gram, torch.eye(prior.latent_dim), atol=1e-4, rtol=0)
 
 
-def test_eigenfaces_keep_the_variance_that_is_asked_for():
-    few, many = fit_eigenfaces(PUBLIC.images, variance=0.8), fit_eigenfaces(PUBLIC.images, variance=0.99)
-    assert few.latent_dim < many.latent_dim
-    public = floats(PUBLIC.images)
-    total = torch.cat([public, public.flip(3)]).flatten(1).var(0).sum()
-    assert 0.8 <= few.scale.square().sum() / total < 0.99
+def explained(prior: EigenfacePrior, images: np.ndarray) -> float:
+    """Share of the images' squared distance to the prior's mean that lies within its components."""
+    centred = (floats(images) - prior.mean).flatten(1)
+    return float((centred @ prior.basis.T).square().sum() / centred.square().sum())
+
+
+def test_there_are_as_many_eigenfaces_as_people_need_whom_the_prior_was_not_made_from():
+    everyone = procedural_banks(private=2, public=300, images=4, resolution=16, seed=3)[1]
+    known = everyone.only(np.arange(250))
+    prior = fit_eigenfaces(known.images, known.labels)
+    strangers = everyone.only(np.arange(250, 300))
+    assert explained(prior, strangers.images) == pytest.approx(0.99, abs=0.003)
+    assert prior.latent_dim < 256
+    assert explained(fit_eigenfaces(known.images, components=prior.latent_dim // 2), strangers.images) < 0.98
+
+
+def test_few_public_images_are_moved_a_little_because_their_own_directions_draw_nobody_else():
+    people = orl_bank(32)
+    few, strangers = people.only(np.arange(10)), people.only(np.arange(10, 40))
+    plain = fit_eigenfaces(few.images, components=10_000)
+    assert plain.latent_dim <= 199
+    assert explained(plain, strangers.images) < 0.85
+    chosen = fit_eigenfaces(few.images, few.labels)
+    assert explained(chosen, strangers.images) > 0.97
+
+
+def test_small_moves_shift_enlarge_and_turn():
+    image = torch.zeros(1, 1, 32, 32)
+    image[0, 0, 10, 20] = 1.0
+    place = lambda x: tuple(int(i) for i in (x[0, 0] == x.max()).nonzero()[0])  # noqa: E731
+    assert place(moved(image, x=3 / 32, y=-2 / 32)) == (8, 23)
+    assert place(moved(image, flip=True)) == (10, 11)
+    assert place(moved(image, turn=math.pi / 2)) == (20, 21)
+    blob = torch.zeros(1, 1, 32, 32)
+    blob[..., 12:20, 12:20] = 1.0
+    assert float(moved(blob, zoom=0.5).sum()) == pytest.approx(1.5**2 * 64, rel=0.1)
+    torch.testing.assert_close(moved(blob), blob)
+
+
+def test_the_randomised_components_of_large_images_are_the_exact_ones(monkeypatch):
+    few = fit_eigenfaces(PUBLIC.images, components=12)
+    monkeypatch.setattr(eigenface, "EXACT_PIXELS", 10)
+    again = fit_eigenfaces(PUBLIC.images, components=12)
+    torch.testing.assert_close(again.mean, few.mean)
+    torch.testing.assert_close(again.scale, few.scale, rtol=0.02, atol=0)
+    angles = torch.linalg.svdvals(again.basis[:8] @ few.basis.T)
+    assert float(angles.min()) > 0.99
 
 
 def test_samples_are_the_same_for_everybody():

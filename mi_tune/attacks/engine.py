@@ -105,6 +105,8 @@ class Attack:
         models: what is inverted: the target, students, or both.
         identity_loss: a name from `LOSSES`. identity_weight, prior_weight: weights of the identity loss and the prior
             loss, whose sum is minimised; the prior loss is minus the prior's realism. match: feature regularisation.
+        latent_weight: weight of half the squared length of the latents, which is minus their log-density under the
+            prior; it is added to the loss in stages at block 0.
         stages: optimisations, one after the other. best_stage: return the images of the stage with the highest mean
             score of the selection (so the target chooses), not those of the last stage.
         candidates: starts per person. keep: candidates returned per person. selection: score that chooses them.
@@ -127,6 +129,7 @@ class Attack:
     identity_loss: str
     identity_weight: float = 1.0
     prior_weight: float = 0.0
+    latent_weight: float = 0.0
     match: FeatureMatch | None = None
     stages: tuple[Stage, ...]
     best_stage: bool = False
@@ -383,11 +386,14 @@ class Attack:
             leaf = latents.detach().requires_grad_(mover.follows_gradients)
             with torch.set_grad_enabled(mover.follows_gradients):
                 worth = objective(prior.finish(leaf, stage.block, labels), labels, random)
+                loss = worth.loss
+                if self.latent_weight and stage.block == 0:
+                    loss = loss + self.latent_weight * leaf.square().sum(1) / 2
             if not mover.follows_gradients:
-                return worth.loss, worth.confidence
+                return loss, worth.confidence
             # the sum over candidates gives each its own gradient, whatever the batch
-            (gradient,) = torch.autograd.grad(worth.loss.sum(), leaf)
-            return worth.loss.detach(), worth.confidence, gradient
+            (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+            return loss.detach(), worth.confidence, gradient
 
         limit = min(self.batch_limit, comfortable_batch(random.device))
         for step in range(stage.steps):

@@ -31,6 +31,22 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class PriorMode:
+    """The prior's likeliest latents, which are all 0: for eigenfaces the mean face. All candidates start there."""
+
+    access = "hard-label"
+
+    def __call__(self, oracle: HardLabel, ground: Ground, classes: Tensor, candidates: int, seed: int) -> Tensor:
+        return torch.zeros(len(classes), candidates, ground.prior.latent_dim, device=oracle.device)
+
+    def passes(self, people: int, candidates: int, samples: int, conditional: bool) -> int:
+        return 0
+
+    def samples_needed(self, candidates: int) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
 class BestOfSamples:
     """The prior samples with the highest confidence in the class, mean of the image and its mirror image.
 

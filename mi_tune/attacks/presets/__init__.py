@@ -28,6 +28,7 @@ from mi_tune.attacks.presets.white_box import (
     kedmi,
     lomma,
     lomma_ked,
+    map_logit,
     mirror,
     paa,
     plgmi,
@@ -45,6 +46,7 @@ PUBLISHED: dict[str, Preset] = {
     preset.__name__: preset
     for preset in (gmi, kedmi, lomma, lomma_ked, plgmi, ppa, ppa_midre, ifgmi, mirror, ppdg, taa, paa)
 }
+OWN: dict[str, Preset] = {"map_logit": map_logit}
 FAST: dict[str, Preset] = {preset.__name__: preset for preset in (gmi_fast, ppa_fast)}
 BLACK_BOX: dict[str, Preset] = {preset.__name__: preset for preset in (mirror_blackbox, cmaes, brepmi, lokt)}
 ERASING_AWARE: dict[str, Preset] = {
@@ -54,7 +56,7 @@ ERASING_AWARE: dict[str, Preset] = {
         *(clean_student, untrain_re, loss_portfolio, adaptive),
     )
 }
-PRESETS: dict[str, Preset] = PUBLISHED | FAST | BLACK_BOX | ERASING_AWARE
+PRESETS: dict[str, Preset] = PUBLISHED | OWN | FAST | BLACK_BOX | ERASING_AWARE
 
 MULTIPLES = {"4x": 4, "16x": 16}
 """Budgets that are multiples of the reduced one."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mi_tune.attacks.constraints import Clamp, L1Ball, PSpace
 from mi_tune.attacks.engine import Attack, Stage
-from mi_tune.attacks.inits import BestOfSamples, Normal
+from mi_tune.attacks.inits import BestOfSamples, Normal, PriorMode
 from mi_tune.attacks.latents import Gaussian
 from mi_tune.attacks.makers import InversionGan, PseudoLabelGan
 from mi_tune.attacks.objective import FeatureMatch
@@ -47,6 +47,33 @@ def ppa(budget: str = "reduced") -> Attack:
         candidates=50 if full else 8,
         keep=16 if full else 4,
         selection=MeanOverViews(count=100 if full else 16),
+    )
+
+
+def map_logit(budget: str = "reduced") -> Attack:
+    """The likeliest image of a person under the prior: maximum a posteriori, with the logit as log-likelihood.
+
+    Minimises -f_y(x) + w |z|^2 / 2 from the prior's mode. Without the second term, which is minus the log-density of z,
+    hundreds of latent coordinates overfit the target: it is sure of images that show nobody. The logit does not
+    saturate, as confidence does, so that the balance lasts to the end. Learning rate, steps and w = 0.1 are the best
+    found on undefended targets of CelebA people, by a recogniser that judges neither them nor any search
+    (docs/measurements.md); w from 0.05 to 0.2 is as good. Both budgets follow random crops as `ppa` does, the full one
+    eight at once.
+    """
+    full = budget == "full"
+    return Attack(
+        name="map_logit",
+        budget=budget,
+        init=PriorMode(),
+        views=(RandomCrop(scale=(0.9, 1.0)),) * (8 if full else 1),
+        identity_loss="logit",
+        latent_weight=0.1,
+        stages=(
+            Stage(steps=80 if full else 40, optimiser=Adam(0.1 if full else 0.15, (0.9, 0.999)), constraint=Clamp(3.0)),
+        ),
+        candidates=4 if full else 2,
+        keep=4 if full else 2,
+        selection=ByConfidence(),
     )
 
 
