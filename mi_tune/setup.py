@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mi_tune.erasing import FILLS, LOCATIONS
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.imported import checked_factory
 
 Range = tuple[float, float]
 
@@ -81,6 +82,9 @@ class PriorSetup(_Section):
 
     kind: Literal["eigenface", "dcgan", "wgan", "procedural", "import", "style"] = "eigenface"
     samples: int = Field(2000, ge=1, description="samples that are rendered once; starts are the best of them")
+    components: int | None = Field(
+        None, ge=1, description="eigenface: number of components; default: as many as unseen public people need"
+    )
     gan_steps: int | None = Field(None, ge=1, description="training steps of the GAN; default: its recipe's")
     generator: str | None = Field(None, description="own generator: package.module:factory or path/to/file.py:factory")
     weights: Path | None = Field(None, description="own generator: a state_dict; default: those set by the factory")
@@ -94,13 +98,7 @@ class PriorSetup(_Section):
     @field_validator("generator")
     @classmethod
     def _check_generator(cls, generator: str | None) -> str | None:
-        place, _, factory = (generator or "").rpartition(":")
-        if place.endswith(".py") and factory.isidentifier():
-            # each worker has its own working directory
-            return f"{Path(place).absolute()}:{factory}"
-        if generator is not None and not all(part.isidentifier() for part in (*place.split("."), factory)):
-            raise ValueError(f"'{generator}' is neither package.module:factory nor path/to/file.py:factory")
-        return generator
+        return generator and checked_factory(generator)
 
     @field_validator("weights")
     @classmethod
@@ -113,7 +111,8 @@ class PriorSetup(_Section):
         if own and self.generator is None:
             raise ValueError(f"kind '{self.kind}' needs a generator: package.module:factory or path/to/file.py:factory")
         fields = dict.fromkeys(("generator", "weights", "output_range", "batch"), ("import", "style"))
-        for name, kinds in (fields | {"latent_dim": ("import",), "truncation": ("style",)}).items():
+        only = {"latent_dim": ("import",), "truncation": ("style",), "components": ("eigenface",)}
+        for name, kinds in (fields | only).items():
             if getattr(self, name) is not None and self.kind not in kinds:
                 raise ValueError(f"{name} goes with kind {' or '.join(kinds)} (--prior), not with '{self.kind}'")
         if self.output_range is not None and self.output_range[0] >= self.output_range[1]:
@@ -124,24 +123,62 @@ class PriorSetup(_Section):
 class AttackSetup(_Section):
     """The attack that every trial is attacked with."""
 
-    preset: str = "ppa"
+    preset: str = "map_logit"
     budget: Literal["reduced", "4x", "16x", "full"] = "reduced"
 
 
 class JudgeSetup(_Section):
     """The judge of every trial, the recogniser beside it, and the verifier of a confirmation."""
 
+    kind: Literal["classifier", "recogniser"] = Field(
+        "classifier", description="who judges the trials: a classifier of the private people, or the recogniser"
+    )
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
-    recogniser: Literal["auto", "none", "faces"] = Field(
-        "auto", description="judge from outside; auto: faces for the built-in faces if installed, else none"
+    recogniser: str = Field(
+        "auto",
+        description="judge from outside: faces, none, or your own, package.module:factory or path/to/file.py:factory; "
+        "auto: faces for the built-in faces if installed, else none",
     )
+    recogniser_weights: Path | None = Field(None, description="own recogniser: a state_dict; default: the factory's")
+    recogniser_resolution: int | None = Field(None, ge=1, description="own recogniser: its side; default: the images'")
+    recogniser_channels: Literal[1, 3] | None = Field(None, description="own recogniser; default: the images'")
     verifier_views: int | None = Field(
         None, ge=1, description="training images of each network of the verifier; default: its recipe's"
     )
     regressor_steps: int | None = Field(
         None, ge=1, description="procedural: training steps of the identity regressor; default: its recipe's"
     )
+
+    @field_validator("recogniser")
+    @classmethod
+    def _check_recogniser(cls, recogniser: str) -> str:
+        if ":" in recogniser:
+            return checked_factory(recogniser)
+        known = ("auto", "none", "faces")
+        if recogniser not in known:
+            raise ValueError(
+                f"unknown recogniser '{recogniser}'; choose {', '.join(known)}, or path/to/file.py:factory"
+            )
+        return recogniser
+
+    @field_validator("recogniser_weights")
+    @classmethod
+    def _absolute_recogniser(cls, weights: Path | None) -> Path | None:
+        return weights and weights.absolute()
+
+    @model_validator(mode="after")
+    def _some_recogniser(self) -> JudgeSetup:
+        if self.kind == "recogniser" and self.recogniser == "none":
+            raise ValueError("kind recogniser needs a recogniser: faces, or path/to/file.py:factory")
+        return self
+
+    @model_validator(mode="after")
+    def _own_recogniser(self) -> JudgeSetup:
+        for name in ("recogniser_weights", "recogniser_resolution", "recogniser_channels"):
+            if getattr(self, name) is not None and ":" not in self.recogniser:
+                raise ValueError(f"{name} goes with your own recogniser, not with '{self.recogniser}'")
+        return self
 
 
 class Space(_Section):

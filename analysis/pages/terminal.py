@@ -26,7 +26,18 @@ def attack_table(rows: pd.DataFrame, width: int) -> Table:
     )
     for name in ("attack", "access", "prior"):
         table.add_column(name, overflow="fold")
-    for name in ("attack %", "top-5", "start", "target", "forward", "backward", "surrogate", "seconds", "preparing"):
+    recognised = judge.recogniser != ""
+    named = (
+        "attack %",
+        *(("recognised %",) if recognised else ()),
+        "top-5",
+        "start",
+        "target",
+        "forward",
+        "backward",
+        "surrogate",
+    )
+    for name in (*named, "seconds", "preparing"):
         if wide or name not in ("top-5", "target", "backward", "surrogate", "preparing"):
             table.add_column(name, justify="right", no_wrap=True)
     budgets = rows.budget[rows.budget != ""].nunique()
@@ -40,6 +51,7 @@ def attack_table(rows: pd.DataFrame, width: int) -> Table:
             # brackets are markup to rich
             accuracy += rf" \[{_share(row.attack_accuracy_low)}, {_share(row.attack_accuracy_high)}]"
         cells = [accuracy]
+        cells += [_share(row.recognised, 1)] * recognised
         cells += [_share(row.attack_accuracy_top5)] * wide
         cells += [_share(row.start_attack_accuracy)]
         cells += [_share(row.target_accuracy_on_reconstructions)] * wide

@@ -12,7 +12,7 @@ import yaml
 
 from analysis.statistics.records import Faces, arrays_in
 from mi_tune.runtime.errors import InputError
-from mi_tune.trial.audit.folder import COLUMNS
+from mi_tune.trial.audit.folder import COLUMNS, with_added_columns
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def load_attacks(folder: Path | str) -> Attacks:
     folder = Path(folder)
     try:
         config = yaml.safe_load((folder / "attack.yaml").read_text())
-        table = pd.read_parquet(folder / "attacks.parquet")[COLUMNS]
+        table = with_added_columns(pd.read_parquet(folder / "attacks.parquet"))[COLUMNS]
     except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
         raise InputError(
             f"{folder}: no readable attack.yaml and attacks.parquet; was it written by attack.py?"

@@ -48,7 +48,8 @@ class JudgeRecord:
 
     Args:
         saw_private: whether it was trained on private images. in_search: whether the search used it. held_out: its
-            accuracy on real held-out images. question: what it is asked about an image.
+            accuracy on real held-out images. question: what it is asked about an image. outside: whether it is a
+            recogniser from outside, trained on nothing of the study.
     """
 
     name: str
@@ -56,6 +57,7 @@ class JudgeRecord:
     in_search: bool
     held_out: Estimate
     question: str = ""
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,13 @@ class Confirmation:
 
     @cached_property
     def headline(self) -> JudgeRecord:
-        """The judge of the headline numbers: the first classifier that was trained on the private images and that the
-        search did not use; else the first judge that the search did not use; else the first judge."""
+        """The judge of the headline numbers and the verdicts: a recogniser from outside, if there is one.
+
+        Else the first classifier that was trained on the private images and that the search did not use; else the first
+        judge that the search did not use; else the first judge.
+        """
+        if outside := next((judge for judge in self.judges if judge.outside), None):
+            return outside
         fresh = [judge for judge in self.judges if not judge.in_search]
         return next((judge for judge in fresh if judge.saw_private), (*fresh, *self.judges)[0])
 
@@ -259,7 +266,12 @@ def _features(folder: Path, config: dict) -> tuple[pd.DataFrame | None, dict[tup
 def _judge(record: dict[str, Any]) -> JudgeRecord:
     held_out = Estimate(*(float(record[f"held_out{end}"]) for end in ("", "_low", "_high")))
     return JudgeRecord(
-        record["name"], bool(record["saw_private"]), bool(record["in_search"]), held_out, record.get("question", "")
+        record["name"],
+        bool(record["saw_private"]),
+        bool(record["in_search"]),
+        held_out,
+        record.get("question", ""),
+        bool(record.get("outside", False)),
     )
 
 

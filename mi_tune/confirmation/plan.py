@@ -11,15 +11,18 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.trial.attempts import Attempt, plan_attempts
 from mi_tune.trial.point import Point
 
-PORTFOLIO = ("ppa:full", "lomma:reduced", "taa:reduced", "eot_re:reduced", "clean_student:reduced", "brepmi:reduced")
-"""Default attacks on every law: two published white-box attacks, one that averages over views, two that know the
-erasing law, and one hard-label attack."""
-BUDGET_LADDER = ("ppa:reduced", "ppa:4x", "ppa:full")
+PORTFOLIO = (
+    *("map_logit:full", "ppa:full", "lomma:reduced", "taa:reduced", "eot_re:reduced", "clean_student:reduced"),
+    "brepmi:reduced",
+)
+"""Default attacks on every law: the likeliest image under the prior, two published white-box attacks, one that averages
+over views, two that know the erasing law, and one hard-label attack."""
+BUDGET_LADDER = ("map_logit:reduced", "map_logit:4x", "map_logit:full")
 """The same attack at rising budgets, to see whether the defence only slows it."""
-CONTROL_ATTACKS = ("ppa:4x", "taa:reduced")
+CONTROL_ATTACKS = ("map_logit:4x", "taa:reduced")
 """Attacks on controls. Laws get them too, so that both can be compared."""
-QUICK_PORTFOLIO = ("ppa:4x", "taa:reduced", "eot_re:reduced")
-FEATURE_ATTACKS = ("ppa:4x", "eot_re:reduced")
+QUICK_PORTFOLIO = ("map_logit:4x", "taa:reduced", "eot_re:reduced")
+FEATURE_ATTACKS = ("map_logit:4x", "eot_re:reduced")
 """Attacks whose reconstructions are compared in feature space: one that ignores erasing, one that knows the law."""
 
 

@@ -222,6 +222,7 @@ def _description(
                 "question": judge.question,
                 "fingerprint": judge.key,
                 "saw_private": judge.saw_private,
+                "outside": judge.outside,
                 "in_search": judge.in_search,
                 **dict(zip(("held_out", "held_out_low", "held_out_high"), map(float, judge.held_out), strict=True)),
             }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,6 +100,20 @@ class Gallery:
         """Mean of `tar` with a class-level interval."""
         return class_interval(self.tar)
 
+    def describe(self) -> dict[str, Any]:
+        """Its name, key and accuracies on real test images, as plain values."""
+        found = self.held_out_rank1
+        return {
+            "name": self.name,
+            "fingerprint": self.key,
+            "held_out_accuracy": found.value,
+            "held_out_low": found.low,
+            "held_out_high": found.high,
+            "held_out_top5": float(self.rank5.mean()),
+            "held_out_accepted": self.held_out_tar.value,
+            "false_accept_rate": self.far,
+        }
+
     def embed(self, images: Tensor, device: torch.device) -> np.ndarray:
         """Embeddings, unit vectors (n, features), of images (n, channels, height, width), uint8 or float in [0, 1]."""
         return self.embedding(images, device).numpy()
@@ -122,6 +137,17 @@ class Gallery:
         return Answers(
             (rank <= 1).numpy(), (rank <= 5).numpy(), (own[..., 0] > self.threshold).numpy(), own[..., 0].numpy()
         )
+
+
+class GalleryClassifier(nn.Module):
+    """A gallery as a classifier: its logits are the cosine similarities to the people's templates."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        super().__init__()
+        self.gallery = gallery
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.gallery.similarity(images, images.device)
 
 
 @dataclass(frozen=True)

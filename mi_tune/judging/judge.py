@@ -46,6 +46,7 @@ class Judge:
             them better than new photographs.
         held_out_per_class: the same accuracy per class, (classes,).
         regressor: recovers the identity parameters of drawn people; None for photographs.
+        saw_private: whether it was trained on the private images.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Judge:
     key: str
     held_out_per_class: np.ndarray
     regressor: IdentityRegressor | None = None
+    saw_private: bool = True
 
     def logits(self, images: Tensor, device: torch.device) -> Tensor:
         """Logits (n, classes), on the CPU, of images (n, channels, height, width), uint8 or float in [0, 1]."""

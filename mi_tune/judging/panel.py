@@ -21,6 +21,7 @@ class PanelJudge(Protocol):
     name: for tables and reports. key: content key; it changes whenever the judge does. question: what the judge
     answers, in a few words. held_out: accuracy on real images that it was not trained on; `ceiling`: the same by class,
     (classes,). saw_private: whether it was trained on private images. in_search: whether it judged the study's trials.
+    outside: whether it is a recogniser from outside, which was trained on nothing of the study.
     """
 
     @property
@@ -31,6 +32,9 @@ class PanelJudge(Protocol):
 
     @property
     def in_search(self) -> bool: ...
+
+    @property
+    def outside(self) -> bool: ...
 
     @property
     def key(self) -> str: ...
@@ -58,7 +62,11 @@ class ClassifierJudge:
     name: str
     judge: Judge
     in_search: bool
-    saw_private: bool = True
+    outside: bool = False
+
+    @property
+    def saw_private(self) -> bool:
+        return self.judge.saw_private
 
     @property
     def key(self) -> str:
@@ -98,6 +106,7 @@ class GalleryJudge:
 
     gallery: Gallery
     answer: Answer
+    outside: bool
     saw_private: bool = False
     in_search: bool = False
 

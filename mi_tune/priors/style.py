@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.priors.source import GeneratorSource, one_line
+from mi_tune.priors.source import GeneratorSource
 from mi_tune.priors.user import UserPrior
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import generator
 
 LEAKY_RELU_SLOPE = 0.2

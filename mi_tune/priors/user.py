@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mi_tune.priors.base import Prior
-from mi_tune.priors.source import GeneratorSource, one_line
+from mi_tune.priors.source import GeneratorSource
 from mi_tune.runtime.cache import content_key, tensor_key
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import generator
 
 _CHECKED_IMAGES = 8  # number of images that are checked before a generator is used

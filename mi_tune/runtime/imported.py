@@ -1,4 +1,4 @@
-"""Code and weights of a user's own generator: a factory that is imported, and a file of weights."""
+"""Code and weights of a user's own module: a factory that is imported, and a file of weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,8 @@ from mi_tune.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True)
-class GeneratorSource:
-    """Code and weights of a user's own generator.
+class OwnModule:
+    """Code and weights of a user's own module.
 
     Args:
         factory: `package.module:factory` of an installed package, or `path/to/file.py:factory`. The factory takes no
@@ -33,8 +34,13 @@ class GeneratorSource:
     factory: str
     weights: Path | None = None
 
+    kind: ClassVar[str] = "module"
+    """What the module is, for messages."""
+    setting: ClassVar[str] = "weights"
+    """Name of the setting that holds the path of the weights."""
+
     def __str__(self) -> str:
-        return f"generator '{self.factory}'"
+        return f"{self.kind} '{self.factory}'"
 
     @property
     def _location(self) -> str:
@@ -56,7 +62,7 @@ class GeneratorSource:
                 "install it, or give path/to/file.py:factory"
             )
         if self.weights is not None and not self.weights.is_file():
-            raise InputError(f"{self.weights}: no such file; give the generator's weights (prior.weights)")
+            raise InputError(f"{self.weights}: no such file; give the {self.kind}'s weights ({self.setting})")
 
     def module(self) -> ModuleType:
         """Import the factory's Python module. Raises InputError if that fails."""
@@ -78,7 +84,7 @@ class GeneratorSource:
             hint = f"did you mean {', '.join(near)}?" if near else "name a function or class of it"
             raise InputError(f"{self}: {self._location} has no factory '{name}'; {hint}")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(0, "own generator"))
+            torch.manual_seed(derive_seed(0, f"own {self.kind}"))
             try:
                 made = make()
             except Exception as error:
@@ -103,6 +109,19 @@ class GeneratorSource:
                 raise InputError(f"{self.weights or self}: '{name}' has NaN or infinite values; give finite weights")
 
 
+def checked_factory(factory: str) -> str:
+    """The import path of a factory; a file's path is made absolute, because workers have their own working directories.
+
+    Raises ValueError if it is none.
+    """
+    place, _, name = factory.rpartition(":")
+    if place.endswith(".py") and name.isidentifier():
+        return f"{Path(place).absolute()}:{name}"
+    if not all(part.isidentifier() for part in (*place.split("."), name)):
+        raise ValueError(f"'{factory}' is neither package.module:factory nor path/to/file.py:factory")
+    return factory
+
+
 def _read_state(path: Path) -> dict[str, Tensor]:
     way_out = "save a state_dict: torch.save(module.state_dict(), path)"
     try:
@@ -118,7 +137,7 @@ def _from_file(path: Path) -> ModuleType:
     """Import a file as a module; it is executed once for each content."""
     path = path.absolute()
     digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:16]
-    name = f"mi_tune_generator_{digest}"
+    name = f"mi_tune_own_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     # at the end of the path, so that no file of this folder replaces an installed package

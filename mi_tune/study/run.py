@@ -314,9 +314,9 @@ def _recogniser_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
 
 def _ceilings_on_worker(data: StudyData, judge: Judge, attacker: Attacker, recogniser: Gallery | None) -> list[Ceiling]:
     use_one_thread()
-    judges: list[PanelJudge] = [ClassifierJudge(judge.name, judge, in_search=True)]
+    judges: list[PanelJudge] = [ClassifierJudge(judge.name, judge, in_search=True)] * judge.saw_private
     if recogniser is not None:
-        judges.append(GalleryJudge(recogniser, "rank-1"))
+        judges.append(GalleryJudge(recogniser, "rank-1", outside=True))
     return measure_ceilings(attacker.attack, attacker.ground, data, data.split.val, judges, pick_device())
 
 
@@ -457,25 +457,11 @@ def _complete_description(study: StudyFolder, references: list[ray.ObjectRef]) -
     config["judge"] = about_judge
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     if recogniser is not None:
-        config["recogniser"] = _recogniser_description(recogniser)
+        config["recogniser"] = recogniser.describe()
     config["ceilings"] = [one.as_plain() for one in ceilings]
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)
     return True
-
-
-def _recogniser_description(recogniser: Gallery) -> dict[str, Any]:
-    found = recogniser.held_out_rank1
-    return {
-        "name": recogniser.name,
-        "fingerprint": recogniser.key,
-        "held_out_accuracy": found.value,
-        "held_out_low": found.low,
-        "held_out_high": found.high,
-        "held_out_top5": float(recogniser.rank5.mean()),
-        "held_out_accepted": recogniser.held_out_tar.value,
-        "false_accept_rate": recogniser.far,
-    }
 
 
 def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:

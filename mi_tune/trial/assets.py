@@ -34,13 +34,15 @@ from mi_tune.judging import (
     train_verifier,
 )
 from mi_tune.judging.faces import NAME as FACES
-from mi_tune.judging.faces import face_embedding, faces_installed
-from mi_tune.judging.gallery import check_gallery
+from mi_tune.judging.faces import faces_installed
+from mi_tune.judging.gallery import GalleryClassifier, check_gallery
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, Panel, PanelJudge
+from mi_tune.judging.recogniser import check_recogniser, load_recogniser
 from mi_tune.nets import check_architecture, gan
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
     DCGANPrior,
+    EigenfacePrior,
     GanRecipe,
     GeneratorSource,
     ImportedPrior,
@@ -57,6 +59,7 @@ from mi_tune.priors import (
     gan_training,
     imported,
     render_samples,
+    small_moves,
     source,
     style,
     train_dcgan,
@@ -64,16 +67,17 @@ from mi_tune.priors import (
     wgan_recipe,
 )
 from mi_tune.priors import procedural as oracle
+from mi_tune.runtime import imported as runtime_imported
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 
 # The code that decides each kind of prior. It is part of the prior's cache key, so that a change makes a new prior.
-EIGENFACE_CODE = (eigenface, base)
+EIGENFACE_CODE = (eigenface, small_moves, base)
 GAN_CODE = (dcgan, gan_training, diff_augment, gan, augment, fills, law, base)
 PROCEDURAL_CODE = (oracle, procedural, base)
-OWN_CODE = (imported, style, user, source, base)
+OWN_CODE = (imported, style, user, source, runtime_imported, base)
 
 SECOND_JUDGES = ("conv_attention", "residual_gn", "small_cnn")
 """Candidate architectures of a confirmation's second judge: the first that neither targets nor first judge use."""
@@ -191,7 +195,19 @@ def judge_recipe(setup: Setup) -> JudgeRecipe:
 
 
 def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
-    """Train the judge, or load it from the cache; for drawn people together with the identity regressor."""
+    """Train the judge, or load it from the cache; for drawn people together with the identity regressor.
+
+    Where the recogniser is the judge, it is trained on nothing of the study. Raises InputError if there is none.
+    """
+    if setup.judge.kind == "recogniser":
+        gallery = prepare_recogniser(setup, data, device)
+        if gallery is None:
+            raise InputError(
+                "judge.kind recogniser: these images have no recogniser; give one (judge.recogniser: faces, or "
+                "path/to/file.py:factory)"
+            )
+        model = GalleryClassifier(gallery)
+        return Judge(gallery.name, model, gallery.held_out_rank1, gallery.key, gallery.rank1, saw_private=False)
     judge = train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
     if data.identity_parameters is None:
         return judge
@@ -206,32 +222,32 @@ def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device
     The verifier counts as two judges, one per answer, and the recogniser as three. The verifier is trained on the
     public people, so there is none if the public images have a single identity, or none that is known.
     """
-    first = prepare_judge(setup, data, seed, device)
+    recogniser = prepare_recogniser(setup, data, device)
+    # a recogniser that judged the study is on the panel with all its answers
+    first = None if setup.judge.kind == "recogniser" else prepare_judge(setup, data, seed, device)
     second = train_judge(
         data.private, data.split, second_judge_recipe(setup), derive_seed(seed, "second judge"), device
     )
-    judges: list[PanelJudge] = [
-        ClassifierJudge(first.name, first, in_search=True),
-        ClassifierJudge(second.name, second, in_search=False),
-    ]
+    judges: list[PanelJudge] = [] if first is None else [ClassifierJudge(first.name, first, in_search=True)]
+    judges.append(ClassifierJudge(second.name, second, in_search=False))
     if data.public.identities > 1:
         verifier = prepare_verifier(setup, data, seed, device)
-        judges += [GalleryJudge(verifier, "rank-1"), GalleryJudge(verifier, "TAR")]
-    recogniser = prepare_recogniser(setup, data, device)
+        judges += [GalleryJudge(verifier, "rank-1", outside=False), GalleryJudge(verifier, "TAR", outside=False)]
     if recogniser is not None:
-        judges += [GalleryJudge(recogniser, answer) for answer in ("rank-1", "rank-5", "TAR")]
+        judges.append(GalleryJudge(recogniser, "rank-1", outside=True, in_search=first is None))
+        judges += [GalleryJudge(recogniser, "rank-5", outside=True), GalleryJudge(recogniser, "TAR", outside=True)]
     return Panel(tuple(judges))
 
 
 def with_recogniser(setup: Setup) -> Setup:
     """The setup with its recogniser decided: where none is asked for, the built-in faces get the face recogniser if it
     is installed, and other images none. Raises InputError if one is asked for that is not installed."""
-    name: str = setup.judge.recogniser
+    name = setup.judge.recogniser
     if name == "auto":
         name = FACES if setup.data.source == "orl" and faces_installed() else "none"
-    if name == FACES:
-        face_embedding()
-    return setup.model_copy(update={"judge": setup.judge.model_copy(update={"recogniser": name})})
+    setup = setup.model_copy(update={"judge": setup.judge.model_copy(update={"recogniser": name})})
+    check_recogniser(setup.judge)
+    return setup
 
 
 def prepare_recogniser(setup: Setup, data: StudyData, device: torch.device) -> Gallery | None:
@@ -239,9 +255,11 @@ def prepare_recogniser(setup: Setup, data: StudyData, device: torch.device) -> G
 
     Raises InputError if the recogniser is not installed, or cannot tell the real people apart.
     """
-    if with_recogniser(setup).judge.recogniser == "none":
+    setup = with_recogniser(setup)
+    if setup.judge.recogniser == "none":
         return None
-    gallery = enrol(face_embedding(), data.private, data.split, device)
+    bank = data.private
+    gallery = enrol(load_recogniser(setup.judge, bank.channels, bank.resolution), bank, data.split, device)
     check_gallery(gallery)
     return gallery
 
@@ -303,7 +321,7 @@ def prepare_ground(setup: Setup, data: StudyData, seed: int, device: torch.devic
 def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple[Prior, str]:
     """Make the prior, or load it from the cache; with its content key."""
     if setup.prior.kind == "eigenface":
-        return fit_eigenfaces(public.images), content_key(public.fingerprint(), modules=EIGENFACE_CODE)
+        return _eigenfaces(setup, public, device)
     if setup.prior.kind == "procedural":
         return ProceduralPrior(public.resolution), content_key(public.resolution, modules=PROCEDURAL_CODE)
     if setup.prior.generator is not None:
@@ -320,6 +338,17 @@ def _prior(setup: Setup, public: Bank, seed: int, device: torch.device) -> tuple
     prior = DCGANPrior(**stored["config"])
     prior.load_state_dict(stored["state"])
     return prior, key
+
+
+def _eigenfaces(setup: Setup, public: Bank, device: torch.device) -> tuple[Prior, str]:
+    components = setup.prior.components
+    key = content_key(public.fingerprint(), components, modules=EIGENFACE_CODE)
+
+    def make() -> dict:
+        return fit_eigenfaces(public.images, public.labels, components, device).state_dict()
+
+    stored = cached("eigenface", key, make)
+    return EigenfacePrior(stored["mean"], stored["basis"], stored["scale"]), key
 
 
 def own_generator(setup: Setup, public: Bank) -> UserPrior:

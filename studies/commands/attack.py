@@ -40,9 +40,12 @@ class Numbers(click.ParamType):
 @click.option("--fit", type=click.Choice(["crop", "stretch"]), help="How images become squares.  [default: crop]")
 @click.option("--mean", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
 @click.option("--std", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
+@click.option("--recogniser", help="Judge from outside: faces, or your own: path/to/file.py:factory.  [default: none]")
 @click.option("--law", help="Its erasing law: none, midre-0.4, midre-0.8, zhong, or a mapping.  [default: unknown]")
 @click.option("--law-unknown", is_flag=True, help="Do not tell attacks that know of erasing which law it was.")
-@click.option("--attack", default="ppa", help="Presets, or all, published, black-box, erasing-aware; commas between.")
+@click.option(
+    "--attack", default="map_logit", help="Presets, or all, published, black-box, erasing-aware; commas between."
+)
 @click.option("--budget", default="reduced", help="reduced, 4x, 16x or full; commas between.")
 @click.option("--prior", help="eigenface, dcgan or wgan.  [default: the study's, or eigenface]")
 @click.option("--classes", type=click.IntRange(min=1), help="Attack only the first so many people.")
@@ -61,6 +64,7 @@ def attack(
     fit: str | None,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
+    recogniser: str | None,
     law: str | None,
     law_unknown: bool,
     attack: str,
@@ -82,7 +86,7 @@ def attack(
     from mi_tune.trial.audit import AuditOptions, own_subject, plan_attempts, run_audit
 
     own = {"--architecture": architecture, "--private": private, "--public": public, "--resolution": resolution}
-    own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law}
+    own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law, "--recogniser": recogniser}
     _check_source(study, weights, trial, own)
     planned = plan_attempts(attack, budget, prior or "eigenface")
     if study is not None:
@@ -97,7 +101,18 @@ def attack(
         known = named_law(law or "unknown")
         size, data_seed, kind = resolution or 64, seed or 0, prior or "eigenface"
         subject = own_subject(
-            weights, architecture, private, public, size, known, data_seed, kind, fit or "crop", mean, std
+            weights,
+            architecture,
+            private,
+            public,
+            size,
+            known,
+            data_seed,
+            kind,
+            fit or "crop",
+            mean,
+            std,
+            recogniser or "none",
         )
         out = out or Path("results") / f"attack-{weights.stem}"
     options = AuditOptions(
@@ -124,7 +139,7 @@ def attack(
             console.print(str(path), highlight=False, markup=False, soft_wrap=True)
     source = [short(study)] if study is not None else ["--weights", weights, "--architecture", architecture]
     source += [] if study is not None else ["--private", private, *(["--public", public] if public else [])]
-    if attack == "ppa":
+    if attack == "map_logit":
         say_next(console, "attack it with those that know of erasing", "attack", *source, "--attack", "erasing-aware")
     elif study is not None:
         say_next(console, "confirm the whole front", "confirm", short(study))

@@ -42,6 +42,11 @@ SMOKE = {
 @click.option("--prior", type=click.Choice(PRIORS), help="The attacker's prior.")
 @click.option("--generator", help="Your own generator, for --prior import or style: path/to/file.py:factory.")
 @click.option("--generator-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
+@click.option("--recogniser", help="Judge from outside: faces, none, or your own: path/to/file.py:factory.")
+@click.option("--recogniser-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
+@click.option(
+    "--judge", type=click.Choice(["classifier", "recogniser"]), help="Who judges trials.  [default: classifier]"
+)
 @click.option("--attack", help="Attack preset; docs/attacks.md lists them.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc or random.")
@@ -78,6 +83,9 @@ def pareto(
     prior: str | None,
     generator: str | None,
     generator_weights: Path | None,
+    recogniser: str | None,
+    recogniser_weights: Path | None,
+    judge: str | None,
     attack: str | None,
     budget: str | None,
     sampler: str | None,
@@ -116,6 +124,9 @@ def pareto(
         "prior.kind": prior,
         "prior.generator": generator,
         "prior.weights": str(generator_weights) if generator_weights else None,
+        "judge.kind": judge,
+        "judge.recogniser": recogniser,
+        "judge.recogniser_weights": str(recogniser_weights) if recogniser_weights else None,
         "attack.preset": attack,
         "attack.budget": budget,
         "search.sampler": sampler,

@@ -19,14 +19,36 @@ COLUMNS = [
     *("attack", "budget", "access", "prior", "law_known", "classes", "seed", "state"),
     *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
     *("start_attack_accuracy", "target_accuracy_on_reconstructions", "identity_error", "identification_rate"),
+    *("recognised", "recognised_low", "recognised_high", "recognised_accepted"),
     *("forward_passes", "backward_passes", "surrogate_passes", "seconds", "prepare_seconds"),
-    *("judge", "judge_accuracy", "model", "key", "artefacts", "reason"),
+    *("judge", "judge_accuracy", "recogniser", "recogniser_accuracy", "model", "key", "artefacts", "reason"),
 ]
 """The columns in order. docs/study_folder.md explains each."""
 ROW_ID = ("attack", "budget", "prior", "law_known", "classes", "seed")
 """The columns that identify a row: a folder holds one row for each combination of their values."""
 
-_TEXT_COLUMNS = {"attack", "budget", "access", "prior", "state", "judge", "model", "key", "artefacts", "reason"}
+_TEXT_COLUMNS = {
+    "attack",
+    "budget",
+    "access",
+    "prior",
+    "state",
+    "judge",
+    "recogniser",
+    "model",
+    "key",
+    "artefacts",
+    "reason",
+}
+
+
+_ADDED_COLUMNS = ("recognised", "recognised_low", "recognised_high", "recognised_accepted", "recogniser_accuracy")
+
+
+def with_added_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of the recogniser, which tables of earlier versions lack, with every value missing."""
+    table = table.assign(**{name: float("nan") for name in _ADDED_COLUMNS if name not in table})
+    return table if "recogniser" in table else table.assign(recogniser=pd.array([""] * len(table), dtype="string"))
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

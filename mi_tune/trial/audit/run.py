@@ -19,16 +19,18 @@ from mi_tune import __version__, attacks, judging
 from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.attacks.inits import BestOfSamples
 from mi_tune.judging import Judge, class_interval, identity_errors, judge_images
+from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
 from mi_tune.nets.training import predict
 from mi_tune.priors.base import to_uint8
 from mi_tune.runtime.cache import content_key
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import duration
-from mi_tune.trial.assets import prepare_ground, prepare_judge
+from mi_tune.trial.assets import prepare_ground, prepare_judge, prepare_recogniser
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.audit.folder import AuditFolder, artefact_name
 from mi_tune.trial.audit.subject import Subject
+from mi_tune.trial.ceiling import ceiling_sentence, measure_ceilings
 
 CHANCE, BEST_SAMPLES = "chance", "best prior samples"
 """The `attack` of the two baseline rows."""
@@ -98,6 +100,7 @@ class _Audit:
         self.law = subject.law if options.law_known else None
         self.model_key = SoftLabel(subject.model, device, self.bank.identities).key
         self.grounds: dict[str, Ground] = {}
+        self.ceilings: dict[str, list[dict[str, Any]]] = {}
         self.baselines: set[str] = set()
         self.done: set[str] = set()
         if not options.force:
@@ -105,7 +108,9 @@ class _Audit:
 
     def run(self, attempts: list[Attempt]) -> pd.DataFrame:
         with self.console.status("training the judge, or loading it from the cache"):
-            self.judge: Judge = prepare_judge(self.subject.setup, self.subject.data, self.subject.seed, self.device)
+            subject = self.subject
+            self.judge: Judge = prepare_judge(subject.setup, subject.data, subject.seed, self.device)
+            self.recogniser = prepare_recogniser(subject.setup, subject.data, self.device)
         self._describe()
         wanted = [self._chance()]
         for number, attempt in enumerate(attempts, start=1):
@@ -141,36 +146,53 @@ class _Audit:
                 highlight=False,
             )
         held_out = self.judge.held_out
-        self.folder.write_description(
-            {
-                "name": subject.name,
-                "model": {**subject.about, "fingerprint": self.model_key, "accuracy": accuracy, "measured_on": what},
-                "law": subject.law.to_dict() if subject.law else None,
-                "images_allowed": self.options.images,
-                "data": {
-                    "private": {"fingerprint": bank.fingerprint(), "identities": bank.identities, "images": len(bank)},
-                    "public": {
-                        "fingerprint": subject.data.public.fingerprint(),
-                        "identities": subject.data.public.identities,
-                        "images": len(subject.data.public),
-                    },
-                    "channels": bank.channels,
-                    "resolution": bank.resolution,
+        self.description: dict[str, Any] = {
+            "name": subject.name,
+            "model": {**subject.about, "fingerprint": self.model_key, "accuracy": accuracy, "measured_on": what},
+            "law": subject.law.to_dict() if subject.law else None,
+            "images_allowed": self.options.images,
+            "data": {
+                "private": {"fingerprint": bank.fingerprint(), "identities": bank.identities, "images": len(bank)},
+                "public": {
+                    "fingerprint": subject.data.public.fingerprint(),
+                    "identities": subject.data.public.identities,
+                    "images": len(subject.data.public),
                 },
-                "seed": subject.seed,
-                "judge": {
-                    "name": self.judge.name,
-                    "fingerprint": self.judge.key,
-                    "held_out_accuracy": held_out.value,
-                    "held_out_low": held_out.low,
-                    "held_out_high": held_out.high,
-                },
-                "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
-            }
-        )
+                "channels": bank.channels,
+                "resolution": bank.resolution,
+            },
+            "seed": subject.seed,
+            "judge": {
+                "name": self.judge.name,
+                "fingerprint": self.judge.key,
+                "held_out_accuracy": held_out.value,
+                "held_out_low": held_out.low,
+                "held_out_high": held_out.high,
+            },
+            "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
+        }
+        if self.recogniser is not None:
+            self.description["recogniser"] = self.recogniser.describe()
+        self.folder.write_description(self.description)
         _, first = np.unique(bank.labels[subject.data.split.train], return_index=True)
         examples = bank.images[subject.data.split.train[first]] if self.options.images else None
         self.folder.write_examples(examples, bank.names)
+
+    def _add_ceilings(self, attempt: Attempt, ground: Ground) -> None:
+        """Measure the ceilings of a prior of the set-up, once, and add them to the description."""
+        if attempt.prior in self.ceilings:
+            return
+        data = self.subject.data
+        judges: list[PanelJudge] = [
+            ClassifierJudge(self.judge.name, self.judge, in_search=True)
+        ] * self.judge.saw_private
+        if self.recogniser is not None:
+            judges.append(GalleryJudge(self.recogniser, "rank-1", outside=True))
+        found = measure_ceilings(attempt.attack, ground, data, data.split.test, judges, self.device)
+        self.ceilings[attempt.prior] = [one.as_plain() for one in found]
+        self.folder.write_description(self.description | {"ceilings": self.ceilings})
+        text = ceiling_sentence(attempt.prior, self.ceilings[attempt.prior])
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     # -------------------------------------------------------------------------------------------------------- rows
 
@@ -181,6 +203,8 @@ class _Audit:
             "seed": self.options.seed,
             "judge": self.judge.name,
             "judge_accuracy": self.judge.held_out.value,
+            "recogniser": "" if self.recogniser is None else self.recogniser.name,
+            "recogniser_accuracy": None if self.recogniser is None else self.recogniser.held_out_rank1.value,
             "model": self.model_key,
             **values,
         }
@@ -189,7 +213,8 @@ class _Audit:
         """Content key of a row: it changes with everything that decides the row's numbers."""
         law = self.law.to_dict() if self.law else None
         modules = (*code, judging.verdicts, judging.intervals)
-        return content_key(self.model_key, self.judge.key, len(self.classes), law, *parts, modules=modules)
+        recogniser = None if self.recogniser is None else self.recogniser.key
+        return content_key(self.model_key, self.judge.key, recogniser, len(self.classes), law, *parts, modules=modules)
 
     def _chance(self) -> str:
         row = self._row(attack=CHANCE, budget="", access="", prior="", state=BASELINE_STATE, key=self._key(CHANCE))
@@ -241,6 +266,7 @@ class _Audit:
                 return [*baseline, row["key"]]
             with self.console.status(title):
                 attack.check(ground.prior, len(ground.samples.latents))
+                self._add_ceilings(attempt, ground)
                 oracle = open_oracle(attack.access, self.subject.model, self.device, self.bank.identities)
                 # the seed of a trial's first target, so that the study's own attack reproduces the study's numbers
                 result = attack.run(oracle, ground, self.classes, derive_seed(self.options.seed, "attack", 0))
@@ -296,6 +322,12 @@ class _Audit:
             "attack_accuracy_top5": float(verdicts.accuracy_top5.mean()),
             "target_accuracy_on_reconstructions": float(on_target.mean()),
         }
+        if self.recogniser is not None:
+            answers = self.recogniser.answers(images, self.classes, self.device)
+            found = class_interval(answers.rank1.mean(1))
+            per_class["recognised"] = answers.rank1.mean(1)
+            row |= {"recognised": found.value, "recognised_low": found.low, "recognised_high": found.high}
+            row["recognised_accepted"] = float(answers.accepted.mean())
         people, regressor = self.subject.data.identity_parameters, self.judge.regressor
         if people is not None and regressor is not None:
             errors = identity_errors(regressor, images, people, self.classes, self.device)

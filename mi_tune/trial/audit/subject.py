@@ -15,7 +15,7 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import check_architecture
 from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.setup import Setup, make_setup
-from mi_tune.trial.assets import StudyData, load_data
+from mi_tune.trial.assets import StudyData, load_data, with_recogniser
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def own_subject(
     fit: str = "crop",
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    recogniser: str = "none",
 ) -> Subject:
     """Load the user's own classifier of the people in `private` as a subject.
 
@@ -67,6 +68,7 @@ def own_subject(
         law: the erasing law of the training, if known; a `mean` fill is resolved with the images of `private`.
         seed: of split, judge and priors. prior: kind of the attacker's prior.
         mean, std: normalisation that the classifier expects, per channel.
+        recogniser: judge from outside, as in a set-up.
 
     Raises:
         InputError: from `load_classifier`, `make_setup`, or the sources and splits of images.
@@ -79,9 +81,9 @@ def own_subject(
         "data": {"source": "folder", "resolution": resolution, "fit": fit, **folders},
         "target": {"architecture": architecture},
         "prior": {"kind": prior},
-        "judge": {"architecture": judge},
+        "judge": {"architecture": judge, "recogniser": recogniser},
     }
-    setup = make_setup(values, "options")
+    setup = with_recogniser(make_setup(values, "options"))
     data = load_data(setup, seed) if public else _with_built_in_public(setup, seed)
     bank = data.private
     return Subject(
