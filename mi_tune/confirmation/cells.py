@@ -241,10 +241,8 @@ class Workbench:
         key = content_key(tensor_key(images), self.panel.key, modules=(panel, gallery))
 
         def make() -> dict:
-            return {
-                judge.name: torch.from_numpy(judge.hits(images, self.classes, self.device))
-                for judge in self.panel.judges
-            }
+            hits = self.panel.hits(images, self.classes, self.device)
+            return {name: torch.from_numpy(answers) for name, answers in hits.items()}
 
         return cached("verdict", key, make, self.folder)
 

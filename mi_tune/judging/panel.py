@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mi_tune.judging.gallery import Gallery
+from mi_tune.judging.gallery import Answers, Gallery
 from mi_tune.judging.intervals import Estimate, class_interval
 from mi_tune.judging.judge import Judge
 from mi_tune.runtime.cache import content_key
@@ -136,7 +136,11 @@ class GalleryJudge:
         return getattr(self.gallery, _SHARES[self.answer][0])
 
     def hits(self, images: Tensor, classes: Tensor, device: torch.device) -> np.ndarray:
-        return getattr(self.gallery.answers(images, classes, device), _SHARES[self.answer][1])
+        return self.of(self.gallery.answers(images, classes, device))
+
+    def of(self, answers: Answers) -> np.ndarray:
+        """This judge's answer among all of its gallery's."""
+        return getattr(answers, _SHARES[self.answer][1])
 
 
 @dataclass(frozen=True)
@@ -148,3 +152,16 @@ class Panel:
     @property
     def key(self) -> str:
         return content_key([judge.key for judge in self.judges])
+
+    def hits(self, images: Tensor, classes: Tensor, device: torch.device) -> dict[str, np.ndarray]:
+        """What `PanelJudge.hits` returns, of every judge, by its name. A gallery embeds the images once for all."""
+        found, embedded = {}, dict[str, Answers]()
+        for judge in self.judges:
+            if isinstance(judge, GalleryJudge):
+                gallery = judge.gallery
+                if gallery.key not in embedded:
+                    embedded[gallery.key] = gallery.answers(images, classes, device)
+                found[judge.name] = judge.of(embedded[gallery.key])
+            else:
+                found[judge.name] = judge.hits(images, classes, device)
+        return found

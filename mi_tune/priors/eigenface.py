@@ -18,8 +18,12 @@ HELD_OUT_SHARE = 0.99
 EXACT_PIXELS = 4096
 """Up to this number of values per image, the components come from the whole covariance matrix; above it, from a
 randomised method that needs less memory."""
-MOST_COMPONENTS = 1500
+MOST_COMPONENTS = 1000
 """Largest number of components of larger images."""
+FEW_IMAGES = 1000
+"""Up to this number of public images, their small moves may be added."""
+MOST_IMAGES = 6000
+"""Largest number of images that decide the number of components; more would not change it."""
 BLOCK = 512
 """Images that are converted to floats at a time."""
 
@@ -85,7 +89,7 @@ def fit_eigenfaces(
     moves: Sequence[Move] = (same, mirrored)
     if components is None:
         components, explained = _enough_components(images, labels, moves, device)
-        if explained < HELD_OUT_SHARE and min(images.shape[2:]) >= 8:
+        if explained < HELD_OUT_SHARE and len(images) <= FEW_IMAGES:
             moves = (*moves, *MOVES)
             components, _ = _enough_components(images, labels, moves, device)
     mean, basis, variance = principal_components(images, moves, components, device)
@@ -97,10 +101,11 @@ def _enough_components(
 ) -> tuple[int, float]:
     """The fewest components that explain `HELD_OUT_SHARE` of held-out images, or all; and what share all explain."""
     people = np.arange(len(images)) if labels is None or len(np.unique(labels)) < 5 else labels
-    held_out = people % 5 == 4
+    kept = np.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).round().astype(int)
+    images, held_out = images[kept], people[kept] % 5 == 4
     if held_out.sum() < 1 or (~held_out).sum() < 2:
         return len(images), 1.0
-    mean, basis, _ = principal_components(images[~held_out], moves, MOST_COMPONENTS, device)
+    mean, basis, _ = principal_components(images[~held_out], moves, device=device)
     explained, total = torch.zeros(len(basis), device=device), torch.zeros((), device=device)
     for flat in _blocks(images[held_out], (same,), device):
         centred = flat - mean.flatten()
@@ -111,7 +116,7 @@ def _enough_components(
 
 
 def principal_components(
-    images: np.ndarray, moves: Sequence[Move], most: int, device: torch.device
+    images: np.ndarray, moves: Sequence[Move], most: int | None = None, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The principal components of images under several moves, with the largest variance first.
 
@@ -121,12 +126,16 @@ def principal_components(
 
     Args:
         images: uint8 (n, channels, height, width). moves: every image is taken once under each.
-        most: largest number of components. There are fewer if the images do not vary in so many directions.
+        most: largest number of components; by default all of small images, and `MOST_COMPONENTS` of larger ones. There
+            are fewer if the images do not vary in so many directions.
 
     Returns:
         mean (channels, height, width), basis (components, values) with orthonormal rows, variance (components,).
     """
+    device = device or torch.device("cpu")
     count, size = len(images) * len(moves), int(np.prod(images.shape[1:]))
+    if most is None:
+        most = size if size <= EXACT_PIXELS else MOST_COMPONENTS
     mean = torch.zeros(size, dtype=torch.float64, device=device)
     for flat in _blocks(images, moves, device):
         mean += flat.sum(0, dtype=torch.float64)
@@ -159,7 +168,7 @@ def principal_components(
     return mean.view(images.shape[1:]), basis[:, varies].T.contiguous(), variance[varies]
 
 
-_ITERATIONS = 3
+_ITERATIONS = 2
 
 
 def _blocks(images: np.ndarray, moves: Sequence[Move], device: torch.device) -> Iterator[Tensor]:
