@@ -130,8 +130,10 @@ class AttackSetup(_Section):
 class JudgeSetup(_Section):
     """The judge of every trial, the recogniser beside it, and the verifier of a confirmation."""
 
-    kind: Literal["classifier", "recogniser"] = Field(
-        "classifier", description="who judges the trials: a classifier of the private people, or the recogniser"
+    kind: Literal["auto", "classifier", "verifier", "recogniser"] = Field(
+        "auto",
+        description="who judges the trials: a classifier of the private people, the verifier, or the recogniser; "
+        "auto: the recogniser if there is one, else the verifier if there are enough public people, else a classifier",
     )
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)

@@ -18,8 +18,9 @@ from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.features import FeatureView
 from mi_tune.nets.training import predict
-from mi_tune.trial.assets import load_data, prepare_panel, prepare_verifier
+from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.judges import prepare_panel, prepare_verifier
 from mi_tune.trial.mechanism import compared_law
 from mi_tune.trial.point import Point, stopped
 
@@ -165,12 +166,12 @@ def test_a_target_that_never_saw_erasing_is_compared_with_the_published_law(benc
 
 
 def test_the_tables_hold_feature_space_for_laws_alone_and_a_plane_for_the_first_seed(bench: Workbench):
-    plan = Plan(2, portfolio=(), ladder=(), controls=("ppa:4x",))
+    plan = Plan(2, portfolio=(), ladder=(), controls=("map_logit:4x",))
     points = [PLAIN, stopped(1)]
     features = collect(bench, plan, points).features
     assert set(features.point) == {"no defence"}
     assert set(features.seed) == {0, 1}
     views = collect_views(bench, plan, points)
-    assert list(views) == ["no defence | ppa:4x"]
-    view = FeatureView.from_arrays(views["no defence | ppa:4x"])
+    assert list(views) == ["no defence | map_logit:4x"]
+    view = FeatureView.from_arrays(views["no defence | map_logit:4x"])
     assert len(view.classes) == min(4, bench.data.private.identities)

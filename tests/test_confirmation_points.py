@@ -118,11 +118,11 @@ def test_an_unknown_attack_or_budget_is_one_line_with_the_way_out(attack, said):
 
 
 def test_laws_meet_everything_and_controls_what_they_are_compared_by():
-    plan = Plan(2, portfolio=("taa:reduced",), ladder=("ppa:reduced", "ppa:16x"), controls=("ppa:4x",))
+    plan = Plan(2, portfolio=("taa:reduced",), ladder=("ppa:reduced", "ppa:16x"), controls=("map_logit:4x",))
     law, control = Point("a", "front", Treatment(ErasingLaw(1.0))), stopped(3)
-    assert set(plan.attacks_on(law)) == {"ppa:4x", "taa:reduced", "ppa:reduced", "ppa:16x"}
-    assert plan.attacks_on(control) == ["ppa:4x"]
-    assert plan.seen_in_features(law) == ["ppa:4x"]
+    assert set(plan.attacks_on(law)) == {"map_logit:4x", "taa:reduced", "ppa:reduced", "ppa:16x"}
+    assert plan.attacks_on(control) == ["map_logit:4x"]
+    assert plan.seen_in_features(law) == ["map_logit:4x"]
     assert plan.seen_in_features(control) == []
 
 

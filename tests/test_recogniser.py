@@ -17,7 +17,8 @@ from mi_tune.judging.gallery import GalleryClassifier
 from mi_tune.judging.recogniser import load_recogniser
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import JudgeSetup, Setup, make_setup
-from mi_tune.trial.assets import StudyData, prepare_judge, prepare_panel, prepare_recogniser, with_recogniser
+from mi_tune.trial.assets import StudyData
+from mi_tune.trial.judges import prepare_judge, prepare_panel, prepare_recogniser, with_recogniser
 
 CPU = torch.device("cpu")
 FILE = Path(__file__).with_name("own_recognisers.py")

@@ -51,7 +51,7 @@ def test_a_wrong_setup_is_one_line_that_names_the_culprit(values, hint):
         ({"attack.preset": "pppa"}, "ppa"),
         ({"attack.preset": "gmi"}, "dcgan"),
         ({"judge.architecture": "small_cnn"}, "another one"),
-        ({"prior.samples": 3}, "prior.samples"),
+        ({"prior.samples": 1}, "prior.samples"),
     ],
 )
 def test_names_that_do_not_fit_are_found_before_anything_is_read(overrides, hint):

@@ -24,8 +24,9 @@ from mi_tune.replay.tabulation.trial import rungs
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import Space
-from mi_tune.trial.assets import cheap_attacker, load_data, prepare_attacker, prepare_judge
+from mi_tune.trial.assets import cheap_attacker, load_data, prepare_attacker
 from mi_tune.trial.evaluation import LawEvaluation, natural_per_class, target_training
+from mi_tune.trial.judges import prepare_judge
 from mi_tune.trial.point import CONFIRMED_LAWS
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from analysis.statistics import load_study
 from mi_tune.data.procedural import IDENTITY
 from mi_tune.erasing import NO_DEFENCE
 from mi_tune.setup import make_setup
-from mi_tune.trial import assets
+from mi_tune.trial import assets, judges
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import LawEvaluation
 from mi_tune.trial.table import ADDED_COLUMNS
@@ -25,7 +25,7 @@ def evaluated(setup, data) -> LawEvaluation:
     evaluation = LawEvaluation(setup, data, NO_DEFENCE, 0, CPU)
     while not evaluation.trained:
         evaluation.train_block()
-    judge, attacker = assets.prepare_judge(setup, data, 0, CPU), assets.prepare_attacker(setup, data, 0, CPU)
+    judge, attacker = judges.prepare_judge(setup, data, 0, CPU), assets.prepare_attacker(setup, data, 0, CPU)
     while not evaluation.finished:
         evaluation.attack_next(attacker, judge)
     return evaluation
@@ -42,7 +42,7 @@ def test_a_trial_on_drawn_faces_says_how_far_it_came_without_a_judge(tmp_path):
     assert 0 <= record["identification_rate"] <= 1
 
     # by hand, from the reconstructions of the first replicate
-    regressor = assets.prepare_judge(setup, data, 0, CPU).regressor
+    regressor = judges.prepare_judge(setup, data, 0, CPU).regressor
     recovered = regressor.recover(evaluation.first[0].images.flatten(0, 1), CPU).view(4, -1, len(IDENTITY))
     away = recovered - torch.from_numpy(data.identity_parameters)[:, None]
     weights = regressor.recovered_share / regressor.recovered_share.sum()

@@ -27,10 +27,11 @@ from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial import mechanism
-from mi_tune.trial.assets import StudyData, prepare_ground, prepare_panel
+from mi_tune.trial.assets import StudyData, prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.comparison import TARGET_CODE
 from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.judges import prepare_panel
 from mi_tune.trial.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
 from mi_tune.trial.point import Point
 

@@ -47,12 +47,10 @@ from mi_tune.trial.assets import (
     check_own_generator,
     load_data,
     prepare_attacker,
-    prepare_judge,
-    prepare_recogniser,
-    with_recogniser,
 )
 from mi_tune.trial.ceiling import Ceiling, ceiling_sentence, measure_ceilings
 from mi_tune.trial.estimate import Estimate, estimate
+from mi_tune.trial.judges import prepare_judge, prepare_recogniser, with_recogniser
 
 # settings that a resumed study may change: they decide how long it runs, not what it measures
 RESUMABLE = ("search.trials",)

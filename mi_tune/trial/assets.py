@@ -22,22 +22,6 @@ from mi_tune.data import (
     split_identities,
 )
 from mi_tune.erasing import fills, law
-from mi_tune.judging import (
-    Gallery,
-    Judge,
-    JudgeRecipe,
-    RegressorRecipe,
-    VerifierRecipe,
-    enrol,
-    train_judge,
-    train_regressor,
-    train_verifier,
-)
-from mi_tune.judging.faces import NAME as FACES
-from mi_tune.judging.faces import faces_installed
-from mi_tune.judging.gallery import GalleryClassifier, check_gallery
-from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, Panel, PanelJudge
-from mi_tune.judging.recogniser import check_recogniser, load_recogniser
 from mi_tune.nets import check_architecture, gan
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
@@ -78,9 +62,6 @@ EIGENFACE_CODE = (eigenface, small_moves, base)
 GAN_CODE = (dcgan, gan_training, diff_augment, gan, augment, fills, law, base)
 PROCEDURAL_CODE = (oracle, procedural, base)
 OWN_CODE = (imported, style, user, source, runtime_imported, base)
-
-SECOND_JUDGES = ("conv_attention", "residual_gn", "small_cnn")
-"""Candidate architectures of a confirmation's second judge: the first that neither targets nor first judge use."""
 
 
 @dataclass(frozen=True)
@@ -187,101 +168,6 @@ def target_recipe(setup: Setup) -> Recipe:
         shift=target.shift,
         flip=target.flip,
     )
-
-
-def judge_recipe(setup: Setup) -> JudgeRecipe:
-    """The setup's recipe of the first judge."""
-    return JudgeRecipe(setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs))
-
-
-def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
-    """Train the judge, or load it from the cache; for drawn people together with the identity regressor.
-
-    Where the recogniser is the judge, it is trained on nothing of the study. Raises InputError if there is none.
-    """
-    if setup.judge.kind == "recogniser":
-        gallery = prepare_recogniser(setup, data, device)
-        if gallery is None:
-            raise InputError(
-                "judge.kind recogniser: these images have no recogniser; give one (judge.recogniser: faces, or "
-                "path/to/file.py:factory)"
-            )
-        model = GalleryClassifier(gallery)
-        return Judge(gallery.name, model, gallery.held_out_rank1, gallery.key, gallery.rank1, saw_private=False)
-    judge = train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
-    if data.identity_parameters is None:
-        return judge
-    return dataclasses.replace(
-        judge, regressor=train_regressor(data.private.resolution, regressor_recipe(setup), device)
-    )
-
-
-def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:
-    """The panel of a confirmation: the search's judge, a second of another architecture, verifier and recogniser.
-
-    The verifier counts as two judges, one per answer, and the recogniser as three. The verifier is trained on the
-    public people, so there is none if the public images have a single identity, or none that is known.
-    """
-    recogniser = prepare_recogniser(setup, data, device)
-    # a recogniser that judged the study is on the panel with all its answers
-    first = None if setup.judge.kind == "recogniser" else prepare_judge(setup, data, seed, device)
-    second = train_judge(
-        data.private, data.split, second_judge_recipe(setup), derive_seed(seed, "second judge"), device
-    )
-    judges: list[PanelJudge] = [] if first is None else [ClassifierJudge(first.name, first, in_search=True)]
-    judges.append(ClassifierJudge(second.name, second, in_search=False))
-    if data.public.identities > 1:
-        verifier = prepare_verifier(setup, data, seed, device)
-        judges += [GalleryJudge(verifier, "rank-1", outside=False), GalleryJudge(verifier, "TAR", outside=False)]
-    if recogniser is not None:
-        judges.append(GalleryJudge(recogniser, "rank-1", outside=True, in_search=first is None))
-        judges += [GalleryJudge(recogniser, "rank-5", outside=True), GalleryJudge(recogniser, "TAR", outside=True)]
-    return Panel(tuple(judges))
-
-
-def with_recogniser(setup: Setup) -> Setup:
-    """The setup with its recogniser decided: where none is asked for, the built-in faces get the face recogniser if it
-    is installed, and other images none. Raises InputError if one is asked for that is not installed."""
-    name = setup.judge.recogniser
-    if name == "auto":
-        name = FACES if setup.data.source == "orl" and faces_installed() else "none"
-    setup = setup.model_copy(update={"judge": setup.judge.model_copy(update={"recogniser": name})})
-    check_recogniser(setup.judge)
-    return setup
-
-
-def prepare_recogniser(setup: Setup, data: StudyData, device: torch.device) -> Gallery | None:
-    """The private people, enrolled with the setup's recogniser; None if it has none.
-
-    Raises InputError if the recogniser is not installed, or cannot tell the real people apart.
-    """
-    setup = with_recogniser(setup)
-    if setup.judge.recogniser == "none":
-        return None
-    bank = data.private
-    gallery = enrol(load_recogniser(setup.judge, bank.channels, bank.resolution), bank, data.split, device)
-    check_gallery(gallery)
-    return gallery
-
-
-def second_judge_recipe(setup: Setup) -> JudgeRecipe:
-    """The first judge's recipe with an architecture that neither the first judge nor the targets use."""
-    used = (setup.judge.architecture, setup.target.architecture)
-    architecture = next(name for name in SECOND_JUDGES if name not in used)
-    return dataclasses.replace(judge_recipe(setup), architecture=architecture)
-
-
-def prepare_verifier(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Gallery:
-    """Train the verifier on the public people, or load it from the cache. Raises InputError if there is only one."""
-    views = setup.judge.verifier_views
-    recipe = VerifierRecipe() if views is None else VerifierRecipe(views=views)
-    return train_verifier(data.public, data.private, data.split, recipe, derive_seed(seed, "verifier"), device)
-
-
-def regressor_recipe(setup: Setup) -> RegressorRecipe:
-    """The setup's recipe of the identity regressor."""
-    steps = setup.judge.regressor_steps
-    return RegressorRecipe() if steps is None else RegressorRecipe(steps=steps)
 
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:

@@ -34,9 +34,10 @@ from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup
 from mi_tune.trial import evaluation
-from mi_tune.trial.assets import StudyData, load_data, prepare_ground, prepare_judge
+from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.judges import prepare_judge
 
 LAWS = {
     "no defence": NO_DEFENCE,

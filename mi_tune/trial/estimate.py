@@ -20,7 +20,8 @@ from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import StudyData, judge_recipe, regressor_recipe, target_recipe
+from mi_tune.trial.assets import StudyData, target_recipe
+from mi_tune.trial.judges import judge_recipe, regressor_recipe
 
 SUGGESTION_SECONDS = {"gp": 1.5}
 """Seconds per proposal of Optuna's Gaussian process, measured at 20 to 100 trials. The other samplers are quick."""

@@ -17,7 +17,8 @@ from mi_tune.nets.training import Training, predict
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import StudyData, load_data, prepare_judge, target_recipe
+from mi_tune.trial.assets import StudyData, load_data, target_recipe
+from mi_tune.trial.judges import prepare_judge
 
 CPU = torch.device("cpu")
 

@@ -95,8 +95,8 @@ def _load(values: dict, seed: int) -> None:
 
 def _evaluate(row: dict | None) -> None:
     from mi_tune.erasing.columns import law_of
-    from mi_tune.trial.assets import prepare_judge
     from mi_tune.trial.evaluation import LawEvaluation
+    from mi_tune.trial.judges import prepare_judge
 
     setup, data, seed, device = (_here[name] for name in ("setup", "data", "seed", "device"))
     if row is None:

@@ -30,16 +30,9 @@ from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup, read_setup
-from mi_tune.trial.assets import (
-    StudyData,
-    judge_recipe,
-    load_data,
-    prepare_ground,
-    prepare_judge,
-    prepare_recogniser,
-    prepare_verifier,
-)
+from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.judges import judge_recipe, prepare_judge, prepare_recogniser, prepare_verifier
 from studies.commands.setup_files import setup_file
 
 ATTACK = "map_logit"

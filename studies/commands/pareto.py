@@ -45,7 +45,9 @@ SMOKE = {
 @click.option("--recogniser", help="Judge from outside: faces, none, or your own: path/to/file.py:factory.")
 @click.option("--recogniser-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
 @click.option(
-    "--judge", type=click.Choice(["classifier", "recogniser"]), help="Who judges trials.  [default: classifier]"
+    "--judge",
+    type=click.Choice(["auto", "classifier", "verifier", "recogniser"]),
+    help="Who judges trials.  [default: auto; docs/judges.md]",
 )
 @click.option("--attack", help="Attack preset; docs/attacks.md lists them.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")

@@ -16,8 +16,14 @@ from mi_tune.replay.tabulation import trial
 from mi_tune.replay.tabulation.trial import Tools, run_trial, rungs
 from mi_tune.runtime.cache import cached, content_key, find
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import StudyData, cheap_attacker, prepare_attacker, prepare_judge, target_recipe
+from mi_tune.trial.assets import (
+    StudyData,
+    cheap_attacker,
+    prepare_attacker,
+    target_recipe,
+)
 from mi_tune.trial.comparison import TARGET_CODE
+from mi_tune.trial.judges import prepare_judge
 
 
 class TrialBench:

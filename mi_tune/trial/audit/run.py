@@ -26,11 +26,12 @@ from mi_tune.runtime.cache import content_key
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import duration
-from mi_tune.trial.assets import prepare_ground, prepare_judge, prepare_recogniser
+from mi_tune.trial.assets import prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.audit.folder import AuditFolder, artefact_name
 from mi_tune.trial.audit.subject import Subject
 from mi_tune.trial.ceiling import ceiling_sentence, measure_ceilings
+from mi_tune.trial.judges import prepare_judge, prepare_recogniser
 
 CHANCE, BEST_SAMPLES = "chance", "best prior samples"
 """The `attack` of the two baseline rows."""

@@ -15,7 +15,8 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import check_architecture
 from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.setup import Setup, make_setup
-from mi_tune.trial.assets import StudyData, load_data, with_recogniser
+from mi_tune.trial.assets import StudyData, load_data
+from mi_tune.trial.judges import with_recogniser
 
 
 @dataclass(frozen=True)
