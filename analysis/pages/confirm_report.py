@@ -40,6 +40,7 @@ from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
+from mi_tune.trial.ceiling import ceiling_sentence
 
 VERDICT_PHRASES = {
     PROTECTS: ("protects", "protect"),
@@ -238,9 +239,15 @@ def _judged(evidence: Evidence) -> dict[str, Any]:
             by = "" if strongest is None else short_attack_name(strongest.attack)
             cells.append({"number": number, "by": by, "word": words[judge.name].get(point.name, "")})
         rows.append({"name": point.name, "control": point.is_control, "cells": cells})
+    # confirmations of earlier versions did not measure the prior's ceiling
+    stored = confirmation.config.get("prior_ceilings", [])
+    drawn = {one["judge"]: Estimate(one["drawn"], one["drawn_low"], one["drawn_high"]) for one in stored}
     return {
         "rows": rows,
         "ceilings": [_number(evidence.ceiling(judge.name).estimate) for judge in confirmation.judges],
+        "prior": confirmation.config.get("prior", ""),
+        "drawn": [_number(drawn.get(judge.name)) for judge in confirmation.judges],
+        "sentence": ceiling_sentence(confirmation.config.get("prior", ""), stored),
         "held_out": [_number(judge.held_out) for judge in confirmation.judges],
     }
 

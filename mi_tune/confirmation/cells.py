@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
+from mi_tune.attacks import Ground, SoftLabel, code_of, make_attack, open_oracle
 from mi_tune.confirmation import baselines
 from mi_tune.judging import gallery, panel
 from mi_tune.judging.panel import Panel
@@ -29,6 +29,7 @@ from mi_tune.setup import Setup
 from mi_tune.trial import mechanism
 from mi_tune.trial.assets import StudyData, prepare_ground
 from mi_tune.trial.attempts import Attempt
+from mi_tune.trial.ceiling import Ceiling, measure_ceilings
 from mi_tune.trial.comparison import TARGET_CODE
 from mi_tune.trial.evaluation import natural_per_class, target_training
 from mi_tune.trial.judges import prepare_panel
@@ -236,6 +237,13 @@ class Workbench:
     def panel(self) -> Panel:
         """The judges; made, or read from the user's cache."""
         return prepare_panel(self.setup, self.data, self.seed, self.device)
+
+    @cached_property
+    def ceilings(self) -> list[Ceiling]:
+        """The ceiling of the set-up's prior on test images, before every judge of the panel."""
+        setup, test = self.setup, self.data.split.test
+        attack, ground = make_attack(setup.attack.preset, setup.attack.budget), self.ground(setup.prior.kind)
+        return measure_ceilings(attack, ground, self.data, test, self.panel.judges, self.device)
 
     def verdicts(self, images: Tensor) -> dict[str, Tensor]:
         """Which reconstructions each judge assigns to the attacked class: bool (classes, kept), by the judge's name."""

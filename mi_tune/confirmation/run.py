@@ -234,6 +234,8 @@ def _description(
             "identities": data.private.identities,
             "test": len(data.split.test),
         },
+        "prior": bench.setup.prior.kind,
+        "prior_ceilings": [one.as_plain() for one in bench.ceilings],
         "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
         "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
         "precision": str(precision(bench.device)).removeprefix("torch."),

@@ -166,7 +166,7 @@ def noise(scores: np.ndarray) -> float:
 
 
 @click.command()
-@click.option("--setup", "name", default="procedural", help="A YAML file, or a name in studies/setups.")
+@click.option("--setup", "name", help="A YAML file, or a name in studies/setups.  [default: procedural, or folder]")
 @click.option("--private", type=click.Path(path_type=Path), help="Your images instead, with --recogniser.")
 @click.option("--public", type=click.Path(path_type=Path), help="Images of other people.")
 @click.option("--identities", type=int, default=30, help="How many identities are private.")
@@ -176,7 +176,7 @@ def noise(scores: np.ndarray) -> float:
 @click.option("--seeds", type=int, default=3)
 @click.option("--keep", type=click.Path(path_type=Path), required=True, help="File of what was trained and attacked.")
 def main(
-    name: str,
+    name: str | None,
     private: Path | None,
     public: Path | None,
     identities: int,
@@ -193,7 +193,7 @@ def main(
         given = {"data.source": "folder", "data.private": str(private), "data.public": str(public)}
         given |= {"data.private_identities": identities, "data.resolution": resolution}
         given |= {"judge.recogniser": recogniser}
-    file = setup_file("folder" if private is not None else name)
+    file = setup_file(name or ("folder" if private is not None else "procedural"))
     setup = make_setup(read_setup(file), str(file), given)
     data = load_data(setup, 0)
     made = reconstructions(setup, data, count, seeds, keep, console)
