@@ -133,10 +133,13 @@ class JudgeSetup(_Section):
     kind: Literal["auto", "classifier", "verifier", "recogniser"] = Field(
         "auto",
         description="who judges the trials: a classifier of the private people, the verifier, or the recogniser; "
-        "auto: the recogniser if there is one, else the verifier if there are enough public people, else a classifier",
+        "auto: the recogniser if there is one, else a classifier",
     )
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
+    photographs: Literal["unseen", "all"] = Field(
+        "unseen", description="private images that a classifier as judge learns from: those no target sees, or all"
+    )
     recogniser: str = Field(
         "auto",
         description="judge from outside: faces, none, or your own, package.module:factory or path/to/file.py:factory; "

@@ -71,7 +71,7 @@ def test_the_program_that_draws_the_faces_draws_each_person_as_that_person():
 class Nearest:
     """A judge that finds the person whose training images are nearest in pixels."""
 
-    name, key, question, in_search, saw_private = "nearest", "nearest", "who is it?", True, True
+    name, key, question, in_search, outside, learned = "nearest", "nearest", "who is it?", True, False, "all"
     held_out = Estimate(1.0, 1.0, 1.0)
     ceiling = np.ones(6)
 
@@ -111,13 +111,13 @@ def test_judges_are_asked_about_the_photographs_and_about_their_drawings():
     assert found[40].photographs.low <= found[40].photographs.value <= found[40].photographs.high
 
 
-def plain(drawn: float, saw_private: bool, judge: str) -> dict:
+def plain(drawn: float, seen: bool, judge: str) -> dict:
     ends = {
         f"{name}{end}": value
         for name, value in (("photographs", 0.9), ("drawn", drawn))
         for end in ("", "_low", "_high")
     }
-    return {"judge": judge, "saw_private": saw_private, **ends}
+    return {"judge": judge, "outside": not seen, "seen": seen, **ends}
 
 
 def test_the_sentence_asks_the_judge_from_outside_and_says_what_a_low_ceiling_means():

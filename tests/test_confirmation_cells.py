@@ -129,7 +129,8 @@ def test_the_verifier_on_the_panel_answers_both_its_questions(bench: Workbench):
     assert np.array_equal(rank1.hits(shown, bench.classes, CPU), named)
     assert np.array_equal(tar.hits(shown, bench.classes, CPU).ravel(), (own > verifier.threshold).numpy())
     assert np.allclose(rank1.ceiling, named.mean(1))
-    assert not (rank1.saw_private or tar.saw_private or rank1.in_search or tar.in_search)
+    assert {rank1.learned, tar.learned} == {"none"}
+    assert not (rank1.in_search or tar.in_search)
     assert rank1.key != tar.key
 
 
@@ -137,7 +138,7 @@ def test_where_nobody_knows_who_the_public_people_are_there_is_no_verifier(bench
     public = bench.data.public
     unknown = dataclasses.replace(public, labels=np.zeros_like(public.labels), names=("public",))
     panel = prepare_panel(bench.setup, dataclasses.replace(bench.data, public=unknown), bench.seed, CPU)
-    assert [judge.saw_private for judge in panel.judges] == [True, True]
+    assert [judge.learned for judge in panel.judges] == ["unseen", "unseen"]
 
 
 def test_where_reconstructions_lie_is_measured_in_the_target_and_in_the_verifier(bench: Workbench):

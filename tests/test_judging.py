@@ -66,7 +66,7 @@ def test_the_unit_is_the_class_not_the_image():
     assert once == copied
 
 
-def test_a_judge_knows_the_private_people_and_its_twin_says_how_well(private):
+def test_a_judge_knows_the_private_people_and_says_how_well(private):
     bank, split = private
     judge = train_judge(bank, split, RECIPE, 0, CPU)
     images = torch.from_numpy(bank.images).view(5, 10, 1, 16, 16)
@@ -105,13 +105,20 @@ def test_any_change_of_data_split_recipe_or_seed_changes_the_key(private):
     assert len(keys) == 5
 
 
-def test_the_twin_is_measured_on_test_images_that_it_never_saw(private, monkeypatch):
+@pytest.mark.parametrize("photographs", ["unseen", "all"])
+def test_a_judge_is_measured_on_images_that_it_or_its_twin_never_saw(private, monkeypatch, photographs):
     bank, split = private
-    seen = []
+    seen, asked = [], []
     import mi_tune.judging.judge as module
 
-    original = module._train
-    monkeypatch.setattr(module, "_train", lambda b, i, *rest: seen.append(set(i.tolist())) or original(b, i, *rest))
-    train_judge(bank, split, JudgeRecipe(training=Recipe(epochs=1, affine=True)), 7, CPU)
-    assert seen[0] == set(range(50))
-    assert seen[1] == set(split.train) | set(split.val)
+    train, ask = module._train, module.predict
+    monkeypatch.setattr(module, "_train", lambda b, i, *rest: seen.append(set(i.tolist())) or train(b, i, *rest))
+    monkeypatch.setattr(module, "predict", lambda m, x, d, i: asked.append(set(i.tolist())) or ask(m, x, d, i))
+    recipe = JudgeRecipe(training=Recipe(epochs=1, affine=True), photographs=photographs)
+    assert train_judge(bank, split, recipe, 7, CPU).learned == photographs
+    if photographs == "all":
+        assert seen == [set(range(50)), set(split.train) | set(split.val)]
+    else:
+        assert seen == [set(split.val) | set(split.test)]
+    assert len(asked) == 1
+    assert not asked[0] & seen[-1]

@@ -52,7 +52,7 @@ def test_its_answers_are_the_cosines_to_the_mean_embeddings_of_people():
 def test_images_are_brought_to_its_size_and_channels(tmp_path: Path):
     given = judge_setup("Pixels", recogniser_resolution=16, recogniser_channels=1)
     embedding = load_recogniser(given, channels=3, resolution=32)
-    grey = torch.rand(2, 1, 16, 16)
+    grey = torch.from_numpy(BANK.images[:2]).float() / 255
     colour = torch.nn.functional.interpolate(grey, (32, 32), mode="nearest").expand(-1, 3, -1, -1)
     assert float((embedding(colour, CPU) * embedding(grey, CPU)).sum(1).min()) > 0.98
 
@@ -115,7 +115,7 @@ def test_it_can_judge_the_study_itself_and_then_no_classifier_is_trained():
     chosen = setup(recogniser=f"{FILE}:Pixels", kind="recogniser")
     judge = prepare_judge(chosen, DATA, 0, CPU)
     gallery = prepare_recogniser(chosen, DATA, CPU)
-    assert (judge.name, judge.saw_private) == ("Pixels", False)
+    assert (judge.name, judge.learned) == ("Pixels", "none")
     assert np.array_equal(judge.held_out_per_class, gallery.rank1)
     images = torch.from_numpy(BANK.images)
     assert torch.equal(judge.logits(images, CPU).argmax(1), gallery.similarity(images, CPU).argmax(1))

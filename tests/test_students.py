@@ -38,7 +38,7 @@ def target() -> nn.Module:
 @pytest.fixture(scope="module")
 def ground() -> Ground:
     public = make_bank(16, images=6, seed=3).images
-    prior = fit_eigenfaces(public, components=95)
+    prior = fit_eigenfaces(public, components=40)
     return Ground(prior, render_samples(prior, 300, 0, CPU), public, "key")
 
 

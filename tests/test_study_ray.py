@@ -74,7 +74,7 @@ def test_a_study_measures_both_objectives_of_every_trial_with_intervals(finished
         assert (table[name] <= table[f"{name}_high"]).all()
         assert table[name].between(0, 1).all()
     assert (table.forward_passes > table.backward_passes).all()
-    assert (table.backward_passes == 2 * 5 * 8 * 20).all()  # replicates, classes, candidates, steps
+    assert (table.backward_passes == 2 * 5 * 2 * 40).all()  # replicates, classes, candidates, steps
     assert table.judge_accuracy.nunique() == 1
     assert (table.realised_area[table.probability == 0] == 0).all()
     assert table.realised_area[table.reference == "MIDRE(0.1, 0.8)"].item() == pytest.approx(0.45, abs=0.1)
@@ -95,8 +95,8 @@ def test_every_trial_leaves_its_artefacts(finished):
         assert np.shape(history["natural_accuracy"]) == (2, 2)
         assert np.shape(history["erase_map"]) == (16, 16)
         made = np.load(path / folder / "reconstructions.npz")
-        assert made["images"].shape == (5, 4, 1, 16, 16)
-        assert made["judge_top1"].shape == made["target_confidence"].shape == (5, 4)
+        assert made["images"].shape == (5, 2, 1, 16, 16)
+        assert made["judge_top1"].shape == made["target_confidence"].shape == (5, 2)
         assert torch.load(path / folder / "target.pt", weights_only=True)
 
 
@@ -122,7 +122,7 @@ def test_study_yaml_names_judge_prior_budget_fingerprints_and_versions(finished)
     config = yaml.safe_load((path / "study.yaml").read_text())
     assert config["judge"]["held_out_accuracy"] == pytest.approx(table.judge_accuracy[0])
     assert config["attack"]["budget"] == "reduced"
-    assert config["attack"]["parts"]["stages"][0]["steps"] == 20
+    assert config["attack"]["parts"]["stages"][0]["steps"] == 40
     assert config["data"]["private"]["train"] == 20
     assert len({config["data"]["private"]["fingerprint"], config["data"]["public"]["fingerprint"]}) == 2
     assert config["prior"]["fingerprint"]

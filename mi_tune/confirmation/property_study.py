@@ -95,7 +95,7 @@ def study_property(
             "attacks": list(plan.portfolio),
             "points": [{"name": point.name, "treatment": point.treatment.to_dict()} for point in points],
             "judges": [
-                {"name": judge.name, "saw_private": judge.saw_private, "held_out": float(judge.held_out.value)}
+                {"name": judge.name, "saw_private": judge.learned != "none", "held_out": float(judge.held_out.value)}
                 for judge in bench.panel.judges
             ],
             "seed": seed,

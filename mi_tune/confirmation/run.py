@@ -221,7 +221,7 @@ def _description(
                 "name": judge.name,
                 "question": judge.question,
                 "fingerprint": judge.key,
-                "saw_private": judge.saw_private,
+                "saw_private": judge.learned != "none",
                 "outside": judge.outside,
                 "in_search": judge.in_search,
                 **dict(zip(("held_out", "held_out_low", "held_out_high"), map(float, judge.held_out), strict=True)),

@@ -1,14 +1,17 @@
-"""The judge: an evaluation network that no attack sees, with its own accuracy.
+"""The judge: a classifier of the private people that no attack sees, with its own accuracy.
 
-Its architecture and augmentation differ from the targets', and it is trained on all private images. Its accuracy can
-only be measured on images that it has not seen. So a second network, its twin, is trained in the same way on the
-train and val images only, and tested on the test images.
+Its architecture and augmentation differ from the targets'. By default it learns from the private images that no target
+is trained on, and its accuracy is measured on those that targets are trained on. A judge that learns from all private
+images shares the targets' training images, and recognises in reconstructions what only networks trained on these images
+see (docs/judges.md). The accuracy of such a judge can only be measured on a second network, its twin, which is trained
+in the same way on the train and val images only, and tested on the test images.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,11 +31,12 @@ from mi_tune.runtime.seeds import derive_seed
 class JudgeRecipe:
     """Architecture and training of a judge.
 
-    A judge seldom needs more epochs than a target, because it trains on more images.
+    photographs: which private images it learns from: those `unseen` by the targets (val and test), or `all`.
     """
 
     architecture: str = "residual_gn"
     training: Recipe = Recipe(epochs=40, affine=True)
+    photographs: Literal["unseen", "all"] = "unseen"
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,11 @@ class Judge:
 
     Args:
         name: its architecture. key: content key, see `judge_key`.
-        held_out: accuracy of its twin on the test images, with a class-level interval. This is no upper bound of
-            attack accuracy: the judge has seen the targets' training images, so it may recognise reconstructions of
-            them better than new photographs.
+        held_out: accuracy on real images that it, or its twin, was not trained on, with a class-level interval. For a
+            judge of all private images this is no upper bound of attack accuracy.
         held_out_per_class: the same accuracy per class, (classes,).
         regressor: recovers the identity parameters of drawn people; None for photographs.
-        saw_private: whether it was trained on the private images.
+        learned: which private images trained it: those `unseen` by the targets, `all`, or `none`.
     """
 
     name: str
@@ -55,7 +58,12 @@ class Judge:
     key: str
     held_out_per_class: np.ndarray
     regressor: IdentityRegressor | None = None
-    saw_private: bool = True
+    learned: Literal["unseen", "all", "none"] = "unseen"
+
+    @property
+    def saw_private(self) -> bool:
+        """Whether private images trained it."""
+        return self.learned != "none"
 
     def logits(self, images: Tensor, device: torch.device) -> Tensor:
         """Logits (n, classes), on the CPU, of images (n, channels, height, width), uint8 or float in [0, 1]."""
@@ -66,7 +74,7 @@ def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
     """Content key of a judge: its data, split, recipe and seed, and the code that trains it."""
     return content_key(
         bank.fingerprint(),
-        split.test.tolist(),
+        *(split.train.tolist(), split.test.tolist()),
         dataclasses.asdict(recipe),
         seed,
         modules=(training, nets, residual, small_cnn, conv_attention, strided_cnn, augment),
@@ -74,18 +82,22 @@ def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
 
 
 def train_judge(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int, device: torch.device) -> Judge:
-    """Train the judge of `bank` and its twin, or load them from the cache."""
+    """Train the judge of `bank`, or load it from the cache."""
     key = judge_key(bank, split, recipe, seed)
     classes = bank.identities
 
     def make() -> dict:
-        all_images = np.arange(len(bank))
-        without_test = np.concatenate([split.train, split.val])
-        judge = _train(bank, all_images, recipe, derive_seed(seed, "judge"), device)
-        twin = _train(bank, without_test, recipe, derive_seed(seed, "judge"), device)
-        logits = predict(twin, bank.tensors()[0], device, torch.from_numpy(split.test))
-        correct = logits.argmax(1).numpy() == bank.labels[split.test]
-        per_class = per_class_mean(correct, bank.labels[split.test], classes)
+        unseen = np.concatenate([split.val, split.test])
+        if recipe.photographs == "unseen":
+            judge = tested = _train(bank, unseen, recipe, derive_seed(seed, "judge"), device)
+            held_out = split.train
+        else:
+            judge = _train(bank, np.arange(len(bank)), recipe, derive_seed(seed, "judge"), device)
+            known = np.concatenate([split.train, split.val])
+            tested, held_out = _train(bank, known, recipe, derive_seed(seed, "judge"), device), split.test
+        logits = predict(tested, bank.tensors()[0], device, torch.from_numpy(held_out))
+        correct = logits.argmax(1).numpy() == bank.labels[held_out]
+        per_class = per_class_mean(correct, bank.labels[held_out], classes)
         return {"state": judge.state_dict(), "held_out": torch.from_numpy(per_class)}
 
     stored = cached("judge", key, make)
@@ -93,7 +105,7 @@ def train_judge(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int, device
     model.load_state_dict(stored["state"])
     model.to(device).eval().requires_grad_(False)
     per_class = stored["held_out"].numpy()
-    return Judge(recipe.architecture, model, class_interval(per_class), key, per_class)
+    return Judge(recipe.architecture, model, class_interval(per_class), key, per_class, learned=recipe.photographs)
 
 
 def _train(bank: Bank, indices: np.ndarray, recipe: JudgeRecipe, seed: int, device: torch.device) -> nn.Module:

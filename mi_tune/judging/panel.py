@@ -14,21 +14,24 @@ from mi_tune.judging.intervals import Estimate, class_interval
 from mi_tune.judging.judge import Judge
 from mi_tune.runtime.cache import content_key
 
+Learned = Literal["unseen", "all", "none"]
+
 
 class PanelJudge(Protocol):
     """The interface of a judge in a confirmation.
 
     name: for tables and reports. key: content key; it changes whenever the judge does. question: what the judge
     answers, in a few words. held_out: accuracy on real images that it was not trained on; `ceiling`: the same by class,
-    (classes,). saw_private: whether it was trained on private images. in_search: whether it judged the study's trials.
-    outside: whether it is a recogniser from outside, which was trained on nothing of the study.
+    (classes,). learned: which private images trained it: those `unseen` by the targets, `all`, or `none`. in_search:
+    whether it judged the study's trials. outside: whether it is a recogniser from outside, which was trained on nothing
+    of the study.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def saw_private(self) -> bool: ...
+    def learned(self) -> Learned: ...
 
     @property
     def in_search(self) -> bool: ...
@@ -65,8 +68,8 @@ class ClassifierJudge:
     outside: bool = False
 
     @property
-    def saw_private(self) -> bool:
-        return self.judge.saw_private
+    def learned(self) -> Learned:
+        return self.judge.learned
 
     @property
     def key(self) -> str:
@@ -107,7 +110,7 @@ class GalleryJudge:
     gallery: Gallery
     answer: Answer
     outside: bool
-    saw_private: bool = False
+    learned: Learned = "none"
     in_search: bool = False
 
     @property

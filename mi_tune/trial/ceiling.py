@@ -34,13 +34,15 @@ class Ceiling:
     """What one judge says of the same photographs, before and after the prior draws them.
 
     Args:
-        judge: its name. saw_private: whether it was trained on private images, and so on these photographs.
+        judge: its name. outside: whether it is a recogniser from outside. seen: whether it was trained on these
+            photographs.
         photographs: share of the photographs that it assigns to their person, with a class-level interval.
         drawn: the same of the prior's drawings of them.
     """
 
     judge: str
-    saw_private: bool
+    outside: bool
+    seen: bool
     photographs: Estimate
     drawn: Estimate
 
@@ -48,7 +50,8 @@ class Ceiling:
         """As plain values, for YAML."""
         return {
             "judge": self.judge,
-            "saw_private": self.saw_private,
+            "outside": self.outside,
+            "seen": self.seen,
             **_ends("photographs", self.photographs),
             **_ends("drawn", self.drawn),
         }
@@ -67,31 +70,39 @@ def measure_ceilings(
     Args:
         attack: its first constraint limits the latents. ground: with the prior.
         indices: private photographs that no target was trained on: val images in a study, test images in a
-            confirmation.
+            confirmation. A judge that learned from these is asked about the train images instead.
     """
     constraint = attack.members[0].stages[0].constraint
     key = content_key(
-        *(ground.key, repr(constraint), data.private.fingerprint(), indices.tolist(), [one.key for one in judges]),
+        *(ground.key, repr(constraint), data.private.fingerprint(), indices.tolist(), data.split.train.tolist()),
+        [one.key for one in judges],
         modules=(sys.modules[__name__], drawing, eigenface, procedural, constraints, gallery, judge, panel_module),
     )
 
     def make() -> dict:
-        images = torch.from_numpy(data.private.images[indices])
-        labels = torch.from_numpy(data.private.labels[indices])
-        drawn = _drawn(ground, data, images, labels, constraint.around, device)
         found = {}
-        for one in judges:
-            for name, shown in (("photographs", images), ("drawn", drawn)):
-                hits = one.hits(shown[:, None], labels, device)[:, 0]
-                shares = per_class_mean(hits, labels.numpy(), data.private.identities)
-                found[f"{one.name} {name}"] = torch.from_numpy(shares)
+        for shown, asked in (
+            (data.split.train, [one for one in judges if one.learned == "unseen"]),
+            (indices, [one for one in judges if one.learned != "unseen"]),
+        ):
+            if not asked:
+                continue
+            images = torch.from_numpy(data.private.images[shown])
+            labels = torch.from_numpy(data.private.labels[shown])
+            drawn = _drawn(ground, data, images, labels, constraint.around, device)
+            for one in asked:
+                for name, these in (("photographs", images), ("drawn", drawn)):
+                    hits = one.hits(these[:, None], labels, device)[:, 0]
+                    shares = per_class_mean(hits, labels.numpy(), data.private.identities)
+                    found[f"{one.name} {name}"] = torch.from_numpy(shares)
         return found
 
     stored = cached("ceiling", key, make)
     return [
         Ceiling(
             one.name,
-            one.saw_private,
+            one.outside,
+            one.learned == "all",
             *(class_interval(stored[f"{one.name} {name}"].numpy()) for name in ("photographs", "drawn")),
         )
         for one in judges
@@ -118,13 +129,13 @@ def ceiling_sentence(prior: str, ceilings: Sequence[dict[str, Any]]) -> str:
     """
     if not ceilings:
         return ""
-    told = next((one for one in ceilings if not one["saw_private"]), ceilings[0])
+    told = next((one for one in ceilings if one["outside"]), ceilings[0])
     share = f"{told['drawn']:.0%} [{told['drawn_low'] * 100:.0f}, {told['drawn_high'] * 100:.0f}]"
     text = (
         f"the prior {prior} draws {share} of the private people so that {told['judge']} recognises them "
         f"(of their photographs: {told['photographs']:.0%})"
     )
-    if told["saw_private"]:
+    if told["seen"]:
         text += "; this judge was trained on these photographs, so the true ceiling may be lower"
     if told["drawn"] < LOW_CEILING:
         text += "; no attack with this prior can do better: a low attack accuracy says nothing about your model"

@@ -15,12 +15,14 @@ import torch
 from mi_tune.attacks import Attack, Portfolio, WhiteBox, make_attack
 from mi_tune.attacks.parts import Passes
 from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.judging.recogniser import load_recogniser
 from mi_tune.judging.regressor import fit_regressor
 from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import StudyData, target_recipe
+from mi_tune.trial.evaluation import RECOGNISED
 from mi_tune.trial.judges import judge_recipe, regressor_recipe
 
 SUGGESTION_SECONDS = {"gp": 1.5}
@@ -130,6 +132,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     judge_image = _seconds_an_image(judge, data, recipe.training, device)
 
     attack_seconds = speed.of_attack(attack, private.identities, setup.prior.samples, len(data.public))
+    attack_seconds += private.identities * min(attack.keep, RECOGNISED) * _recogniser_seconds(setup, data, device)
     validation = len(split.val) * speed.forward / target.report_every
     train_seconds = target.epochs * (len(split.train) * speed.train_image + validation)
     # one judge trains on all images, the one that measures its accuracy on all but the test images
@@ -147,6 +150,15 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
         trial_megabytes=size * (1 + 6 * target.replicates)
         + np.prod(private.images.shape[1:]) * private.identities * attack.keep * 8 / 2**20,
     )
+
+
+def _recogniser_seconds(setup: Setup, data: StudyData, device: torch.device) -> float:
+    """Seconds that the recogniser needs for an image; 0 without one."""
+    if setup.judge.recogniser in ("none", "auto"):
+        return 0.0
+    embedding = load_recogniser(setup.judge, data.private.channels, data.private.resolution)
+    images = torch.from_numpy(data.private.images[:8])
+    return _timed(lambda: embedding(images, device)) / len(images)
 
 
 def _seconds_an_image(model: torch.nn.Module, data: StudyData, recipe: Recipe, device: torch.device) -> float:

@@ -30,23 +30,18 @@ from mi_tune.trial.assets import StudyData
 SECOND_JUDGES = ("conv_attention", "residual_gn", "small_cnn")
 """Candidate architectures of a confirmation's second judge: the first that neither targets nor first judge use."""
 
-VERIFIER_PEOPLE = 50
-"""Smallest number of public people from whom a verifier learns enough to judge a study by itself."""
-VERIFIER_ACCURACY = 0.5
-"""Smallest share of real test images that such a verifier must identify."""
-
 
 def judge_recipe(setup: Setup) -> JudgeRecipe:
     """The setup's recipe of the first judge."""
-    return JudgeRecipe(setup.judge.architecture, dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs))
+    training = dataclasses.replace(JudgeRecipe().training, epochs=setup.judge.epochs)
+    return JudgeRecipe(setup.judge.architecture, training, setup.judge.photographs)
 
 
 def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
     """Make the judge of the trials, or load it from the cache; for drawn people together with the identity regressor.
 
-    Which one it is by default follows from a comparison of judges on people whose identity is known
-    (docs/measurements.md): the recogniser, if there is one; else the verifier, if the public people are many enough for
-    it to tell the private ones apart; else a classifier, which is trained on the private images.
+    By default it is the recogniser, if there is one, else a classifier of the photographs that no target sees: of those
+    that score shares, it agreed best with known identity and with a recogniser (docs/measurements.md).
 
     Raises InputError if the set-up asks for a judge that its images do not have.
     """
@@ -68,19 +63,17 @@ def _judge_by_kind(setup: Setup, data: StudyData, seed: int, device: torch.devic
                 "judge.kind recogniser: these images have no recogniser; give one (judge.recogniser: faces, or "
                 "path/to/file.py:factory)"
             )
-    if kind == "verifier" or (kind == "auto" and data.public.identities >= VERIFIER_PEOPLE):
+    if kind == "verifier":
         gallery = prepare_verifier(setup, data, seed, device)
-        if kind == "verifier":
-            check_gallery(gallery)
-        if kind == "verifier" or gallery.held_out_rank1.value >= VERIFIER_ACCURACY:
-            return _by_gallery(gallery)
+        check_gallery(gallery)
+        return _by_gallery(gallery)
     return train_judge(data.private, data.split, judge_recipe(setup), derive_seed(seed, "judge"), device)
 
 
 def _by_gallery(gallery: Gallery) -> Judge:
     """A gallery as the judge of the trials: it names the person with the most similar template."""
     model = GalleryClassifier(gallery)
-    return Judge(gallery.name, model, gallery.held_out_rank1, gallery.key, gallery.rank1, saw_private=False)
+    return Judge(gallery.name, model, gallery.held_out_rank1, gallery.key, gallery.rank1, learned="none")
 
 
 def prepare_panel(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Panel:

@@ -85,7 +85,7 @@ def reconstructions(setup: Setup, data: StudyData, count: int, seeds: int, keep:
 def candidates(setup: Setup, data: StudyData) -> Iterator[tuple[str, Score, bool]]:
     """The candidate judges: their name, their score, and whether it is a share of recognised people."""
     device, people = pick_device(), torch.arange(data.private.identities)
-    recipe = judge_recipe(setup)
+    recipe = dataclasses.replace(judge_recipe(setup), photographs="all")
 
     def hits(logits: torch.Tensor, shape: torch.Size) -> np.ndarray:
         return (logits.argmax(1).view(shape) == people[:, None]).float().mean(1).numpy()
@@ -104,8 +104,7 @@ def candidates(setup: Setup, data: StudyData) -> Iterator[tuple[str, Score, bool
             one = dataclasses.replace(recipe, architecture=name)
             trained[name] = train_judge(data.private, data.split, one, derive_seed(0, "judge"), device)
     for name, judge in trained.items():
-        today = " (today's)" if name == setup.judge.architecture else ""
-        yield f"{name}, hits{today}", classifier(judge, hits), True
+        yield f"{name}, hits", classifier(judge, hits), True
         yield f"{name}, log odds", classifier(judge, log_odds), False
 
     def together(images: torch.Tensor) -> torch.Tensor:
@@ -114,14 +113,10 @@ def candidates(setup: Setup, data: StudyData) -> Iterator[tuple[str, Score, bool
 
     yield f"{len(trained)} CNNs together, hits", lambda images: hits(together(images), images.shape[:2]), True
     yield f"{len(trained)} CNNs together, log odds", lambda images: log_odds(together(images), images.shape[:2]), False
-    # judges that share no image with the targets: trained on the photographs that these have not seen
-    unseen = np.concatenate([data.split.val, data.split.test])
-    others = data.private.take(unseen)
-    everyone = np.arange(len(others))
-    split = dataclasses.replace(data.split, train=everyone, val=everyone[:0], test=everyone)
-    stranger = train_judge(others, split, recipe, derive_seed(0, "judge"), device)
-    yield "CNN of other photographs, hits", classifier(stranger, hits), True
-    yield "CNN of other photographs, log odds", classifier(stranger, log_odds), False
+    unseen = dataclasses.replace(recipe, photographs="unseen")
+    stranger = train_judge(data.private, data.split, unseen, derive_seed(0, "judge"), device)
+    yield f"{unseen.architecture} of unseen photographs, hits (default)", classifier(stranger, hits), True
+    yield f"{unseen.architecture} of unseen photographs, log odds", classifier(stranger, log_odds), False
     if data.public.identities > 1:
         verifier = prepare_verifier(setup, data, 0, device)
         yield "verifier, hits", lambda images: verifier.answers(images, people, device).rank1.mean(1), True
