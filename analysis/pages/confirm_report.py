@@ -12,13 +12,13 @@ import jinja2
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import yaml
 from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.pages.mechanism import mechanism_sections
 from analysis.pages.report import inside_script
 from analysis.pages.section import Section
+from analysis.pages.settings import settings_text
 from analysis.statistics.comparisons import AUGMENTATION, EQUAL_ACCURACY, EQUAL_ACCURACY_MARGIN, Comparison, compare
 from analysis.statistics.confirmation import Confirmation, JudgeRecord, load_confirmation
 from analysis.statistics.evidence import Evidence, draw_evidence
@@ -107,7 +107,7 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         costs=_costs(confirmation),
         training=_training(confirmation),
         matched=EQUAL_ACCURACY_MARGIN,
-        settings=yaml.safe_dump(confirmation.config, sort_keys=False, allow_unicode=True),
+        settings=settings_text(confirmation.config),
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
         script=(here / "page.js").read_text(),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -16,6 +14,7 @@ import pandas as pd
 import mi_tune
 from mi_tune.replay.simulator import Trace
 from mi_tune.runtime.cache import content_key, save_atomically
+from mi_tune.runtime.provenance import installed_versions
 
 CODE_PATTERNS = (
     *("setup.py", "trial/laws.py", "trial/table.py", "judging/intervals.py"),
@@ -73,8 +72,4 @@ def _code(modelled: bool) -> list[str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return installed_versions(LIBRARIES)

@@ -8,7 +8,6 @@ was stopped.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -58,7 +57,6 @@ def tabulate(
         seeds=seeds,
         minutes=minutes,
         package=package,
-        command=f"python studies/benchmarks/tabulate_trials.py {shlex.join(sys.argv[1:])}".strip(),
         address=address,
         gpus_per_trial=gpus_per_trial,
         workers=workers,

@@ -41,8 +41,7 @@ class TabulateOptions:
 
     Args:
         laws: size of the design. seeds: targets of every law. minutes: after which no trial is started, or None.
-        package: whether the complete laws are also written into the package. command: the command line, for the
-            description.
+        package: whether the complete laws are also written into the package.
         address, gpus_per_trial, workers: see `connect`.
     """
 
@@ -50,7 +49,6 @@ class TabulateOptions:
     seeds: int = 2
     minutes: float | None = None
     package: bool = False
-    command: str = ""
     address: str | None = None
     gpus_per_trial: float | None = None
     workers: int | None = None
@@ -210,7 +208,7 @@ def _gather(
             trained[job.law.number] += 1
     whole = {number for number, seeds in trained.items() if seeds == options.seeds}
     if rows:
-        about = description(bench, laws, options.seeds, len(whole), rows, options.command)
+        about = description(bench, laws, options.seeds, len(whole), rows)
         write_table(rows, about, folder / "table")
         console.print(f"table: {folder / 'table.parquet'}", highlight=False, markup=False, soft_wrap=True)
     if options.package:
@@ -218,6 +216,6 @@ def _gather(
             raise InputError(f"{folder}: no law is complete yet; nothing was written into the package")
         kept = [row for row in rows if row["law"] in whole]
         stem = tables.FOLDER / bench.setup.name
-        write_table(kept, description(bench, laws, options.seeds, len(whole), kept, options.command), stem)
+        write_table(kept, description(bench, laws, options.seeds, len(whole), kept), stem)
         console.print(f"in the package: {stem}.parquet", highlight=False, markup=False, soft_wrap=True)
     return TableProgress(len(whole), len(laws))
