@@ -21,7 +21,7 @@ CODE_PATTERNS = (
     *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")),
 )
 """Files of the package that a trace depends on."""
-MODEL_FILES = ("condense.py", "front_model.py", "improvement.py", "nehvi.py")
+MODEL_FILES = ("condense.py", "front_model.py", "improvement.py", "nehvi.py", "observations.py")
 """Those of them that matter only to methods that use our front model."""
 LIBRARIES = ("numpy", "scipy", "optuna", "torch", "gpytorch", "ax-platform", "botorch", "syne-tune")
 """Packages that a trace depends on, as far as they are installed."""

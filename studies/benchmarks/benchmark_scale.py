@@ -33,8 +33,9 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.search.front import front_mask, hypervolume
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import SAMPLERS, sobol_points
 from mi_tune.search.space import distributions, law_from, params_of
 from mi_tune.setup import SearchSetup, Space
@@ -240,13 +241,13 @@ def recommended(journal: StudyJournal) -> tuple[float, float]:
     truth = np.array([true_accuracies(law) for law in laws])
     measured = front_mask(complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float))
     space, geometry = journal.search.space, Geometry(journal.space)
-    rows, inside = [], []
+    trials, inside = [], []
     for row in table[table.state.isin(["complete", "infeasible"])].to_dict("records"):
         params = params_of(space, law_of(row))
         if params is not None:
-            rows.append({"params": params, "natural": row["natural_accuracy"], "attack": row["attack_accuracy"]})
+            trials.append((params, row))
             inside.append(row["state"] == "complete")
-    observed = Observations.of(geometry, rows)
+    observed = Observations.of_trials(geometry, trials)
     model = FrontModel(geometry).update(observed)
     some = np.array(inside)
     natural, attack = model.expected(observed.units[some])
