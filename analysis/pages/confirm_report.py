@@ -99,7 +99,7 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         control_attacks=_listed([attack_name(attack) for attack in confirmation.config["controls"]] or ["no attack"]),
         judged=_judged(evidence),
         questions=_questions(comparisons),
-        ladder=[attack_name(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
+        ladder=[attack_name(attack) for attack in confirmation.config["ladder"]] if "ladder" in drawn else [],
         ladder_seeds=_ladder_seeds(evidence),
         leaks=_leaks(evidence),
         shrunk=_shrunk(shrunk),
@@ -279,7 +279,7 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
 
 
 def _ladder_seeds(evidence: Evidence) -> str:
-    """Number of seeds that the rungs share, in words."""
+    """Number of seeds that the budgets share, in words."""
     ladders = [evidence.ladder(law.name) for law in evidence.confirmation.laws]
     counts = [ladder.seeds for ladder in ladders if ladder is not None] or [0]
     low, high = min(counts), max(counts)
