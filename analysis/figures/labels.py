@@ -12,8 +12,8 @@ PAGE_WIDTHS = (620.0, 1080.0)
 and distances between points grow with the page, so names are kept clear at both ends and at all widths between."""
 LETTER, LINE = 6.6, 15.0
 """Generous width of a letter and height of a line of text of 11 pixels."""
-STEPS = 6
-"""How many times farther than beside its point a name may be moved, one line of text at a time."""
+LINES_AWAY = 6
+"""How many lines of text a name may be moved away from beside its point."""
 
 
 POSITIONS = {
@@ -109,10 +109,10 @@ def _places(point: Box, name: str, radius: float) -> list[tuple[Place, Box]]:
     """Places of a name around its point, the nearest first."""
     width, height = LETTER * len(name) / 2, LINE / 2
     found = []
-    for step in range(STEPS + 1):
-        beside, over = radius + 3 + width + step * LINE, radius + 1 + height + step * LINE
+    for lines in range(LINES_AWAY + 1):
+        beside, over = radius + 3 + width + lines * LINE, radius + 1 + height + lines * LINE
         for position, (right, up) in POSITIONS.items():
-            place = Place(position, right * beside, up * over, step > 0)
+            place = Place(position, right * beside, up * over, lines > 0)
             found.append((place, Box(point.x, place.right, point.up + place.up, width, height)))
     return found
 

@@ -13,10 +13,10 @@ from analysis.figures.labels import Place, add_far_labels, place_labels
 from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
 from analysis.statistics.attainment import AttainmentSurface
 from analysis.statistics.evidence import Evidence
-from analysis.statistics.records import NO_DEFENCE
 from analysis.statistics.shrinkage import Shrinkage
 from analysis.statistics.verdict import short_attack_name
 from mi_tune.erasing.wording import describe
+from mi_tune.trial.point import UNDEFENDED
 
 POINT_COLUMNS = (
     *("name", "label", "kind", "natural", "natural_low", "natural_high", "attack", "attack_low", "attack_high"),
@@ -61,7 +61,7 @@ def robust_front_info(evidence: Evidence, shrunk: Shrinkage) -> RobustFrontInfo:
         rows.append((*values, short_attack_name(strongest.attack), on_front.get(point.name, np.nan), *at_search))
     baselines = [("chance", confirmation.chance)]
     for name in confirmation.baselines:
-        found = evidence.attack(NO_DEFENCE, name)
+        found = evidence.attack(UNDEFENDED, name)
         if found is not None:
             baselines.append((f"{name}, not optimised", found.value))
     baselines.append((f"{confirmation.headline.name} on real images", evidence.ceiling().value))

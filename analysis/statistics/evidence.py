@@ -22,10 +22,8 @@ from analysis.statistics.attainment import (
 )
 from analysis.statistics.confirmation import Confirmation
 from analysis.statistics.leak import LeakIndex, leak_index
-from analysis.statistics.resampling import Draws, percentile_estimate, resample
+from analysis.statistics.resampling import RESAMPLES, Draws, percentile_estimate, resample
 from mi_tune.judging.intervals import Estimate
-
-RESAMPLES = 4000
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from mi_tune.runtime.cache import content_key, save_atomically
 from mi_tune.runtime.provenance import installed_versions
 
 CODE_PATTERNS = (
-    *("setup.py", "trial/laws.py", "trial/table.py", "judging/intervals.py"),
+    *("setup.py", "trial/laws.py", "trial/point.py", "trial/table.py", "judging/intervals.py"),
     *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")),
 )
 """Files of the package that a trace depends on."""

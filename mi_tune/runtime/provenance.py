@@ -18,7 +18,7 @@ import torch
 from mi_tune import __version__
 from mi_tune.runtime.device import precision
 
-LIBRARIES = ("torch", "torchvision", "ray", "optuna", "numpy", "scipy", "plotly")
+RECORDED = ("torch", "torchvision", "ray", "optuna", "numpy", "scipy", "plotly")
 """Packages whose versions every folder records."""
 
 
@@ -56,7 +56,7 @@ def provenance(device: torch.device) -> Provenance:
         "versions": {
             "mi_tune": __version__,
             "python": platform.python_version(),
-            **installed_versions(LIBRARIES),
+            **installed_versions(RECORDED),
             "torch": str(torch.__version__),  # names the build, such as +cpu, which the package's own may leave out
         },
         "machine": {

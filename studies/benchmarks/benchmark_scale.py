@@ -49,7 +49,7 @@ from mi_tune.trial.table import COLUMNS
 PEOPLE = 30
 """Whose accuracies a trial averages."""
 CHECKPOINTS = (200, 1_000, 3_000, 10_000, 30_000, 100_000)
-NOISE = 0.03
+MEASUREMENT_NOISE = 0.03
 """Standard deviation of both accuracies of one trial."""
 
 
@@ -143,7 +143,7 @@ class Driver:
 def result_of(config: dict, seconds: float, rng: np.random.Generator) -> dict[str, Any]:
     """What a worker reports of a trial, flattened as Ray flattens it, with every column that a study's table has."""
     law = ErasingLaw.from_dict(config["law"])
-    natural, attack = np.clip(true_accuracies(law) + NOISE * rng.standard_normal(2), 0, 1)
+    natural, attack = np.clip(true_accuracies(law) + MEASUREMENT_NOISE * rng.standard_normal(2), 0, 1)
     record: dict[str, Any] = dict.fromkeys(
         COLUMNS[COLUMNS.index("start_attack_accuracy") : COLUMNS.index("floor")], 0.5
     )

@@ -16,8 +16,8 @@ import click
 from mi_tune.runtime.command import Command, run_command
 from studies.commands.setup_files import setup_file as file_of
 
-LAWS = {"orl": 400}
-OTHER_LAWS = 100
+DESIGN_SIZES, OTHER_SIZE = {"orl": 400}, 100
+"""Laws of the design by set-up, and for all others."""
 
 
 @click.command(cls=Command)
@@ -53,7 +53,7 @@ def tabulate(
     from mi_tune.replay.tabulation.run import tabulate as run
 
     options = TabulateOptions(
-        laws=laws or LAWS.get(setup.name, OTHER_LAWS),
+        laws=laws or DESIGN_SIZES.get(setup.name, OTHER_SIZE),
         seeds=seeds,
         minutes=minutes,
         package=package,
