@@ -7,12 +7,8 @@ from pathlib import Path
 
 import click
 
-from analysis.pages.confirm_report import write_confirmation_report
-from analysis.pages.property_report import write_property_report
-from analysis.pages.report import write_report
-from analysis.statistics.confirmation import has_confirmation
-from analysis.statistics.contrast import is_property
 from mi_tune.runtime.command import Command, run_command
+from mi_tune.runtime.shadowing import exit_if_hidden
 
 
 @click.command(cls=Command, kept="the report was not written")
@@ -25,6 +21,12 @@ from mi_tune.runtime.command import Command, run_command
 @click.option("--output", type=click.Path(path_type=Path), help="File to write.  [default: report.html in FOLDER]")
 def report(folder: Path, include_images: bool | None, output: Path | None) -> None:
     """Write the report of the study in FOLDER as one HTML file, and the report of its confirmation if there is one."""
+    from analysis.pages.confirm_report import write_confirmation_report
+    from analysis.pages.property_report import write_property_report
+    from analysis.pages.report import write_report
+    from analysis.statistics.confirmation import has_confirmation
+    from analysis.statistics.contrast import is_property
+
     if is_property(folder):
         click.echo(write_property_report(folder))
         return
@@ -35,6 +37,7 @@ def report(folder: Path, include_images: bool | None, output: Path | None) -> No
 
 def main() -> int:
     """Run the command."""
+    exit_if_hidden("analysis")
     return run_command(report, name="python -m analysis")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from torch import nn
 from mi_tune.data import Bank
 from mi_tune.nets import create_classifier
 from mi_tune.nets.training import Recipe, Training
+from mi_tune.runtime.provenance import RECORDED, Machine, Provenance
 from mi_tune.setup import Setup, make_setup
 
 torch.set_num_threads(1)
@@ -66,6 +69,15 @@ def folder_setup(folder: Path, **target: int) -> Setup:
         "public": str(write_image_folder(make_bank(8, seed=1), folder / "public")),
     }
     return make_setup({"data": data, "target": target}, "test")
+
+
+def assert_provenance(description: Mapping[str, Any]) -> None:
+    """Every kind of folder records the same: study, confirmation, property study, attacks on one model, table."""
+    assert {*Provenance.__annotations__} <= {*description}
+    assert {"mi_tune", "python", *RECORDED} == {*description["versions"]}
+    assert {*Machine.__annotations__} == {*description["machine"]}
+    sides = [description["data"][side] for side in ("private", "public")]
+    assert all(side["fingerprint"] if isinstance(side, dict) else side for side in sides)
 
 
 @pytest.fixture

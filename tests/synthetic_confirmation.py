@@ -38,7 +38,7 @@ class Known:
 
 
 def law(name: str, natural: float, strongest: float, ladder: float = 0.0, trial: int | None = None) -> Known:
-    """A law that `ppa` and `taa` find this much of, `brepmi` half as much; `ladder`: what each rung adds to ppa."""
+    """A law that `ppa` and `taa` find this much of, `brepmi` half as much; `ladder`: what a larger budget adds."""
     found = {"ppa:reduced": strongest - 2 * ladder, "ppa:4x": strongest - ladder, "ppa:16x": strongest}
     found |= {"taa:reduced": strongest - ladder, "brepmi:reduced": strongest / 2}
     treatment = Treatment(ErasingLaw(1.0, area=(0.1, 0.3), fill="mean"))

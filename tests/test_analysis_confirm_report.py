@@ -132,12 +132,12 @@ def test_the_picture_holds_every_point_once(page):
     assert "in the search" in named
 
 
-def test_the_ladder_is_drawn_on_the_seeds_that_all_rungs_share(evidence):
+def test_the_ladder_is_drawn_on_the_seeds_that_all_budgets_share(evidence):
     info = ladder_info(evidence)
-    assert info.rungs == ["ppa reduced", "ppa 4x", "ppa 16x"]
+    assert info.budgets == ["ppa reduced", "ppa 4x", "ppa 16x"]
     assert set(info.rows.seeds) == {1}
     assert len(info.rows) == 3 * 4
-    rows = info.rows[info.rows.law == "trial 4"].set_index("rung").value
+    rows = info.rows[info.rows.law == "trial 4"].set_index("budget").value
     assert rows["ppa 16x"] - rows["ppa reduced"] == pytest.approx(0.4)
 
 

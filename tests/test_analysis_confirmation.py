@@ -215,8 +215,8 @@ def test_the_last_rung_is_compared_with_the_first_on_the_seed_that_both_have(fol
     rows = rows[(rows.point == "trial 4") & (rows.seed == 0)]
     ladder = evidence.ladder("trial 4")
     assert ladder.seeds == 1
-    for rung in ladder.rungs:
-        assert rung.drawn.value == pytest.approx(share(rows[rows.attack == rung.attack], "second"))
+    for one in ladder.budgets:
+        assert one.drawn.value == pytest.approx(share(rows[rows.attack == one.attack], "second"))
     assert ladder.rise.value == pytest.approx(0.4)
     assert not ladder.flattened
     assert evidence.ladder("trial 2").flattened

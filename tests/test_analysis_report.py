@@ -136,19 +136,6 @@ def test_the_front_is_drawn_with_the_intervals_of_the_table(folder):
     assert list(front.error_x.arrayminus) == pytest.approx([0.05] * 4)
 
 
-def test_no_label_of_a_reference_lies_on_the_ring_above_it(tmp_path):
-    # by hand: 1 under 0, so beside it; 2 has 1 above it, but far; 3 is under 2 and left of the middle
-    records = [
-        trial(0, 0.950, 0.90, reference="a"),
-        trial(1, 0.948, 0.84, reference="b"),
-        trial(2, 0.800, 0.60, reference="c"),
-        trial(3, 0.802, 0.52, reference="d"),
-    ]
-    figure = plot_front(front_info(load_study(write_study(tmp_path / "s", records))))
-    rings = next(t for t in figure.data if t.name == "reference points")
-    assert list(rings.textposition) == ["top center", "middle right", "top center", "middle left"]
-
-
 def test_other_figures_take_the_right_trials(folder):
     study = load_study(folder)
     assert [c.trial for c in training_info(study)] == [0, 1, 2, 4]

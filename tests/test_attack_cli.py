@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import make_bank, write_image_folder
+from conftest import assert_provenance, make_bank, write_image_folder
 from torch import nn
 
 from analysis.pages.attack_report import render_attacks
@@ -230,6 +230,7 @@ def test_an_own_model_is_attacked_with_and_without_public_images(quick, monkeypa
     config = yaml.safe_load((tmp_path / "a" / "attack.yaml").read_text())
     assert config["model"]["accuracy"] > 0.8
     assert 0 < config["law"]["fill"][0] < 1
+    assert_provenance(config)
     assert str(home) not in (tmp_path / "a" / "attack.yaml").read_text()
     status, *_ = call(monkeypatch, capsys, *own)
     assert status == 0

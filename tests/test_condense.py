@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tune.search.condense import group_means, nearest_representative, select_representatives
-from mi_tune.search.front_model import MAX_POINTS, FrontModel, Observations
+from mi_tune.search.front_model import MAX_POINTS, FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.nehvi import NoisyImprovementSampler
+from mi_tune.search.observations import Observations
 from mi_tune.search.space import distributions
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.journal import StudyJournal

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import make_bank, write_image_folder
+from conftest import assert_provenance, make_bank, write_image_folder
 from rich.console import Console
 
 from analysis.pages import write_confirmation_report
@@ -73,6 +73,7 @@ def test_a_study_is_confirmed_from_fresh_seeds_to_verdicts_and_found_again(study
     folder = confirm(study, OPTIONS, Console(file=said, width=200))
     assert "5 people are few" in said.getvalue()
     found = load_confirmation(study)
+    assert_provenance(found.config)
     assert [judge.saw_private for judge in found.judges] == [True, True, False, False]
     assert found.headline.name == found.judges[1].name
     laws = [law.name for law in found.laws]

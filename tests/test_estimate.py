@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import pytest
+import torch
+from conftest import folder_setup
 
 from mi_tune.attacks import make_attack
 from mi_tune.attacks.students import RECIPE
-from mi_tune.trial.estimate import Speed
+from mi_tune.trial.assets import load_data
+from mi_tune.trial.estimate import SUGGESTION_SECONDS, Estimate, Speed, estimate
 
 SPEED = Speed(train_image=5.0, forward=1.0, backward=3.0)
 PEOPLE, SAMPLES, PUBLIC = 10, 200, 100
@@ -33,3 +39,22 @@ def test_an_untrained_copy_is_one_student_and_a_portfolio_all_of_its_members():
     assert of("untrain_re") > of("ppa")
     members = make_attack("loss_portfolio", "reduced").members
     assert of("loss_portfolio") == sum(SPEED.of_attack(one, PEOPLE, SAMPLES, PUBLIC) for one in members)
+
+
+def test_a_study_is_rounds_of_trials_each_after_its_suggestion():
+    whole = Estimate(trial_seconds=10.0, prepare_seconds=6.0, trial_megabytes=1.0, suggestion_seconds=2.0)
+    assert whole.study_seconds(7, 1) == 6 + 7 * 12
+    assert whole.study_seconds(7, 3) == 6 / 3 + 3 * 12
+    # many workers wait for one sampler
+    assert whole.study_seconds(100, 100) == 6 / 100 + 100 * 2
+    quick = dataclasses.replace(whole, suggestion_seconds=0.0)
+    assert quick.study_seconds(100, 100) == 6 / 100 + 10
+
+
+def test_the_estimate_knows_which_sampler_is_slow(tmp_path: Path):
+    setup = folder_setup(tmp_path, epochs=1)
+    data = load_data(setup, 0)
+    for sampler, seconds in (("gp", SUGGESTION_SECONDS["gp"]), ("nehvi", 0.0)):
+        search = setup.search.model_copy(update={"sampler": sampler})
+        found = estimate(setup.model_copy(update={"search": search}), data, torch.device("cpu"))
+        assert found.suggestion_seconds == seconds

@@ -11,11 +11,11 @@ from synthetic_table import SPACE, true_accuracies
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.arcsine import from_arcsine, to_arcsine
 from mi_tune.search.front import hypervolume
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.gaussian import GaussianProcess, LinearTerm, ProcessPrior
 from mi_tune.search.geometry import ERASED_SHARE_PARAMETERS, Geometry
 from mi_tune.search.improvement import SampledFronts
-from mi_tune.search.nehvi import observations
+from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import share_spread_point, sobol_points, with_min_probability
 from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import SearchSetup, Space
@@ -384,7 +384,7 @@ def test_stopped_infeasible_and_failed_trials_tell_the_model_what_they_measured(
     trials = journal.main.get_trials()
     assert [t.state for t in trials[2:]] == [TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL]
     assert all(t.values is None for t in trials[2:])
-    seen = observations(Geometry(distributions(SPACE)), trials)
+    seen = Observations.of_trials(Geometry(distributions(SPACE)), [(t.params, t.user_attrs) for t in trials])
     nan = np.nan
     assert np.array_equal(seen.natural, [0.9, 0.3, nan, 0.8, nan], equal_nan=True)
     assert np.array_equal(seen.attack, [0.5, nan, nan, 0.7, nan], equal_nan=True)

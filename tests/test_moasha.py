@@ -137,15 +137,15 @@ def test_rungs_of_other_settings_or_a_damaged_file_are_refused_in_one_line(tmp_p
         ({"brackets": 0}, "brackets"),
     ],
 )
-def test_a_ladder_without_rungs_is_refused(changes, hint):
+def test_a_schedule_without_rungs_is_refused(changes, hint):
     with pytest.raises(InputError, match=hint):
         RungSchedule(**{"grace": 10, "total": 90} | changes)
 
 
 def test_rungs_rise_by_the_reduction_factor_and_brackets_lack_the_lowest():
-    ladder = RungSchedule(10, 90, brackets=2)
-    assert ladder.rungs(0) == (10, 30)
-    assert ladder.rungs(1) == (30,)
+    schedule = RungSchedule(10, 90, brackets=2)
+    assert schedule.rungs(0) == (10, 30)
+    assert schedule.rungs(1) == (30,)
 
 
 def test_a_trial_is_compared_once_at_each_rung_that_it_passes():

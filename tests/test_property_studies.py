@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import folder_setup
+from conftest import assert_provenance, folder_setup
 from rich.console import Console
 
 from analysis.pages import property_table, write_property_report
@@ -166,6 +166,7 @@ def test_a_property_is_studied_from_training_to_the_page_and_found_again(tmp_pat
     folder = study_property(setup, 0, "Parts?", treatments, tmp_path / "out", options, quiet)
     record = load_property(folder)
     assert [one.name for one in record.contrasts] == ["no defence", *treatments]
+    assert_provenance(record.config)
     before = pd.read_parquet(folder / "hits.parquet")
     assert write_property_report(folder).stat().st_size > 1e6
 

@@ -11,8 +11,9 @@ from mi_tune.replay.search_methods import SimulatedStudy, least_accuracy, make_s
 from mi_tune.replay.simulator import simulate
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.improvement import SampledFronts
+from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import SAMPLERS
 from mi_tune.search.space import law_from
 

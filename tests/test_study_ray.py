@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import make_bank, write_image_folder
+from conftest import assert_provenance, make_bank, write_image_folder
 from rich.console import Console
 
 from mi_tune.erasing.columns import law_of
@@ -120,6 +120,7 @@ def test_the_stored_target_has_the_accuracy_that_the_table_says(finished, folder
 def test_study_yaml_names_judge_prior_budget_fingerprints_and_versions(finished):
     path, table = finished
     config = yaml.safe_load((path / "study.yaml").read_text())
+    assert_provenance(config)
     assert config["judge"]["held_out_accuracy"] == pytest.approx(table.judge_accuracy[0])
     assert config["attack"]["budget"] == "reduced"
     assert config["attack"]["parts"]["stages"][0]["steps"] == 40

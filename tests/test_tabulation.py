@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import folder_setup
+from conftest import assert_provenance, folder_setup
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.nets.training import Training
@@ -204,10 +204,11 @@ def test_a_table_is_read_as_it_was_written(bench: TrialBench, tmp_path: Path):
     rows = []
     for law in laws:
         rows += trial_rows(law, 0, bench.trial(law.law, 0), rungs(6), trials)
-    about = description(bench, laws, 1, 2, rows, "python studies/benchmarks/tabulate_trials.py")
+    about = description(bench, laws, 1, 2, rows)
     write_table(rows, about, tmp_path / "mine")
     table = tables.load_table("mine", tmp_path)
     assert table.about == about
+    assert_provenance(about)
     assert len(table.rows) == 6 and list(table.rows.rung) == [0, 1, 2] * 2
     for name in rows[0]:
         for wrote, read in zip((row[name] for row in rows), table.rows[name], strict=True):

@@ -1,4 +1,4 @@
-"""A treatment is what a target is trained with; controls come in ladders of treatments."""
+"""A treatment is what a target is trained with; controls come in several strengths."""
 
 from __future__ import annotations
 

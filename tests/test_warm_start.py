@@ -13,8 +13,9 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.arcsine import from_arcsine, to_arcsine
 from mi_tune.search.front import hypervolume
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.observations import Observations
 from mi_tune.search.space import distributions, law_from, params_of
 from mi_tune.search.warm import EarlierStudy, warm_start
 from mi_tune.setup import SearchSetup, Space

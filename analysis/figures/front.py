@@ -9,10 +9,19 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.figures.labels import LINE, add_far_labels, place_labels, text_box
 from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
 from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
+
+HEIGHT, MARGIN = 560, {"t": 56, "b": 56}
+"""Height of the figure and its upper and lower margin, in pixels."""
+STRIP_HEIGHTS, SPACING = [0.9, 0.1], 0.03
+"""Heights of the figure above the strip of infeasible laws and of that strip, as shares; the space between them."""
+Y_RANGE = (-0.02, 1.02)
+HIGH_BASELINE = 0.9
+"""The name of a higher baseline stands below its line."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,8 @@ def plot_front(info: FrontInfo) -> go.Figure:
     figure = make_subplots(
         rows=2 if strip else 1,
         shared_xaxes=True,
-        vertical_spacing=0.03,
-        row_heights=[0.9, 0.1] if strip else [1.0],
+        vertical_spacing=SPACING,
+        row_heights=STRIP_HEIGHTS if strip else [1.0],
     )
     complete = pd.concat([info.front, info.dominated])
     left, right = _x_range(complete if len(complete) else info.infeasible)
@@ -90,13 +99,13 @@ def plot_front(info: FrontInfo) -> go.Figure:
         figure.add_trace(stairs, row=1, col=1)
     figure.add_trace(_points(info.dominated, "dominated", DOMINATED, 8, 0.25, wide=False), row=1, col=1)
     figure.add_trace(_points(info.front, "front", FRONT, 12, 0.6), row=1, col=1)
-    figure.add_trace(_reference_rings(info, right - left), row=1, col=1)
+    _add_reference_points(figure, info, left, right, strip)
     for label, value in info.baselines:
         figure.add_hline(
             y=value,
             line={"color": NEUTRAL, "width": 1, "dash": "dot"},
             annotation={"text": label, "font": {"size": 11, "color": NEUTRAL}},
-            annotation_position="bottom left" if value > 0.9 else "top left",
+            annotation_position="bottom left" if value > HIGH_BASELINE else "top left",
             row=1,
             col=1,
         )
@@ -141,12 +150,12 @@ def plot_front(info: FrontInfo) -> go.Figure:
         )  # fmt: skip
     layout(
         figure,
-        560,
+        HEIGHT,
         legend={"orientation": "h", "y": 1.05, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         hovermode="closest",
         clickmode="event",
     )
-    figure.update_layout(margin={"l": 96 if strip else 72, "t": 56})
+    figure.update_layout(margin={"l": 96 if strip else 72, **MARGIN})
     figure.update_xaxes(tickformat=".0%", range=[left, right])
     figure.update_xaxes(title_text="natural accuracy (more is better)", row=2 if strip else 1, col=1)
     figure.update_yaxes(
@@ -154,7 +163,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
         title_font_size=12,
         title_standoff=14,
         tickformat=".0%",
-        range=[-0.02, 1.02],
+        range=Y_RANGE,
         row=1,
         col=1,
     )
@@ -208,31 +217,32 @@ def _points(rows: pd.DataFrame, name: str, colour: str, size: int, bars: float, 
     )
 
 
-LABEL_CLEARANCE = (0.15, 0.12)
-"""Shares of the width and height of the figure. A label moves aside if another ring is so close above its own."""
+RING = 17
+"""Diameter of a reference point's ring, in pixels."""
 
 
-def _label_places(rows: pd.DataFrame, width: float) -> list[str]:
-    """Above the ring, or on the side with more room if another ring is above."""
-    natural, attack = rows.natural_accuracy.to_numpy(), rows.attack_accuracy.to_numpy()
-    beside = np.abs(natural[:, None] - natural) < LABEL_CLEARANCE[0] * width
-    above = attack - attack[:, None]
-    covered = (beside & (above > 0) & (above < LABEL_CLEARANCE[1])).any(axis=1)
-    middle = natural.min() + natural.max()
-    side = np.where(2 * natural > middle, "middle right", "middle left")
-    return np.where(covered, side, "top center").tolist()
-
-
-def _reference_rings(info: FrontInfo, width: float) -> go.Scatter:
-    rows = info.references
-    return go.Scatter(
+def _add_reference_points(figure: go.Figure, info: FrontInfo, left: float, right: float, strip: bool) -> None:
+    """Rings around the reference points, with their names."""
+    rows, (bottom, top) = info.references, Y_RANGE
+    height = (HEIGHT - MARGIN["t"] - MARGIN["b"]) * (STRIP_HEIGHTS[0] * (1 - SPACING) if strip else 1.0)
+    shares = [(value - bottom) / (top - bottom) for value in (*rows.attack_accuracy, *(v for _, v in info.baselines))]
+    lines = [
+        text_box(0.0, y - (LINE / height if value > HIGH_BASELINE else 0.0), text, height)
+        for (text, value), y in zip(info.baselines, shares[len(rows) :], strict=True)
+    ]
+    across = (rows.natural_accuracy - left) / (right - left)
+    places = place_labels(across.tolist(), shares[: len(rows)], rows.reference.tolist(), height, RING / 2, lines)
+    rings = go.Scatter(
         x=rows.natural_accuracy,
         y=rows.attack_accuracy,
         mode="markers+text",
         name="reference points",
-        marker={"symbol": "diamond-open", "size": 17, "color": REFERENCE, "line": {"width": 2}},
-        text=rows.reference,
-        textposition=_label_places(rows, width) if len(rows) else None,
+        marker={"symbol": "diamond-open", "size": RING, "color": REFERENCE, "line": {"width": 2}},
+        text=["" if place.far else name for name, place in zip(rows.reference, places, strict=True)],
+        textposition=[place.position for place in places] if places else None,
         textfont={"size": 11, "color": REFERENCE},
         hoverinfo="skip",
     )
+    figure.add_trace(rings, row=1, col=1)
+    names = zip(rows.natural_accuracy, rows.attack_accuracy, rows.reference, places, strict=True)
+    add_far_labels(figure, list(names), REFERENCE, row=1, col=1)

@@ -12,8 +12,8 @@ from analysis.figures.look import FRONT, NEUTRAL, layout
 from analysis.statistics.evidence import Evidence
 from analysis.statistics.verdict import attack_name
 
-RUNG_DISTANCE = 0.22
-"""Distance between two rungs of the same law, in rows."""
+BUDGET_DISTANCE = 0.22
+"""Distance between two budgets of the same law, in rows."""
 FAINTEST_OPACITY = 0.35
 
 
@@ -21,13 +21,13 @@ FAINTEST_OPACITY = 0.35
 class LadderInfo:
     """Numbers of the figure.
 
-    rows: one row per law and rung, the smallest budget first: `law`, `rung`, `value`, `low`, `high`, `seeds`. laws,
-    rungs: in drawing order.
+    rows: one row per law and budget, the smallest first: `law`, `budget`, `value`, `low`, `high`, `seeds`. laws,
+    budgets: in drawing order.
     """
 
     rows: pd.DataFrame
     laws: list[str]
-    rungs: list[str]
+    budgets: list[str]
     judge: str
 
 
@@ -37,43 +37,43 @@ def ladder_info(evidence: Evidence) -> LadderInfo:
         ladder = evidence.ladder(law.name)
         if ladder is None:
             continue
-        for rung in ladder.rungs:
-            estimate = rung.drawn.estimate._asdict()
-            rows.append({"law": law.name, "rung": attack_name(rung.attack), **estimate, "seeds": ladder.seeds})
-    table = pd.DataFrame(rows, columns=["law", "rung", "value", "low", "high", "seeds"])
-    rungs = [attack_name(attack) for attack in evidence.confirmation.config["ladder"]]
+        for budget in ladder.budgets:
+            estimate = budget.drawn.estimate._asdict()
+            rows.append({"law": law.name, "budget": attack_name(budget.attack), **estimate, "seeds": ladder.seeds})
+    table = pd.DataFrame(rows, columns=["law", "budget", "value", "low", "high", "seeds"])
+    budgets = [attack_name(attack) for attack in evidence.confirmation.config["ladder"]]
     return LadderInfo(
         table,
         list(dict.fromkeys(table.law)),
-        [rung for rung in rungs if rung in set(table.rung)],
+        [budget for budget in budgets if budget in set(table.budget)],
         evidence.confirmation.headline.name,
     )
 
 
 def plot_ladder(info: LadderInfo) -> go.Figure:
-    """One row per law, with its rungs below each other and the largest budget in full colour."""
+    """One row per law, with its budgets below each other and the largest budget in full colour."""
     figure = go.Figure()
     row_of = {law: row for row, law in enumerate(info.laws)}
-    shift = {rung: RUNG_DISTANCE * (k - (len(info.rungs) - 1) / 2) for k, rung in enumerate(info.rungs)}
+    shift = {budget: BUDGET_DISTANCE * (k - (len(info.budgets) - 1) / 2) for k, budget in enumerate(info.budgets)}
     for law, rows in info.rows.groupby("law", sort=False):
         figure.add_trace(
             go.Scatter(
                 x=rows.value,
-                y=row_of[law] + rows.rung.map(shift),
+                y=row_of[law] + rows.budget.map(shift),
                 mode="lines",
                 line={"color": NEUTRAL, "width": 1},
                 hoverinfo="skip",
                 showlegend=False,
             )
         )
-    for rung, strength in zip(info.rungs, np.linspace(FAINTEST_OPACITY, 1.0, len(info.rungs)), strict=True):
-        rows = info.rows[info.rows.rung == rung]
+    for budget, strength in zip(info.budgets, np.linspace(FAINTEST_OPACITY, 1.0, len(info.budgets)), strict=True):
+        rows = info.rows[info.rows.budget == budget]
         figure.add_trace(
             go.Scatter(
                 x=rows.value,
-                y=rows.law.map(row_of) + shift[rung],
+                y=rows.law.map(row_of) + shift[budget],
                 mode="markers",
-                name=rung,
+                name=budget,
                 opacity=float(strength),
                 marker={"color": FRONT, "size": 10},
                 error_x={
@@ -86,7 +86,7 @@ def plot_ladder(info: LadderInfo) -> go.Figure:
                     "width": 0,
                 },
                 customdata=rows[["law", "low", "high", "seeds"]],
-                hovertemplate=f"<b>%{{customdata[0]}}</b><br>{rung}: %{{x:.1%}} "
+                hovertemplate=f"<b>%{{customdata[0]}}</b><br>{budget}: %{{x:.1%}} "
                 "[%{customdata[1]:.1%}, %{customdata[2]:.1%}]<br>%{customdata[3]} seed(s)<extra></extra>",
             )
         )

@@ -9,20 +9,22 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.figures.labels import Place, add_far_labels, place_labels
 from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
 from analysis.statistics.attainment import AttainmentSurface
 from analysis.statistics.evidence import Evidence
-from analysis.statistics.records import NO_DEFENCE
 from analysis.statistics.shrinkage import Shrinkage
 from analysis.statistics.verdict import short_attack_name
 from mi_tune.erasing.wording import describe
+from mi_tune.trial.point import UNDEFENDED
 
 POINT_COLUMNS = (
     *("name", "label", "kind", "natural", "natural_low", "natural_high", "attack", "attack_low", "attack_high"),
     *("strongest", "probability", "search_natural", "search_attack"),
 )
-PLOT_PIXELS = (1000, 430)
-"""Approximate size of the plotting area on a wide page, to place labels."""
+HEIGHT, MARGIN = 620, {"t": 70, "b": 76}
+"""Height of the figure and its upper and lower margin, in pixels."""
+Y_RANGE = (-0.02, 1.03)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def robust_front_info(evidence: Evidence, shrunk: Shrinkage) -> RobustFrontInfo:
         rows.append((*values, short_attack_name(strongest.attack), on_front.get(point.name, np.nan), *at_search))
     baselines = [("chance", confirmation.chance)]
     for name in confirmation.baselines:
-        found = evidence.attack(NO_DEFENCE, name)
+        found = evidence.attack(UNDEFENDED, name)
         if found is not None:
             baselines.append((f"{name}, not optimised", found.value))
     baselines.append((f"{confirmation.headline.name} on real images", evidence.ceiling().value))
@@ -88,6 +90,9 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
     for rows, name, colour, symbol, size in kinds:
         if len(rows):
             figure.add_trace(_points(rows, name, colour, symbol, size, places))
+            named = [(x, y, law, places[law]) for x, y, law in zip(rows.natural, rows.attack, rows["name"], strict=True)
+                     if law in places]  # fmt: skip
+            add_far_labels(figure, named, colour)
     for position, (label, value) in enumerate(sorted(info.baselines, key=lambda one: one[1])):
         figure.add_hline(
             y=value,
@@ -97,18 +102,18 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
         )
     layout(
         figure,
-        620,
+        HEIGHT,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         hovermode="closest",
     )
-    figure.update_layout(margin={"t": 70, "b": 76})
+    figure.update_layout(margin=MARGIN)
     figure.update_xaxes(title_text="natural accuracy on test images (more is better)", tickformat=".0%")
     figure.update_xaxes(range=[left, right])
     figure.update_yaxes(
         title_text=f"accuracy of the strongest attack (judge {info.judge}; less is better)",
         title_font_size=12,
         tickformat=".0%",
-        range=[-0.02, 1.03],
+        range=Y_RANGE,
     )
     return figure
 
@@ -184,36 +189,17 @@ def _add_search(figure: go.Figure, laws: pd.DataFrame) -> None:
     )
 
 
-def _label_places(laws: pd.DataFrame, left: float, right: float) -> dict[str, str]:
-    """Place the name of each law beside its point, so that it covers no other point or name and is not cut off.
-
-    left, right: ends of the horizontal axis. Distances are in pixels of a wide page.
-    """
-    spread = right - left
-    across, down = laws.natural.to_numpy() / spread * PLOT_PIXELS[0], laws.attack.to_numpy() * PLOT_PIXELS[1]
-    edges = [end / spread * PLOT_PIXELS[0] for end in (left, right)]
-    taken = [(edges[0] - 1e4, edges[0], -1e4, 1e4), (edges[1], edges[1] + 1e4, -1e4, 1e4)]
-    taken += [(x - 8, x + 8, y - 8, y + 8) for x, y in zip(across, down, strict=True)]
-    found = {}
-    for name, x, y in zip(laws["name"], across, down, strict=True):
-        width = 7 * len(name)
-        boxes = {
-            f"{vertical} {side}": (x + offset, x + offset + width, y + low, y + low + 14)
-            for side, offset in (("right", 6), ("left", -6 - width))
-            for vertical, low in (("top", 6), ("bottom", -20))
-        }
-        found[name] = min(boxes, key=lambda place: sum(_overlap(boxes[place], other) for other in taken))
-        taken.append(boxes[found[name]])
-    return found
-
-
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    across, down = min(one[1], other[1]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[2], other[2])
-    return max(0.0, across) * max(0.0, down)
+def _label_places(laws: pd.DataFrame, left: float, right: float) -> dict[str, Place]:
+    """Where the name of each law stands. left, right: ends of the horizontal axis."""
+    across = (laws.natural - left) / (right - left)
+    up = (laws.attack - Y_RANGE[0]) / (Y_RANGE[1] - Y_RANGE[0])
+    height = HEIGHT - MARGIN["t"] - MARGIN["b"]
+    names = laws["name"].tolist()
+    return dict(zip(names, place_labels(across.tolist(), up.tolist(), names, height, 8.0), strict=True))
 
 
 def _points(
-    rows: pd.DataFrame, name: str, colour: str, symbol: str, size: int, places: Mapping[str, str]
+    rows: pd.DataFrame, name: str, colour: str, symbol: str, size: int, places: Mapping[str, Place]
 ) -> go.Scatter:
     def error(column: str, strength: float) -> dict:
         return {
@@ -237,8 +223,8 @@ def _points(
         error_y=error("attack", 0.45),
         mode="markers+text",
         name=name,
-        text=rows["name"].where(~rows.kind.isin(["stopped early", "augmentation"]), ""),
-        textposition=[places.get(name, "top right") for name in rows["name"]],
+        text=[name if name in places and not places[name].far else "" for name in rows["name"]],
+        textposition=[places[name].position if name in places else "top right" for name in rows["name"]],
         textfont={"size": 11, "color": colour},
         marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 1.5 if "open" in symbol else 1}},
         customdata=np.column_stack([rows.label, *intervals, rows.strongest, chances]),

@@ -9,12 +9,12 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-import yaml
 from plotly.offline import get_plotlyjs
 
 from analysis.figures import attacks_info, plot_attacks
 from analysis.pages.faces import shown_classes, sprite
 from analysis.pages.report import inside_script
+from analysis.pages.settings import settings_text
 from analysis.statistics.attacks import Attacks
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.wording import describe
@@ -43,7 +43,7 @@ def render_attacks(attacks: Attacks) -> str:
         law="unknown" if law is None else describe(ErasingLaw.from_dict(law)),
         rows=[_row(attacks, row) for _, row in _ordered(attacks).iterrows()],
         strips=_strips(attacks),
-        settings=yaml.safe_dump(attacks.config, sort_keys=False, allow_unicode=True),
+        settings=settings_text(attacks.config),
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text(),
         script=(here / "page.js").read_text(),

@@ -12,13 +12,13 @@ import jinja2
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import yaml
 from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.pages.mechanism import mechanism_sections
 from analysis.pages.report import inside_script
 from analysis.pages.section import Section
+from analysis.pages.settings import settings_text
 from analysis.statistics.comparisons import AUGMENTATION, EQUAL_ACCURACY, EQUAL_ACCURACY_MARGIN, Comparison, compare
 from analysis.statistics.confirmation import Confirmation, JudgeRecord, load_confirmation
 from analysis.statistics.evidence import Evidence, draw_evidence
@@ -100,7 +100,7 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         control_attacks=_listed([attack_name(attack) for attack in confirmation.config["controls"]] or ["no attack"]),
         judged=_judged(evidence),
         questions=_questions(comparisons),
-        ladder=[attack_name(rung) for rung in confirmation.config["ladder"]] if "ladder" in drawn else [],
+        ladder=[attack_name(attack) for attack in confirmation.config["ladder"]] if "ladder" in drawn else [],
         ladder_seeds=_ladder_seeds(evidence),
         leaks=_leaks(evidence),
         shrunk=_shrunk(shrunk),
@@ -108,7 +108,7 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         costs=_costs(confirmation),
         training=_training(confirmation),
         matched=EQUAL_ACCURACY_MARGIN,
-        settings=yaml.safe_dump(confirmation.config, sort_keys=False, allow_unicode=True),
+        settings=settings_text(confirmation.config),
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
         script=(here / "page.js").read_text(),
@@ -286,7 +286,7 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
 
 
 def _ladder_seeds(evidence: Evidence) -> str:
-    """Number of seeds that the rungs share, in words."""
+    """Number of seeds that the budgets share, in words."""
     ladders = [evidence.ladder(law.name) for law in evidence.confirmation.laws]
     counts = [ladder.seeds for ladder in ladders if ladder is not None] or [0]
     low, high = min(counts), max(counts)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
-import yaml
 from plotly.offline import get_plotlyjs
 from rich import box
 from rich.table import Table
 
 from analysis.figures import plot_contrasts
 from analysis.pages.report import inside_script
+from analysis.pages.settings import settings_text
 from analysis.statistics.contrast import Contrast, PropertyRecord, load_property
 from analysis.statistics.verdict import attack_name
 from mi_tune.judging.intervals import Estimate
@@ -48,7 +48,7 @@ def render_property(record: PropertyRecord) -> str:
         sentence=sentence(record),
         attacks=[attack_name(attack) for attack in record.config["attacks"]],
         rows=[_row(one, record) for one in record.contrasts],
-        settings=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
+        settings=settings_text(record.config),
         plotly=get_plotlyjs(),
         css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
         script=(here / "page.js").read_text(),

@@ -10,11 +10,11 @@ from typing import Any
 import jinja2
 import pandas as pd
 import plotly.graph_objects as go
-import yaml
 from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.pages.faces import face_strips
+from analysis.pages.settings import settings_text
 from analysis.statistics.importance import TITLES, Importance, Unanswered, answer_text, importances, question_text
 from analysis.statistics.recommendation import Expectation, Recommendation, recommend
 from analysis.statistics.records import Study, load_study
@@ -79,7 +79,7 @@ def render(study: Study, include_images: bool) -> str:
     return environment.get_template("report.html.j2").render(
         study=study,
         config=study.config,
-        settings=yaml.safe_dump(_public_settings(study.config), sort_keys=False, allow_unicode=True),
+        settings=settings_text(study.config),
         counts=study.runs.state.value_counts().to_dict(),
         headline=headline(study),
         believable=believable(study),
@@ -320,13 +320,3 @@ def _first_pins(study: Study, recommendations: list[dict | None]) -> list[int]:
     if found and found["trial"] not in pins:
         pins.append(found["trial"])
     return pins or [int(t) for t in study.complete.trial[:2]]
-
-
-def _public_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """study.yaml without paths of the user."""
-    settings = json.loads(json.dumps(config, default=str))
-    data = settings.get("config", {}).get("data", {})
-    for side in ("private", "public"):
-        if data.get(side):
-            data[side] = "(own folder)"
-    return settings

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from analysis.statistics.claims import Claim, claims
 from analysis.statistics.evidence import Drawn, Evidence, Strongest
-from analysis.statistics.records import NO_DEFENCE
 from mi_tune.attacks.presets import ERASING_AWARE
+from mi_tune.trial.point import UNDEFENDED
 
 SIGNIFICANCE_LEVEL = 0.05
 EQUAL_ACCURACY_MARGIN = 0.02
@@ -91,7 +91,7 @@ def _questions(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
     stops = {law: stop for law in laws if (stop := confirmation.matched_stop(law)) is not None}
     published = [point.name for point in confirmation.laws if point.name.startswith("MIDRE")]
     questions = {EQUAL_ACCURACY: list(stops.items())}
-    for reference in (NO_DEFENCE, *published):
+    for reference in (UNDEFENDED, *published):
         questions[reference] = [(law, reference) for law in laws if law != reference]
     for reference in published:
         questions[reference + UNDER_AWARE_ATTACKS] = questions[reference]

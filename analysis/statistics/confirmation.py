@@ -13,13 +13,13 @@ import pandas as pd
 import yaml
 
 from analysis.statistics.arrays import as_array, natural_array
-from analysis.statistics.records import NO_DEFENCE, Study, load_study
+from analysis.statistics.records import Study, load_study
 from mi_tune.attacks import BUDGETS
 from mi_tune.defences.treatment import Treatment
 from mi_tune.judging.features import MEASURES, FeatureView
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.errors import InputError
-from mi_tune.trial.point import Point
+from mi_tune.trial.point import UNDEFENDED, Point
 
 FOLDER = "confirmation"
 RERUN_HINT = "run studies/confirm.py again; it reuses what it computed before"
@@ -295,7 +295,7 @@ def _check(found: Confirmation) -> None:
                 raise InputError(f"{folder}: {name}.parquet has no row of {point.name!r}; {RERUN_HINT}")
         if point.trial is not None and point.trial not in found.study.trials.index:
             raise InputError(f"{folder}: the study has no trial {point.trial}; this confirms another one")
-    if NO_DEFENCE not in {point.name for point in found.points}:
+    if UNDEFENDED not in {point.name for point in found.points}:
         raise InputError(f"{folder}: no point without defence, which all others are compared with; {RERUN_HINT}")
     for judge in found.judges:
         if np.isnan(found.ceiling(judge.name)).any():

@@ -13,12 +13,10 @@ import yaml
 
 from analysis.statistics.arrays import as_array, natural_array
 from analysis.statistics.claims import Claim, claims
-from analysis.statistics.resampling import percentile_estimate, resample
+from analysis.statistics.resampling import RESAMPLES, percentile_estimate, resample
 from mi_tune.defences.properties import DESCRIPTION
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.errors import InputError
-
-RESAMPLES = 4000
 
 
 @dataclass(frozen=True)

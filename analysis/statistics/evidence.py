@@ -22,10 +22,8 @@ from analysis.statistics.attainment import (
 )
 from analysis.statistics.confirmation import Confirmation
 from analysis.statistics.leak import LeakIndex, leak_index
-from analysis.statistics.resampling import Draws, percentile_estimate, resample
+from analysis.statistics.resampling import RESAMPLES, Draws, percentile_estimate, resample
 from mi_tune.judging.intervals import Estimate
-
-RESAMPLES = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,23 +68,23 @@ class RobustFront(NamedTuple):
     surfaces: tuple[AttainmentSurface, ...]
 
 
-class Rung(NamedTuple):
-    """The attack at one budget of the ladder, on the seeds that all budgets share."""
+class AtBudget(NamedTuple):
+    """An attack at one budget of the ladder, on the seeds that all budgets share."""
 
     attack: str
     drawn: Drawn
 
 
 class Ladder(NamedTuple):
-    """The same attack on a law at rising budgets. seeds: number of seeds that all rungs share."""
+    """The same attack on a law at rising budgets. seeds: number of seeds that all budgets share."""
 
-    rungs: tuple[Rung, ...]
+    budgets: tuple[AtBudget, ...]
     seeds: int
 
     @property
     def rise(self) -> Drawn:
         """Attack accuracy at the largest budget minus that at the smallest."""
-        return self.rungs[-1].drawn - self.rungs[0].drawn
+        return self.budgets[-1].drawn - self.budgets[0].drawn
 
     @property
     def flattened(self) -> bool:
@@ -144,7 +142,7 @@ class Evidence:
     def common_attacks(self, one: str, other: str) -> tuple[str, ...]:
         """The attacks that completed on both points, with at least two seeds each if the confirmation has two.
 
-        The last rung of the ladder runs with the first seed alone, which tells nothing about other trainings.
+        The largest budget of the ladder runs with the first seed alone, which tells nothing about other trainings.
         """
         needed = min(2, self.confirmation.seeds)
         seeds_of = self.confirmation.seeds_of
@@ -170,12 +168,12 @@ class Evidence:
         return leak_index(joint, "strongest attack", baseline, ceiling)
 
     def ladder(self, law: str, judge: str | None = None) -> Ladder | None:
-        """The budget ladder of a law; None if fewer than two rungs share a seed."""
-        rungs, seeds = _rungs(self.confirmation, law)
-        if not rungs:
+        """The budget ladder of a law; None if fewer than two budgets share a seed."""
+        attacks, seeds = _completed_ladder(self.confirmation, law)
+        if not attacks:
             return None
-        found = [(attack, self._drawn(_rung(law, attack, self._judge(judge)))) for attack in rungs]
-        return Ladder(tuple(Rung(attack, drawn) for attack, drawn in found if drawn is not None), len(seeds))
+        found = [(attack, self._drawn(_on_shared_seeds(law, attack, self._judge(judge)))) for attack in attacks]
+        return Ladder(tuple(AtBudget(attack, drawn) for attack, drawn in found if drawn is not None), len(seeds))
 
     @cached_property
     def front(self) -> RobustFront | None:
@@ -221,17 +219,17 @@ def draw_evidence(confirmation: Confirmation, resamples: int = RESAMPLES) -> Evi
     series: dict[str, np.ndarray] = {}
     for point in confirmation.points:
         series[_natural(point.name)] = _with_trained_seeds(confirmation.natural_correct(point.name))
-        rungs, shared = _rungs(confirmation, point.name)
+        ladder, shared = _completed_ladder(confirmation, point.name)
         for judge in confirmation.judges:
             for attack in (*confirmation.attacks, *confirmation.baselines):
                 hits = confirmation.hits(point.name, attack, judge.name)
                 if hits is None:
                     continue
                 series[_attack(point.name, attack, judge.name)] = _with_trained_seeds(hits)
-                if attack in rungs:
+                if attack in ladder:
                     is_shared = np.isin(np.arange(confirmation.seeds), shared)[:, None, None]
                     shared_hits = _with_trained_seeds(np.where(is_shared, hits, np.nan))
-                    series[_rung(point.name, attack, judge.name)] = shared_hits
+                    series[_on_shared_seeds(point.name, attack, judge.name)] = shared_hits
     for judge in confirmation.judges:
         series[_ceiling(judge.name)] = confirmation.ceiling(judge.name)
     return Evidence(confirmation, resample(series, max(resamples, 40 * len(confirmation.points))))
@@ -243,8 +241,8 @@ def _with_trained_seeds(hits: np.ndarray) -> np.ndarray:
     return hits[left] if len(left) == 1 else hits
 
 
-def _rungs(confirmation: Confirmation, point: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The completed rungs of the ladder on a point and the seeds that all of them share; empty if below two rungs."""
+def _completed_ladder(confirmation: Confirmation, point: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The completed attacks of the ladder on a point, and the seeds that all of them share; empty if fewer than two."""
     completed = {attack: set(confirmation.seeds_of(point, attack)) for attack in confirmation.config["ladder"]}
     completed = {attack: seeds for attack, seeds in completed.items() if seeds}
     shared = sorted(set.intersection(*completed.values())) if len(completed) > 1 else []
@@ -259,8 +257,8 @@ def _attack(point: str, attack: str, judge: str) -> str:
     return f"{point}: {attack}, judge {judge}"
 
 
-def _rung(point: str, attack: str, judge: str) -> str:
-    return f"{point}: {attack} as a rung, judge {judge}"
+def _on_shared_seeds(point: str, attack: str, judge: str) -> str:
+    return f"{point}: {attack} on shared seeds, judge {judge}"
 
 
 def _ceiling(judge: str) -> str:

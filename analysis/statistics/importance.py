@@ -69,7 +69,7 @@ MIN_COMPLETE_LAWS = 20
 """Least number of complete laws for a question about the front."""
 BETTER_SHARE, NEAR_FRONT_SHARE = 0.25, 0.5
 """Least shares of the laws that count as better (`towards`) and as near the front (`along`)."""
-RESAMPLES, TREES = 300, 8
+BAGS, TREES = 300, 8
 PED_RESAMPLES = 100
 """Fewer, because Optuna needs about ten milliseconds for each."""
 CONFIDENCE_LEVEL = 0.95
@@ -237,7 +237,7 @@ def _anova(
     main, total, _ = (part.mean(0) for part in grow(np.repeat(once, 32, 0)))
     shares = _shares(main)
 
-    bags = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    bags = rng.multinomial(count, np.full(count, 1 / count), size=BAGS)
     draws, _, predictions = grow(counted(bags))
     left_out = (bags == 0)[:, law]
     out_of_bag = (predictions * left_out).sum(0) / np.maximum(left_out.sum(0), 1)
@@ -247,11 +247,11 @@ def _anova(
 
     # shadow features: each parameter once more, its values permuted among the laws (Boruta; Kursa and Rudnicki 2010)
     kept = np.flatnonzero(once[0][law])
-    permuted = np.array([rng.permutation(inside) for _ in range(RESAMPLES)])[:, np.searchsorted(inside, law[kept])]
-    one_row = np.searchsorted(law, np.arange(count)) + rng.integers(np.bincount(law), size=(RESAMPLES, count))
+    permuted = np.array([rng.permutation(inside) for _ in range(BAGS)])[:, np.searchsorted(inside, law[kept])]
+    one_row = np.searchsorted(law, np.arange(count)) + rng.integers(np.bincount(law), size=(BAGS, count))
     shadow = rows[np.take_along_axis(one_row, permuted, 1)]
     both = np.concatenate([np.broadcast_to(rows[kept], shadow.shape), shadow], -1)
-    weights = np.broadcast_to(per_row[kept], (RESAMPLES, TREES, len(kept)))
+    weights = np.broadcast_to(per_row[kept], (BAGS, TREES, len(kept)))
     found = grow_trees(cells.doubled(), both, target[law[kept]], weights, rng).main_effects.mean(1)
     real, null = found[:, : len(names)].sum(1).mean(), found[:, len(names) :]
     return _sorted(

@@ -20,9 +20,8 @@ from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask
 from mi_tune.setup import Space
 from mi_tune.trial.laws import laws_of, per_class
+from mi_tune.trial.point import UNDEFENDED
 from mi_tune.trial.table import COLUMNS, with_added_columns
-
-NO_DEFENCE = "no defence"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Study:
     @property
     def undefended(self) -> pd.Series | None:
         """The trial without defence, if it is complete."""
-        found = self.complete[self.complete.reference == NO_DEFENCE]
+        found = self.complete[self.complete.reference == UNDEFENDED]
         return found.iloc[0] if len(found) else None
 
     def law(self, trial: int) -> ErasingLaw:

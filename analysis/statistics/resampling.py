@@ -47,6 +47,9 @@ from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 
+RESAMPLES = 4000
+"""Draws of a confirmation or of a property study."""
+
 
 @dataclass(frozen=True)
 class Draws:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from analysis.statistics.comparisons import EQUAL_ACCURACY, Comparison
 from analysis.statistics.evidence import Evidence
-from analysis.statistics.records import NO_DEFENCE
 from mi_tune.judging.intervals import Estimate
+from mi_tune.trial.point import UNDEFENDED
 
 PROTECTS = "protects"
 SLOWS = "slows"
@@ -105,7 +105,7 @@ def percent_with_interval(estimate: Estimate) -> str:
 
 
 def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: str | None) -> Verdict:
-    strongest, undefended = evidence.strongest(law, judge), evidence.strongest(NO_DEFENCE, judge)
+    strongest, undefended = evidence.strongest(law, judge), evidence.strongest(UNDEFENDED, judge)
     ladder = evidence.ladder(law, judge)
     word, reason = judge_law(
         None if control is None else control.below,
@@ -134,7 +134,7 @@ def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: st
 
 
 def _accuracy_part(evidence: Evidence, law: str) -> str:
-    ours, without = evidence.natural(law).value, evidence.natural(NO_DEFENCE).value
+    ours, without = evidence.natural(law).value, evidence.natural(UNDEFENDED).value
     return f"Keeps {ours / without:.1%} of natural accuracy" if without else f"Has {ours:.1%} natural accuracy"
 
 
@@ -156,7 +156,7 @@ def _control_part(evidence: Evidence, control: Comparison | None) -> str:
     found = f"{attacker} identifies {percent_with_interval(control.theirs.drawn.estimate)}"
     if control.attacks != whole:
         found += f"; with this law, {percent_with_interval(control.ours.drawn.estimate)}"
-    trained = "fully trained " if control.other == NO_DEFENCE else ""
+    trained = "fully trained " if control.other == UNDEFENDED else ""
     if control.matched:
         return f"With an undefended {trained}model of equal accuracy, {found}"
     points = 100 * abs(control.natural.value)

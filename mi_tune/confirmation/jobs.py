@@ -13,15 +13,14 @@ from mi_tune.study.cluster import Resources  # before anything that imports Ray 
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.plan import Job, attempt_of
 from mi_tune.confirmation.tables import Tables
 from mi_tune.runtime.cache import save_atomically
-from mi_tune.runtime.wording import duration
 from mi_tune.setup import Setup
 from mi_tune.study.fleet import run_jobs
+from mi_tune.study.job_progress import JobProgress
 from mi_tune.trial.assets import StudyData
 from mi_tune.trial.estimate import Speed
 
@@ -52,31 +51,9 @@ def do_jobs(
     console: Console,
 ) -> None:
     """Run the jobs and show their progress."""
-    total, spent, begun = cost.of(jobs), [0.0], time.monotonic()
-    bar = Progress(
-        TextColumn(f"[bold]{title}"),
-        BarColumn(40),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task(title, total=len(jobs), left="")
-
-    def done(job: Job, result: dict) -> None:
-        spent[0] += cost.of([job])
-        # jobs without a known cost give no estimate
-        left = (time.monotonic() - begun) * (total / spent[0] - 1) if spent[0] else None
-        time_left = "" if left is None else f"about {duration(left)} left"
-        bar.update(task, advance=1, left=time_left)
-        if result["reason"]:
-            console.print(f"{job.title}: failed: {result['reason']}", style="red", highlight=False, markup=False)
-        elif not console.is_terminal and result.get("outcome"):
-            text = f"{job.title}: {result['outcome']}" + f"  [{time_left}]" * bool(time_left)
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    with bar:
-        run_jobs(jobs, work.bench, work_on, resources, folder / "ray", done)
+    progress = JobProgress(jobs, title, console, lambda job: job.title, lambda job: cost.of([job]))
+    with progress:
+        run_jobs(jobs, work.bench, work_on, resources, folder / "ray", progress.ended)
 
 
 def work_on(bench: Workbench, job: Job) -> dict[str, Any]:

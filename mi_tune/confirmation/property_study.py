@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
@@ -12,14 +11,14 @@ from mi_tune.study.cluster import connect  # before anything that imports Ray  #
 import yaml
 from rich.console import Console
 
-from mi_tune import __version__
 from mi_tune.confirmation.jobs import CellWork, JobCost, do_jobs, write_tables
 from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.tables import collect
 from mi_tune.defences.properties import DESCRIPTION
 from mi_tune.defences.treatment import Treatment
 from mi_tune.runtime.cache import save_atomically
-from mi_tune.runtime.device import pick_device, precision
+from mi_tune.runtime.device import pick_device
+from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import duration
 from mi_tune.setup import Setup
 from mi_tune.study.folder import only_writer
@@ -88,7 +87,6 @@ def study_property(
             do_jobs(attacking, work, resources, folder, cost, "attacks", console)
         write_tables(folder, collect(bench, plan, points))
         description = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "title": title,
             "base": points[1].name,
             "seeds": plan.seeds,
@@ -100,9 +98,12 @@ def study_property(
             ],
             "seed": seed,
             "config": setup.model_dump(mode="json"),
-            "data": {"private": data.private.fingerprint(), "identities": data.private.identities},
-            "versions": {"mi_tune": __version__},
-            "precision": str(precision(bench.device)).removeprefix("torch."),
+            "data": {
+                "private": data.private.fingerprint(),
+                "public": data.public.fingerprint(),
+                "identities": data.private.identities,
+            },
+            **provenance(bench.device),
         }
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(folder / DESCRIPTION, lambda path: path.write_text(text))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from mi_tune.study.cluster import connect  # before anything that imports Ray  #
 
 import numpy as np
 import pandas as pd
-import torch
 import yaml
 from rich.console import Console
 
-from mi_tune import __version__
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.confirmation.jobs import CellWork, JobCost, do_jobs, write_tables
 from mi_tune.confirmation.matching import match_augmentations, match_stops
@@ -26,8 +23,9 @@ from mi_tune.confirmation.plan import Plan, check_attacks
 from mi_tune.confirmation.points import candidate_controls, choose_points
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.runtime.cache import save_atomically
-from mi_tune.runtime.device import pick_device, precision
+from mi_tune.runtime.device import pick_device
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import duration
 from mi_tune.search.expectation import expected
 from mi_tune.setup import Setup, make_setup
@@ -203,7 +201,6 @@ def _description(
 ) -> dict[str, Any]:
     data = bench.data
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "study": bench.setup.name,
         "seeds": plan.seeds,
         "portfolio": list(plan.portfolio),
@@ -237,6 +234,5 @@ def _description(
         "prior": bench.setup.prior.kind,
         "prior_ceilings": [one.as_plain() for one in bench.ceilings],
         "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
-        "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
-        "precision": str(precision(bench.device)).removeprefix("torch."),
+        **provenance(bench.device),
     }

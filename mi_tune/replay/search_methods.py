@@ -13,9 +13,10 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front import front_mask, hypervolume
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.halving import RungResults
+from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import SAMPLERS
 from mi_tune.search.space import distributions, params_of
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
@@ -124,7 +125,7 @@ class SimulatedStudy:
         self.model = FrontModel(self.geometry)
         self.asked: dict[int, Asked] = {}
         self.scouts: set[int] = set()
-        self.rows: list[dict[str, Any]] = []
+        self.trials: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self.gains: list[list[float]] = [[] for _ in range(surface.rungs)]
 
     # --------------------------------------------------------------------------------------------------- asking
@@ -183,12 +184,7 @@ class SimulatedStudy:
             for rung, (natural, _) in enumerate(record.get("rungs", [])):
                 self.gains[rung].append(record["natural_accuracy"] - natural)
         if params is not None and state != "failed":
-            row = {"params": params, "natural": record.get("natural_accuracy", np.nan)}
-            row["attack"] = record.get("attack_accuracy", record.get("attack_accuracy_so_far", np.nan))
-            row["attacked"] = record.get("attacked", 1.0)
-            if "rungs" in record:
-                row["early_natural"], row["early_attack"] = record["rungs"][0]
-            self.rows.append(row)
+            self.trials.append((params, {**record, "state": state}))
 
     # ------------------------------------------------------------------------------------------------ recommending
 
@@ -214,7 +210,7 @@ class SimulatedStudy:
         self, laws: list[ErasingLaw], natural: np.ndarray, attack: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Expected accuracies of the laws by the model; laws outside the space keep what was measured."""
-        observed = Observations.of(self.geometry, self.rows)
+        observed = Observations.of_trials(self.geometry, self.trials)
         if not len(observed) or not self.model.enough(observed):
             return natural, attack
         self.model.update(observed)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -16,13 +14,14 @@ import pandas as pd
 import mi_tune
 from mi_tune.replay.simulator import Trace
 from mi_tune.runtime.cache import content_key, save_atomically
+from mi_tune.runtime.provenance import installed_versions
 
 CODE_PATTERNS = (
-    *("setup.py", "trial/laws.py", "trial/table.py", "judging/intervals.py"),
+    *("setup.py", "trial/laws.py", "trial/point.py", "trial/table.py", "judging/intervals.py"),
     *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")),
 )
 """Files of the package that a trace depends on."""
-MODEL_FILES = ("condense.py", "front_model.py", "improvement.py", "nehvi.py")
+MODEL_FILES = ("condense.py", "front_model.py", "improvement.py", "nehvi.py", "observations.py")
 """Those of them that matter only to methods that use our front model."""
 LIBRARIES = ("numpy", "scipy", "optuna", "torch", "gpytorch", "ax-platform", "botorch", "syne-tune")
 """Packages that a trace depends on, as far as they are installed."""
@@ -73,8 +72,4 @@ def _code(modelled: bool) -> list[str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return installed_versions(LIBRARIES)

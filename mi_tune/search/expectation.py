@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from mi_tune.erasing.columns import law_of
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.observations import Observations
 from mi_tune.search.space import distributions, params_of
 from mi_tune.setup import Space
 
@@ -33,13 +34,12 @@ def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFra
     if not distributions(space):
         return found
     geometry = Geometry(distributions(space))
-    rows = []
+    trials = []
     for _, run in runs[runs.state.isin(["complete", "infeasible"])].iterrows():
         if (params := params_of(space, law_of(run))) is not None:
-            attack = run.attack_accuracy if run.state == "complete" else np.nan
-            rows.append({"params": params, "natural": run.natural_accuracy, "attack": attack})
-    observed = Observations.of(geometry, rows) if rows else None
-    if observed is None or np.isfinite(observed.attack).sum() < MIN_TRIALS_FOR_MODEL:
+            trials.append((params, run))
+    observed = Observations.of_trials(geometry, trials, attack_below_floor=False)
+    if np.isfinite(observed.attack).sum() < MIN_TRIALS_FOR_MODEL:
         return found
     model = FrontModel(geometry).update(observed)
     points = [params_of(space, law_of(row)) for _, row in laws.iterrows()]

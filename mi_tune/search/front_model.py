@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from mi_tune.search.arcsine import from_arcsine, to_arcsine
 from mi_tune.search.condense import group_means, nearest_representative, select_representatives
 from mi_tune.search.gaussian import GaussianProcess, LinearTerm, PosteriorSamples, ProcessPrior
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.observations import Observations
 
 MAX_POINTS = 400
 """Most points that the model is conditioned on. More trials are condensed: each representative has the mean of the
@@ -35,52 +34,6 @@ MIN_DEVIATION = 0.05
 not mean that all laws do."""
 REFIT_GROWTH = 1.15
 """Length scales are fitted again when the number of trials has grown by this factor since the last fit."""
-
-
-@dataclass(frozen=True)
-class Observations:
-    """Measurements of n trials.
-
-    Args:
-        units: (n, parameters) in the unit cube. natural, attack: accuracies (n,), NaN where they were not measured.
-        attacked: share of the people that were attacked, (n,) in (0, 1]; the noise variance of the attack accuracy is
-            inversely proportional to it.
-        early_natural, early_attack: accuracies of the same trials early in their training, under a cheaper attack,
-            (n,), NaN where there are none; all from the same rung.
-    """
-
-    units: np.ndarray
-    natural: np.ndarray
-    attack: np.ndarray
-    attacked: np.ndarray
-    early_natural: np.ndarray
-    early_attack: np.ndarray
-
-    @classmethod
-    def of(cls, geometry: Geometry, rows: Sequence[Mapping[str, Any]]) -> Observations:
-        """From rows with `params` and any of `natural`, `attack`, `attacked`, `early_natural`, `early_attack`."""
-        column = lambda name, missing: np.array([row.get(name, missing) for row in rows], dtype=float)  # noqa: E731
-        return cls(
-            geometry.units([row["params"] for row in rows]),
-            column("natural", np.nan),
-            column("attack", np.nan),
-            column("attacked", 1.0),
-            column("early_natural", np.nan),
-            column("early_attack", np.nan),
-        )
-
-    def __len__(self) -> int:
-        return len(self.units)
-
-    def take(self, some: np.ndarray) -> Observations:
-        """The observations of some trials, given by indices or a mask."""
-        return Observations(*(getattr(self, field.name)[some] for field in fields(self)))
-
-    def joined(self, others: Observations) -> Observations:
-        """These observations followed by others."""
-        return Observations(
-            *(np.concatenate([getattr(self, field.name), getattr(others, field.name)]) for field in fields(self))
-        )
 
 
 @dataclass(frozen=True)

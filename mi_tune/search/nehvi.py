@@ -14,9 +14,10 @@ from scipy.stats import qmc
 
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.front import front_mask
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.improvement import SampledFronts
+from mi_tune.search.observations import Observations
 
 POSTERIOR_SAMPLES = 64
 """Posterior samples of the front model that the improvement is averaged over."""
@@ -102,7 +103,8 @@ class NoisyImprovementSampler(BaseSampler):
         finished = [t for t in map(trials.__getitem__, open_now) if _is_over(t)]
         usable = [t for t in finished if self._has_params(t)]
         self._numbers += [t.number for t in usable]
-        self._observed = self._observed.joined(observations(self.geometry, usable))
+        new = Observations.of_trials(self.geometry, [(t.params, t.user_attrs) for t in usable])
+        self._observed = self._observed.joined(new)
         for trial in finished:
             del open_now[trial.number]
         for number, unit in open_now.items():
@@ -175,25 +177,6 @@ def _best(natural: np.ndarray, attack: np.ndarray, value: np.ndarray, most: int 
     return front[np.argsort(-value[front], kind="stable")[:most]]
 
 
-def observations(geometry: Geometry, trials: list[FrozenTrial]) -> Observations:
-    """The observations of a study's trials, from the attributes that the journal wrote, also before Optuna is told."""
-    rows = []
-    for trial in trials:
-        attributes = trial.user_attrs
-        row: dict[str, Any] = {"params": trial.params}
-        if attributes.get("state") in ("complete", "infeasible"):
-            row["natural"] = _number(attributes.get("natural_accuracy"))
-            row["attack"] = _number(attributes.get("attack_accuracy"))
-        elif attributes.get("state") == "stopped":
-            row["natural"] = _number(attributes.get("natural_accuracy"))
-            row["attack"] = _number(attributes.get("attack_accuracy_so_far"))
-            row["attacked"] = attributes.get("attacked") or 1.0
-        if seen := attributes.get("rungs"):
-            row["early_natural"], row["early_attack"] = (_number(value) for value in seen[0])
-        rows.append(row)
-    return Observations.of(geometry, rows)
-
-
 def _is_over(trial: FrozenTrial) -> bool:
     """Whether a trial has results, perhaps in its attributes only: Optuna is told once the floor is known."""
     return trial.state.is_finished() or trial.user_attrs.get("state", "running") != "running"
@@ -206,7 +189,3 @@ def floor_of(trials: list[FrozenTrial]) -> float | None:
         if excess is not None:
             return excess + trial.values[0]
     return None
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)

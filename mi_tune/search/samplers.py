@@ -18,9 +18,9 @@ from scipy.stats import qmc
 
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
-from mi_tune.search.front_model import Observations
 from mi_tune.search.geometry import Geometry, value_at
 from mi_tune.search.nehvi import NoisyImprovementSampler
+from mi_tune.search.observations import Observations
 from mi_tune.search.space import numeric
 
 SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")

@@ -17,8 +17,8 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import counted
 from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask, hypervolume
-from mi_tune.search.front_model import Observations
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.observations import Observations
 from mi_tune.search.space import coordinates, distributions, numeric, params_of
 from mi_tune.setup import Space
 
@@ -104,14 +104,13 @@ def _observed(
     earlier: EarlierStudy, space: Space, known: dict[str, BaseDistribution]
 ) -> tuple[Observations, Counter[str]]:
     """The measured trials inside the space, and for each parameter how many others it puts outside."""
-    rows, outside = [], Counter[str]()
+    trials, outside = [], Counter[str]()
     for _, run in earlier.runs[earlier.runs.state.isin(["complete", "infeasible"])].iterrows():
         params, misfits = _placed(space, known, law_of(run))
         outside.update(misfits)
         if not misfits:
-            attack = run.attack_accuracy if run.state == "complete" else np.nan
-            rows.append({"params": params, "natural": run.natural_accuracy, "attack": attack})
-    return Observations.of(Geometry(known), rows), outside
+            trials.append((params, run))
+    return Observations.of_trials(Geometry(known), trials, attack_below_floor=False), outside
 
 
 def _by_name(names: Counter[str]) -> str:

@@ -29,9 +29,9 @@ from mi_tune.search.warm import WarmStart
 from mi_tune.setup import SearchSetup
 from mi_tune.study.journal_file import JournalFile
 from mi_tune.study.journal_storage import OpenTrialsStorage
+from mi_tune.trial.point import UNDEFENDED
 from mi_tune.trial.table import frame_of
 
-NO_DEFENCE = "no defence"
 WARM_START_LAW = "warm"
 """Trial attribute of laws taken over from an earlier study: the law's index in `WarmStart.first`."""
 OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
@@ -158,7 +158,7 @@ class StudyJournal:
             self._next = max(self._next, attributes["trial"] + 1)
         if "repeat_of" in attributes:
             self._runs[attributes["repeat_of"]].add(trial_id)
-        if attributes.get(REFERENCE) == NO_DEFENCE and self._undefended_at is None:
+        if attributes.get(REFERENCE) == UNDEFENDED and self._undefended_at is None:
             self._undefended_at = study, trial_id
 
     def batch_writes(self) -> AbstractContextManager[None]:
@@ -241,7 +241,7 @@ class StudyJournal:
         if self.search.min_accuracy_kept is None:
             return False
         undefended = self._undefended()
-        return NO_DEFENCE in self._references or (undefended is not None and undefended.get("state") == "running")
+        return UNDEFENDED in self._references or (undefended is not None and undefended.get("state") == "running")
 
     def _undefended(self) -> dict[str, Any] | None:
         """Attributes of the trial without defence, or None if it was not handed out."""

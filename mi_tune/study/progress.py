@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from ray import tune
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.study.job_progress import counting_bar
 from mi_tune.study.journal import OBJECTIVES, StudyJournal
 
 
@@ -42,10 +42,8 @@ class StudyProgress(tune.Callback):
         self.begun = time.monotonic()
         self.running: dict[int, dict[str, Any]] = {}
         self.last = ""
-        self.bar = Progress(
-            TextColumn("[bold]trials"), BarColumn(40), MofNCompleteColumn(), TextColumn("{task.fields[time]}")
-        )
-        self.task = self.bar.add_task("trials", total=journal.search.trials, time="")
+        self.bar = counting_bar("trials")
+        self.task = self.bar.add_task("trials", total=journal.search.trials, note="")
         self.live = Live(
             console=console,
             get_renderable=self._render,
@@ -134,7 +132,7 @@ class StudyProgress(tune.Callback):
             self.task,
             completed=finished,
             total=self.journal.search.trials,
-            time=f"{counted(size, 'law')} on the front   hypervolume {volume:.3f}   about {duration(seconds)} left",
+            note=f"{counted(size, 'law')} on the front   hypervolume {volume:.3f}   about {duration(seconds)} left",
         )
 
     def _render(self) -> Group:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import platform
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +16,14 @@ import torch
 from ray import tune
 from rich.console import Console
 
-from mi_tune import __version__
 from mi_tune.attacks import make_attack
 from mi_tune.data.procedural import IDENTITY
 from mi_tune.judging import Gallery, IdentityRegressor, Judge
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
 from mi_tune.runtime.cache import save_atomically
-from mi_tune.runtime.device import pick_device, precision, use_one_thread
+from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.halving import Halving, RungResults, RungSchedule
 from mi_tune.search.samplers import check_sampler
@@ -391,7 +388,6 @@ def _description(
     return {
         "name": setup.name,
         "smoke": options.smoke,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
         "images_allowed": options.images_allowed,
         "data": {
@@ -426,12 +422,7 @@ def _description(
         "baselines": {"chance": 1 / private.identities},
         "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
         "floor": {"min_accuracy": setup.search.min_accuracy, "min_accuracy_kept": setup.search.min_accuracy_kept},
-        "versions": {
-            "mi_tune": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "ray", "optuna", "numpy", "plotly")},
-        },
-        "precision": str(precision(pick_device())).removeprefix("torch."),
+        **provenance(pick_device()),
     }
 
 

@@ -25,8 +25,9 @@ from mi_tune.trial.assets import StudyData, target_recipe
 from mi_tune.trial.evaluation import RECOGNISED
 from mi_tune.trial.judges import judge_recipe, regressor_recipe
 
-SUGGESTION_SECONDS = {"gp": 1.5}
-"""Seconds per proposal of Optuna's Gaussian process, measured at 20 to 100 trials. The other samplers are quick."""
+SUGGESTION_SECONDS = {"gp": 0.6}
+"""Seconds per suggestion of Optuna's Gaussian process, measured at 10 to 60 trials of the set-up `orl`, on one thread.
+In replays it was 0.3 to 0.8 (docs/measurements.md). The other samplers take at most 0.02."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Estimate:
     Args:
         trial_seconds: of one trial. prepare_seconds: of training the judge and, for drawn people, the regressor.
         trial_megabytes: MiB on disk that one trial leaves.
-        suggestion_seconds: of one proposal by the sampler.
+        suggestion_seconds: of one suggestion by the sampler. Suggestions are made one at a time.
     """
 
     trial_seconds: float
@@ -45,10 +46,9 @@ class Estimate:
     suggestion_seconds: float = 0.0
 
     def study_seconds(self, trials: int, workers: int) -> float:
-        """Seconds of `trials` trials on `workers` parallel workers."""
-        return self.prepare_seconds / workers + math.ceil(trials / workers) * (
-            self.trial_seconds + self.suggestion_seconds
-        )
+        """Seconds of `trials` trials on `workers` parallel workers, who wait for each other's suggestions."""
+        working = math.ceil(trials / workers) * (self.trial_seconds + self.suggestion_seconds)
+        return self.prepare_seconds / workers + max(working, trials * self.suggestion_seconds)
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
         # the target, two checkpoints of every replicate with the state of AdamW, and the reconstructions
         trial_megabytes=size * (1 + 6 * target.replicates)
         + np.prod(private.images.shape[1:]) * private.identities * attack.keep * 8 / 2**20,
+        suggestion_seconds=SUGGESTION_SECONDS.get(setup.search.sampler, 0.0),
     )
 
 

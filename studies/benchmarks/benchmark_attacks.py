@@ -94,7 +94,7 @@ def benchmark(
         "judge": {"epochs": judge_epochs},
         "prior": {"samples": samples, "gan_steps": gan_steps},
     }
-    setups = {k: make_setup(values, "options", {"prior.kind": kind}) for k, kind in PRIORS.items()}
+    setups = {k: make_setup(values, "options", {"prior.kind": kind}) for k, kind in PRIOR_OF.items()}
     begun = time.perf_counter()
     scene = prepare(setups["ppa"], people, seed)
     grounds = {k: prepare_ground(s, scene.data, seed, CPU) for k, s in setups.items()}
@@ -139,7 +139,7 @@ def benchmark(
     console.print(f"{time.perf_counter() - begun:.0f} s in all; {out}/steps.csv, attacks.csv, curves.csv")
 
 
-PRIORS = {"gmi": "dcgan", "ppa": "eigenface"}
+PRIOR_OF = {"gmi": "dcgan", "ppa": "eigenface"}
 
 
 def _at_budget(attack: Attack, candidates: int, steps: int) -> Attack:

@@ -33,8 +33,9 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.search.front import front_mask, hypervolume
-from mi_tune.search.front_model import FrontModel, Observations
+from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import SAMPLERS, sobol_points
 from mi_tune.search.space import distributions, law_from, params_of
 from mi_tune.setup import SearchSetup, Space
@@ -48,7 +49,7 @@ from mi_tune.trial.table import COLUMNS
 PEOPLE = 30
 """Whose accuracies a trial averages."""
 CHECKPOINTS = (200, 1_000, 3_000, 10_000, 30_000, 100_000)
-NOISE = 0.03
+MEASUREMENT_NOISE = 0.03
 """Standard deviation of both accuracies of one trial."""
 
 
@@ -142,7 +143,7 @@ class Driver:
 def result_of(config: dict, seconds: float, rng: np.random.Generator) -> dict[str, Any]:
     """What a worker reports of a trial, flattened as Ray flattens it, with every column that a study's table has."""
     law = ErasingLaw.from_dict(config["law"])
-    natural, attack = np.clip(true_accuracies(law) + NOISE * rng.standard_normal(2), 0, 1)
+    natural, attack = np.clip(true_accuracies(law) + MEASUREMENT_NOISE * rng.standard_normal(2), 0, 1)
     record: dict[str, Any] = dict.fromkeys(
         COLUMNS[COLUMNS.index("start_attack_accuracy") : COLUMNS.index("floor")], 0.5
     )
@@ -240,13 +241,13 @@ def recommended(journal: StudyJournal) -> tuple[float, float]:
     truth = np.array([true_accuracies(law) for law in laws])
     measured = front_mask(complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float))
     space, geometry = journal.search.space, Geometry(journal.space)
-    rows, inside = [], []
+    trials, inside = [], []
     for row in table[table.state.isin(["complete", "infeasible"])].to_dict("records"):
         params = params_of(space, law_of(row))
         if params is not None:
-            rows.append({"params": params, "natural": row["natural_accuracy"], "attack": row["attack_accuracy"]})
+            trials.append((params, row))
             inside.append(row["state"] == "complete")
-    observed = Observations.of(geometry, rows)
+    observed = Observations.of_trials(geometry, trials)
     model = FrontModel(geometry).update(observed)
     some = np.array(inside)
     natural, attack = model.expected(observed.units[some])

@@ -53,7 +53,7 @@ METHODS = (
     *("random", "qmc", "tpe", "nsga2", "random+model", "nehvi", "nehvi+model", WINNER),
     *(make_search_method(f"{WINNER}+{part}").name for part in ("floor", "moasha", "scout", "race", "twice")),
 )
-"""Rivals, then what the winner's parts and ways to stop early are worth."""
+"""Other methods, then what the winner's parts and ways to stop early are worth."""
 
 
 @dataclass(frozen=True)

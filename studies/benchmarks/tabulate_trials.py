@@ -8,7 +8,6 @@ was stopped.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -17,8 +16,8 @@ import click
 from mi_tune.runtime.command import Command, run_command
 from studies.commands.setup_files import setup_file as file_of
 
-LAWS = {"orl": 400}
-OTHER_LAWS = 100
+DESIGN_SIZES, OTHER_SIZE = {"orl": 400}, 100
+"""Laws of the design by set-up, and for all others."""
 
 
 @click.command(cls=Command)
@@ -54,11 +53,10 @@ def tabulate(
     from mi_tune.replay.tabulation.run import tabulate as run
 
     options = TabulateOptions(
-        laws=laws or LAWS.get(setup.name, OTHER_LAWS),
+        laws=laws or DESIGN_SIZES.get(setup.name, OTHER_SIZE),
         seeds=seeds,
         minutes=minutes,
         package=package,
-        command=f"python studies/benchmarks/tabulate_trials.py {shlex.join(sys.argv[1:])}".strip(),
         address=address,
         gpus_per_trial=gpus_per_trial,
         workers=workers,

@@ -19,7 +19,7 @@ from studies.commands.next_step import say_next, short
 @click.option("--seeds", type=click.IntRange(min=1), help="Fresh targets of every law.  [default: 3; quick: 2]")
 @click.option("--points", type=click.IntRange(min=0), help="Laws beside the reference points.  [default: 4; quick: 2]")
 @click.option("--attacks", help="Comma-separated, with :budget where it is not reduced.  [default: six of them]")
-@click.option("--quick", is_flag=True, help="Two seeds, two laws, three attacks, no ladder: a first look.")
+@click.option("--quick", is_flag=True, help="Two seeds, two laws, three attacks, no budget ladder: a first look.")
 @click.option("--no-augmentations", is_flag=True, help="Leave out other augmentations as controls.")
 @click.option("--address", help="Ray cluster to join; 'auto' for the one of this machine.")
 @click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPUs of a job.  [default: 1 if any]")

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
-import torch
-
-from mi_tune import __version__
 from mi_tune.attacks import Attack, Portfolio
 from mi_tune.replay.tabulation.cells import TrialBench
 from mi_tune.replay.tabulation.design import DesignLaw
 from mi_tune.replay.tabulation.trial import RUNG_FRACTIONS, rungs, val_images
-from mi_tune.runtime.device import precision
+from mi_tune.runtime.provenance import provenance
 
 
 def trials_per_class(bench: TrialBench) -> dict[str, list[int]]:
@@ -37,20 +30,17 @@ def description(
     seeds: int,
     complete: int,
     rows: Sequence[dict[str, Any]],
-    command: str,
 ) -> dict[str, Any]:
     """The table's description, as plain values.
 
     Args:
         laws: the design. seeds: targets of every law. complete: number of laws whose seeds are all done.
-        rows: of the table. command: the command line that made it.
+        rows: of the table.
     """
     setup, data, tools = bench.setup, bench.data, bench.tools
     private, public, split = data.private, data.public, data.split
     return {
         "name": setup.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
         "seed": bench.seed,
         "laws": {"asked": len(laws), "complete": complete, "seeds": seeds},
         "trials": trials_per_class(bench),
@@ -86,13 +76,7 @@ def description(
         "references": {law.reference: law.law.to_dict() for law in laws if law.reference},
         "setup": setup.model_dump(mode="json"),
         "seconds": _seconds(rows),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "device": _device(bench.device)},
-        "versions": {
-            "mi_tune": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "ray", "numpy")},
-        },
-        "precision": str(precision(bench.device)).removeprefix("torch."),
+        **provenance(bench.device),
     }
 
 
@@ -112,7 +96,3 @@ def _seconds(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
             for phase in ("evaluate", "cheap_attack", "attack"):
                 total[phase] += row[f"{phase}_seconds"]
     return {phase: round(float(seconds), 1) for phase, seconds in total.items()}
-
-
-def _device(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

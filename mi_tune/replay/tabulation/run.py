@@ -14,7 +14,6 @@ from mi_tune.study.cluster import connect  # before anything that imports Ray  #
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mi_tune.replay import tables
 from mi_tune.replay.tabulation.about import description, trials_per_class
@@ -28,6 +27,7 @@ from mi_tune.runtime.wording import duration
 from mi_tune.setup import Setup
 from mi_tune.study.fleet import run_jobs
 from mi_tune.study.folder import only_writer
+from mi_tune.study.job_progress import JobProgress
 from mi_tune.trial.assets import StudyData, check_names, load_data
 from mi_tune.trial.estimate import measure_speed
 
@@ -41,8 +41,7 @@ class TabulateOptions:
 
     Args:
         laws: size of the design. seeds: targets of every law. minutes: after which no trial is started, or None.
-        package: whether the complete laws are also written into the package. command: the command line, for the
-            description.
+        package: whether the complete laws are also written into the package.
         address, gpus_per_trial, workers: see `connect`.
     """
 
@@ -50,7 +49,6 @@ class TabulateOptions:
     seeds: int = 2
     minutes: float | None = None
     package: bool = False
-    command: str = ""
     address: str | None = None
     gpus_per_trial: float | None = None
     workers: int | None = None
@@ -130,53 +128,28 @@ def _run_jobs(
 ) -> None:
     """Run the jobs and show their progress."""
     expected = _trial_seconds(bench)
-    counts: Counter[str] = Counter()
-    bar = Progress(
-        TextColumn("[bold]trials"),
-        BarColumn(40),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        transient=True,
+    progress = JobProgress(
+        jobs, "trials", console, lambda job: f"law {job.law.number}, seed {job.seed}", every=TRIALS_PER_LINE
     )
-    task = bar.add_task("trials", total=len(jobs), left="")
-    begun = time.monotonic()
-
-    def done(job: _Job, result: dict[str, Any]) -> None:
-        if result.get("skipped"):
-            return
-        counts["done"] += 1
-        left = (time.monotonic() - begun) * (len(jobs) / counts["done"] - 1)
-        bar.update(task, advance=1, left=f"about {duration(left)} left")
-        if result["reason"]:
-            # a fault that all trials share is printed once
-            counts[result["reason"]] += 1
-            if counts[result["reason"]] == 1:
-                text = f"law {job.law.number}, seed {job.seed}: failed: {result['reason']}"
-                console.print(text, style="red", highlight=False, markup=False)
-        elif not console.is_terminal and (counts["done"] % TRIALS_PER_LINE == 0 or counts["done"] == len(jobs)):
-            text = f"{counts['done']}/{len(jobs)} trials; law {job.law.number}, seed {job.seed}: {result['said']}"
-            console.print(f"{text}  [about {duration(left)} left]", highlight=False, markup=False, soft_wrap=True)
-
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
         console.print(
             f"{resources.workers} at a time, about {duration(expected)} each: "
             f"about [bold]{duration(expected * len(jobs) / resources.workers)}[/]",
             highlight=False,
         )
-        with bar:
-            run_jobs(jobs, work.bench, partial(_run_job, until=until), resources, folder / "ray", done)
+        with progress:
+            run_jobs(jobs, work.bench, partial(_run_job, until=until), resources, folder / "ray", progress.ended)
 
 
 def _run_job(bench: TrialBench, job: _Job, until: float | None) -> dict[str, Any]:
-    """Run one job in a worker, unless time is up; `said` is the result in a few words for the progress lines."""
+    """Run one job in a worker, unless time is up; `outcome` is the result in a few words for the progress lines."""
     if until is not None and time.time() >= until:
         return {"skipped": True}
     found = bench.trial(job.law.law, job.seed)
     if found["reason"]:
-        return {"said": found["reason"]}
+        return {"outcome": found["reason"]}
     last = trial_rows(job.law, job.seed, found, rungs(bench.setup.target.epochs), trials_per_class(bench))[-1]
-    return {"said": f"natural {last['natural_accuracy']:.3f}, attack {last['attack_accuracy']:.3f}"}
+    return {"outcome": f"natural {last['natural_accuracy']:.3f}, attack {last['attack_accuracy']:.3f}"}
 
 
 def _trial_seconds(bench: TrialBench) -> float:
@@ -210,7 +183,7 @@ def _gather(
             trained[job.law.number] += 1
     whole = {number for number, seeds in trained.items() if seeds == options.seeds}
     if rows:
-        about = description(bench, laws, options.seeds, len(whole), rows, options.command)
+        about = description(bench, laws, options.seeds, len(whole), rows)
         write_table(rows, about, folder / "table")
         console.print(f"table: {folder / 'table.parquet'}", highlight=False, markup=False, soft_wrap=True)
     if options.package:
@@ -218,6 +191,6 @@ def _gather(
             raise InputError(f"{folder}: no law is complete yet; nothing was written into the package")
         kept = [row for row in rows if row["law"] in whole]
         stem = tables.FOLDER / bench.setup.name
-        write_table(kept, description(bench, laws, options.seeds, len(whole), kept, options.command), stem)
+        write_table(kept, description(bench, laws, options.seeds, len(whole), kept), stem)
         console.print(f"in the package: {stem}.parquet", highlight=False, markup=False, soft_wrap=True)
     return TableProgress(len(whole), len(laws))

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from mi_tune import __version__, attacks, judging
+from mi_tune import attacks, judging
 from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.attacks.inits import BestOfSamples
 from mi_tune.judging import Judge, class_interval, identity_errors, judge_images
@@ -24,6 +24,7 @@ from mi_tune.nets.training import predict
 from mi_tune.priors.base import to_uint8
 from mi_tune.runtime.cache import content_key
 from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import duration
 from mi_tune.trial.assets import prepare_ground
@@ -170,7 +171,7 @@ class _Audit:
                 "held_out_low": held_out.low,
                 "held_out_high": held_out.high,
             },
-            "versions": {"mi_tune": __version__, "torch": str(torch.__version__)},
+            **provenance(self.device),
         }
         if self.recogniser is not None:
             self.description["recogniser"] = self.recogniser.describe()
