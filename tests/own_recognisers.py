@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor, nn
 
@@ -38,3 +40,11 @@ class Brightness(Pixels):
     def forward(self, images: Tensor) -> Tensor:
         value = torch.round(images.mean((1, 2, 3)) * 3)
         return torch.stack([value, torch.ones_like(value)], 1)
+
+
+class Slow(Pixels):
+    """Takes 50 ms an image."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        time.sleep(0.05 * len(images))
+        return super().forward(images)

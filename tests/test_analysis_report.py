@@ -166,3 +166,21 @@ def test_a_report_that_cannot_be_written_is_one_clear_error(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write the report"):
         write_report(folder, output=tmp_path / "file" / "page.html")
+
+
+def test_the_page_says_what_a_recogniser_from_outside_finds_and_when_that_may_be_nobody(tmp_path):
+    from synthetic_study import write_study
+
+    from analysis.pages.report import believable
+    from analysis.statistics import load_study
+
+    study = load_study(write_study(tmp_path / "study"))
+    assert believable(study) == ""
+    study.config["recogniser"] = {"name": "faces", "held_out_accuracy": 0.98}
+    undefended = study.undefended.trial
+    for low, silent in ((0.0, False), (0.5, True)):
+        study.trials.loc[undefended, ["recognised", "recognised_low", "recognised_high"]] = 0.6, low, 0.7
+        study.__dict__.pop("complete", None)
+        text = believable(study)
+        assert "60.0%" in text and "98.0%" in text
+        assert ("It may find nobody" not in text) == silent

@@ -58,3 +58,13 @@ def test_the_estimate_knows_which_sampler_is_slow(tmp_path: Path):
         search = setup.search.model_copy(update={"sampler": sampler})
         found = estimate(setup.model_copy(update={"search": search}), data, torch.device("cpu"))
         assert found.suggestion_seconds == seconds
+
+
+def test_the_estimate_counts_the_time_of_a_recogniser(tmp_path: Path):
+    file = Path(__file__).with_name("own_recognisers.py")
+    setup = folder_setup(tmp_path / "images", epochs=1)
+    slow = setup.model_copy(update={"judge": setup.judge.model_copy(update={"recogniser": f"{file}:Slow"})})
+    data = load_data(setup, 0)
+    without, with_it = (estimate(one, data, torch.device("cpu")).trial_seconds for one in (setup, slow))
+    kept = data.private.identities * min(make_attack(setup.attack.preset, "reduced").keep, 4)
+    assert with_it - without > 0.5 * kept * 0.05

@@ -287,7 +287,10 @@ def believable(study: Study) -> str:
             row = study.trials.loc[found.trial]
             if pd.notna(row.recognised):
                 text += f", and {_percent(row.recognised)} {_interval(row, 'recognised')} with the recommended law"
-        sentences.append(f"{text} (chance: {1 / study.config['data']['private']['identities']:.1%}).")
+        chance = 1 / study.config["data"]["private"]["identities"]
+        sentences.append(f"{text} (chance: {chance:.1%}).")
+        if undefended.recognised_low <= chance:
+            sentences.append("It may find nobody at all: what the judge recognises need not be faces.")
     if study.config.get("prior"):
         text = ceiling_sentence(study.config["prior"]["name"], study.config.get("ceilings", []))
         sentences += [text[0].upper() + text[1:] + "."] if text else []
