@@ -138,6 +138,5 @@ def test_trials_are_listed_as_optuna_lists_them_whatever_states_are_asked_for(tm
         theirs = JournalStorage(JournalFileBackend(str(tmp_path / "log")))
         for one in studies:
             for states in (None, (TrialState.WAITING,), (TrialState.RUNNING, TrialState.FAIL), (TrialState.COMPLETE,)):
-                assert ours.get_all_trials(one._study_id, states=states) == theirs.get_all_trials(
-                    one._study_id, states=states
-                )
+                number = ours.get_study_id_from_name(one.study_name)
+                assert ours.get_all_trials(number, states=states) == theirs.get_all_trials(number, states=states)

@@ -22,6 +22,7 @@ from mi_tune.replay.tabulation.design import DesignLaw, design
 from mi_tune.replay.tabulation.rows import HITS, trial_rows, write_table
 from mi_tune.replay.tabulation.trial import rungs
 from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.search.optuna_private import holds
 from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import Space
 from mi_tune.trial.assets import cheap_attacker, load_data, prepare_attacker
@@ -54,7 +55,7 @@ def test_the_reference_laws_come_first_and_every_other_law_is_in_the_space():
     for law in found[len(CONFIRMED_LAWS) :]:
         assert law.reference == "" and law.in_space and set(law.params) == set(searched)
         assert law.law == law_from(SPACE, law.params)
-        assert all(searched[name]._contains(searched[name].to_internal_repr(v)) for name, v in law.params.items())
+        assert all(holds(searched[name], v) for name, v in law.params.items())
         assert law.params["probability"] >= 0.05
     # 64 points of a Sobol sequence: as many in each half of every range
     areas = [law.params["area_low"] for law in found[len(CONFIRMED_LAWS) :]]

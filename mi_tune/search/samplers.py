@@ -21,6 +21,7 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.geometry import Geometry, value_at
 from mi_tune.search.nehvi import NoisyImprovementSampler
 from mi_tune.search.observations import Observations
+from mi_tune.search.optuna_private import fixed_params
 from mi_tune.search.space import numeric
 
 SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
@@ -61,7 +62,7 @@ class SobolStart(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if not self.space or "fixed_params" in trial.system_attrs:
+        if not self.space or fixed_params(trial) is not None:
             # the parameters of this trial are fixed already
             return {}
         return with_min_probability(self.space, self._propose(study, trial, search_space))

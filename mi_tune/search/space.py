@@ -13,6 +13,7 @@ from optuna.distributions import (
 )
 
 from mi_tune.erasing import ErasingLaw
+from mi_tune.search.optuna_private import holds
 from mi_tune.setup import Space
 
 LARGEST_AREA = 0.95
@@ -104,6 +105,6 @@ def _holds(known: dict[str, BaseDistribution], space: Space, name: str, value: o
         distribution = known[name]
         if isinstance(distribution, CategoricalDistribution):
             return value in distribution.choices
-        return distribution._contains(distribution.to_internal_repr(value))
+        return holds(distribution, value)
     fixed = getattr(space, name)
     return value == (fixed[0] if isinstance(fixed, (tuple, list)) else fixed)

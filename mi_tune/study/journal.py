@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.erasing.columns import law_columns
+from mi_tune.search.optuna_private import open_trial, storage_id
 from mi_tune.search.repeats import Repeats
 from mi_tune.search.samplers import REFERENCE, make_sampler
 from mi_tune.search.space import distributions, law_from, params_of
@@ -98,11 +99,11 @@ class StudyJournal:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._file = None if path is None else JournalFile(path)
-        storage = InMemoryStorage() if self._file is None else OpenTrialsStorage(self._file)
+        self._storage: BaseStorage = InMemoryStorage() if self._file is None else OpenTrialsStorage(self._file)
         self.search, self.seed = search, seed
         self.space = distributions(search.space)
-        self.main = _open(storage, name)
-        self.aside = _open(storage, f"{name} references")
+        self.main = _open(self._storage, name)
+        self.aside = _open(self._storage, f"{name} references")
         self.main.sampler = make_sampler(
             search.sampler,
             self.space,
@@ -123,11 +124,11 @@ class StudyJournal:
         self._undefended_at: tuple[optuna.Study, int] | None = None
         self._law_columns: dict[int, dict[str, Any]] = {}
         for study, frozen in self._all():
-            self._note(study, frozen._trial_id, frozen.user_attrs)
+            self._note(study, storage_id(frozen), frozen.user_attrs)
             self._finished += frozen.state.is_finished()
             if frozen.state == TrialState.RUNNING:
                 ended = frozen.user_attrs.get("state", "running") != "running"
-                (self._ended if ended else self._left_open).append((study, Trial(study, frozen._trial_id)))
+                (self._ended if ended else self._left_open).append((study, open_trial(study, storage_id(frozen))))
         self._left_open.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
         present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
         self._references = [name for name in REFERENCE_LAWS if references and name not in present]
@@ -205,7 +206,7 @@ class StudyJournal:
     def _repeat(self, number: int) -> Asked:
         """A new trial, with other seeds, of the law that trial `number` was the first to run."""
         study, trial_id = self._handed_out[number]
-        first = study._storage.get_trial(trial_id)
+        first = self._storage.get_trial(trial_id)
         attributes: dict[str, Any] = {"repeat_of": number, "repeat": 1 + len(self._runs[number])}
         if first.user_attrs.get(REFERENCE):
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
@@ -223,7 +224,7 @@ class StudyJournal:
         floor = None if reference or "repeat_of" in attributes else self.floor()
         for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
             trial.set_user_attr(key, value)
-        self._note(study, trial._trial_id, trial.user_attrs)
+        self._note(study, storage_id(trial), trial.user_attrs)
         self._running[number] = (study, trial)
         self.repeats.handed_out(number, attributes.get("repeat_of", number))
         return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
@@ -247,8 +248,8 @@ class StudyJournal:
         """Attributes of the trial without defence, or None if it was not handed out."""
         if self._undefended_at is None:
             return None
-        study, trial_id = self._undefended_at
-        return study._storage.get_trial(trial_id).user_attrs
+        _, trial_id = self._undefended_at
+        return self._storage.get_trial(trial_id).user_attrs
 
     # -------------------------------------------------------------------------------------------------- telling
 
@@ -325,15 +326,15 @@ class StudyJournal:
 
     def row(self, number: int) -> dict[str, Any]:
         """The row of one trial, with the columns that it has so far."""
-        study, trial_id = self._handed_out[number]
-        return self._row(study._storage.get_trial(trial_id))
+        _, trial_id = self._handed_out[number]
+        return self._row(self._storage.get_trial(trial_id))
 
     def _row(self, trial: FrozenTrial) -> dict[str, Any]:
         attributes = trial.user_attrs
-        if trial._trial_id not in self._law_columns:
-            self._law_columns[trial._trial_id] = law_columns(ErasingLaw.from_dict(attributes["law"]))
+        if (key := storage_id(trial)) not in self._law_columns:
+            self._law_columns[key] = law_columns(ErasingLaw.from_dict(attributes["law"]))
         own = {"reference": attributes.get(REFERENCE, ""), "seed": self.seed}
-        return {**attributes, **own, **self._law_columns[trial._trial_id]}
+        return {**attributes, **own, **self._law_columns[key]}
 
 
 def _measured(record: dict[str, Any]) -> tuple[float, float] | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
-from optuna.storages.journal._file import get_lock_file
 
 
 class JournalFile(BaseJournalBackend):
@@ -33,11 +32,19 @@ class JournalFile(BaseJournalBackend):
         self._batch: list[str] | None = None
         self._bytes_known = 0  # of the file, read or written
         self._entries_read = 0
-        with get_lock_file(self._lock):
+        with self._locked():
             path.touch()
             complete = _complete_lines(path)
             if complete < path.stat().st_size:
                 os.truncate(path, complete)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @contextmanager
     def batch_writes(self) -> Iterator[None]:
@@ -75,7 +82,7 @@ class JournalFile(BaseJournalBackend):
             yield json.loads(self._unread.popleft())
 
     def _write(self, lines: list[str]) -> None:
-        with get_lock_file(self._lock):
+        with self._locked():
             self._read_others()
             data = ("\n".join(lines) + "\n").encode()
             with self.path.open("ab", buffering=0) as file:

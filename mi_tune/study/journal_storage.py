@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
+
+from mi_tune.search.optuna_private import replayed_trials
 
 
 @dataclass
@@ -17,6 +19,14 @@ class _Listing:
 
     trials: list[FrozenTrial] = field(default_factory=list)
     open: list[int] = field(default_factory=list)
+
+    def update(self, ids: Sequence[int], known: Mapping[int, FrozenTrial]) -> None:
+        """Read new trials and those that were open, given all by the identifiers `ids` of this study."""
+        self.open += range(len(self.trials), len(ids))
+        self.trials += [known[i] for i in ids[len(self.trials) :]]
+        for place in self.open:
+            self.trials[place] = known[ids[place]]
+        self.open = [place for place in self.open if not self.trials[place].state.is_finished()]
 
 
 class OpenTrialsStorage(JournalStorage):
@@ -32,9 +42,9 @@ class OpenTrialsStorage(JournalStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        with self._thread_lock:
-            self._sync_with_backend()
-            listing = self._up_to_date(study_id)
+        with replayed_trials(self, study_id) as (ids, known):
+            listing = self._listings.setdefault(study_id, _Listing())
+            listing.update(ids, known)
             if states is None:
                 found = list(listing.trials)
             elif any(state in states for state in TrialState if state.is_finished()):
@@ -42,15 +52,3 @@ class OpenTrialsStorage(JournalStorage):
             else:
                 found = [t for t in map(listing.trials.__getitem__, listing.open) if t.state in states]
             return copy.deepcopy(found) if deepcopy else found
-
-    def _up_to_date(self, study_id: int) -> _Listing:
-        known = self._replay_result
-        known.get_study(study_id)  # raises KeyError if there is none
-        ids = known._study_id_to_trial_ids[study_id]
-        listing = self._listings.setdefault(study_id, _Listing())
-        listing.open += range(len(listing.trials), len(ids))
-        listing.trials += [known._trials[i] for i in ids[len(listing.trials) :]]
-        for place in listing.open:
-            listing.trials[place] = known._trials[ids[place]]
-        listing.open = [place for place in listing.open if not listing.trials[place].state.is_finished()]
-        return listing

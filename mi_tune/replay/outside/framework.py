@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from mi_tune.replay.search_methods import SearchMethod, SimulatedStudy
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.optuna_private import fixed_params
 from mi_tune.search.space import numeric
 from mi_tune.study.journal import Asked
 
@@ -59,8 +60,8 @@ class FrameworkSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         # parameters that are fixed already are never asked for
-        if "fixed_params" in trial.system_attrs:
-            self.framework.attach(trial.number, trial.system_attrs["fixed_params"])
+        if (params := fixed_params(trial)) is not None:
+            self.framework.attach(trial.number, params)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
