@@ -216,3 +216,34 @@ def test_no_function_of_an_attack_takes_a_judge():
                 found += function.__module__.startswith("mi_tune.attacks")
                 assert "judge" not in str(inspect.signature(function)).lower(), function
     assert found > 100
+
+
+def test_merged_candidates_are_the_mean_of_their_latents(target, ground):
+    classes = torch.arange(6)
+    each = small(candidates=4, keep=4, selection=ByConfidence()).run(white_box(target), ground, classes, seed=0)
+    merged = small(candidates=4, merge=4, keep=1, selection=ByConfidence())
+    result = merged.run(white_box(target), ground, classes, seed=0)
+    assert torch.allclose(result.latents[:, 0], each.latents.mean(1), atol=1e-5)
+    drawn = ground.prior.decode(result.latents[:, 0])
+    assert (result.images[:, 0].float() - drawn * 255).abs().max() <= 0.5 + 1e-3
+    assert result.forward_passes <= merged.passes(6, len(ground.samples.latents)).forward
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"candidates": 4, "merge": 3}, "4 candidates cannot be averaged in groups of 3"),
+        ({"candidates": 4, "merge": 4, "keep": 2}, "keeps 2 of only 1 candidates"),
+        ({"candidates": 4, "merge": 2, "keep": 1, "best_stage": True}, "only latents at block 0 can be averaged"),
+    ],
+)
+def test_candidates_that_cannot_be_merged_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        small(**changes)
+
+
+def test_a_larger_budget_of_map_logit_averages_more_candidates_instead_of_more_steps():
+    reduced, four = make_attack("map_logit", "reduced"), make_attack("map_logit", "4x")
+    assert four.steps == reduced.steps
+    assert (four.candidates, four.merge, four.keep) == (4 * reduced.candidates, 4, reduced.keep)
+    assert four.passes(3, 50).backward == 4 * reduced.passes(3, 50).backward

@@ -13,7 +13,8 @@ def scaled(attack: Attack | Portfolio, factor: int, budget: str) -> Attack | Por
 
     Gradient attacks spend the square root of the factor on steps and the rest on candidates. If a part of the attack
     says that its extra budget goes into steps alone (`extra_budget_in_steps`: populations, sphere repulsion, a
-    distribution per person), all of it does. Each optimiser adapts to the larger number of steps (`scaled`). What is
+    distribution per person), all of it does; of an attack with `extra_budget_in_averages`, all goes into candidates that
+    are averaged. Each optimiser adapts to the larger number of steps (`scaled`). What is
     returned per person and how it is chosen stay the same, so that attack accuracies can be compared.
 
     Args:
@@ -25,6 +26,8 @@ def scaled(attack: Attack | Portfolio, factor: int, budget: str) -> Attack | Por
 
 
 def _scaled(attack: Attack, factor: int, budget: str) -> Attack:
+    if attack.extra_budget_in_averages:
+        return replace(attack, budget=budget, candidates=attack.candidates * factor, merge=attack.merge * factor)
     in_steps = any(s.optimiser.extra_budget_in_steps or s.latent.extra_budget_in_steps for s in attack.stages)
     longer = factor if in_steps else round(factor**0.5)
     stages = tuple(

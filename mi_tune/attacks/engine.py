@@ -109,7 +109,10 @@ class Attack:
             prior; it is added to the loss in stages at block 0.
         stages: optimisations, one after the other. best_stage: return the images of the stage with the highest mean
             score of the selection (so the target chooses), not those of the last stage.
-        candidates: starts per person. keep: candidates returned per person. selection: score that chooses them.
+        candidates: starts per person. merge: candidates of a person whose latents are averaged at the end, so that the
+            randomness of the views cancels; 1: none. extra_budget_in_averages: a larger budget goes into candidates that
+            are averaged, not into steps (`budgets.scaled`). keep: images returned per person, of candidates or averages.
+            selection: score that chooses them.
         maker: trains a prior for every target; None: the given prior is used. tuning: fine-tune the prior on the
             results of a first round, and run a second round.
         batch_limit: largest number of images through prior and target at once. It limits memory and does not change
@@ -134,6 +137,8 @@ class Attack:
     stages: tuple[Stage, ...]
     best_stage: bool = False
     candidates: int
+    merge: int = 1
+    extra_budget_in_averages: bool = False
     keep: int
     selection: Selection
     maker: PriorMaker | None = None
@@ -146,8 +151,15 @@ class Attack:
             raise InputError(
                 f"attack '{self.name}': {type(self.maker).__name__} has no discriminator; set prior_weight 0"
             )
-        if self.keep > self.candidates:
-            raise InputError(f"attack '{self.name}' keeps {self.keep} of only {self.candidates} candidates; lower keep")
+        if self.merge < 1 or self.candidates % self.merge:
+            raise InputError(
+                f"attack '{self.name}': {self.candidates} candidates cannot be averaged in groups of {self.merge}; "
+                "choose a divisor"
+            )
+        if self.merge > 1 and (self.best_stage or any(stage.block for stage in self.stages)):
+            raise InputError(f"attack '{self.name}': only latents at block 0 can be averaged; set merge 1")
+        if self.keep > self.results:
+            raise InputError(f"attack '{self.name}' keeps {self.keep} of only {self.results} candidates; lower keep")
         blocks = [stage.block for stage in self.stages]
         if blocks != sorted(blocks):
             raise InputError(f"attack '{self.name}': a stage goes back in the blocks {blocks}; order stages by block")
@@ -191,6 +203,11 @@ class Attack:
         return bool(self.prior_weight) and not (self.maker and self.maker.discriminator)
 
     @property
+    def results(self) -> int:
+        """Images per person from which the selection chooses: candidates, or averages of them."""
+        return self.candidates // self.merge
+
+    @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
@@ -224,7 +241,7 @@ class Attack:
         conditional = self.maker is not None and self.maker.conditional
         prepared = self.init.passes(classes, self.candidates, samples, conditional)
         rounds = 2 if self.tuning else 1
-        chosen = classes * self.candidates * self.selection.count * (len(self.stages) if self.best_stage else 1)
+        chosen = classes * self.results * self.selection.count * (len(self.stages) if self.best_stage else 1)
         # without gradients the loss asks the oracle itself; with gradients it asks the models
         with_target = self.models.with_target or not self.follows_gradients
         if self.follows_gradients:
@@ -280,7 +297,7 @@ class Attack:
         if not torch.isfinite(start_images).all():
             raise DivergedError(f"attack '{self.name}': prior '{ground.prior.name}' draws images that are not finite")
         selection = self.selection.known(ground.law)
-        labels = classes.repeat_interleave(self.candidates)
+        labels = classes.repeat_interleave(self.results)
         # a random stream of its own, so that the views do not depend on what was drawn before
         chosen_by = lambda images: selection(oracle, images, labels, generator(seed, "selection", device=device))  # noqa: E731
         images, latents, score = self._round(oracle, ground, members, start, classes, seed, chosen_by, each_step)
@@ -291,9 +308,9 @@ class Attack:
             images = torch.where(better[:, None, None, None], second[0], images)
             latents, score = torch.where(better[:, None], second[1], latents), torch.where(better, second[2], score)
         # a stable sort: among equal scores, the better start comes first, however many are kept
-        score = score.view(len(classes), self.candidates)
+        score = score.view(len(classes), self.results)
         best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
-        pick = lambda flat: _pick(flat.view(len(classes), self.candidates, *flat.shape[1:]), best)  # noqa: E731
+        pick = lambda flat: _pick(flat.view(len(classes), self.results, *flat.shape[1:]), best)  # noqa: E731
         return Reconstructions(
             images=to_uint8(pick(images)).cpu(),
             latents=pick(latents).cpu(),
@@ -342,8 +359,8 @@ class Attack:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run all stages once.
 
-        Returns images (people * candidates, channels, height, width), latents (people * candidates, dim) at the
-        generator's input, and scores (people * candidates,).
+        Returns images (people * results, channels, height, width), latents (people * results, dim) at the generator's
+        input, and scores (people * results,).
         """
         objective = self._objective(oracle, ground, members)
         random = generator(seed, "views", device=oracle.device)
@@ -358,6 +375,9 @@ class Attack:
             shaped = hidden.view(len(classes), self.candidates, -1)
             mover = stage.optimiser.start(shaped, stage.latent, stage.constraint, stage.retire)
             hidden = self._move(objective, prior, mover, stage, classes, random, None if number else each_step)
+            if self.merge > 1 and number == len(self.stages) - 1:
+                hidden = hidden.view(-1, self.merge, hidden.shape[1]).mean(1)
+                labels = classes.repeat_interleave(self.results)
             latents = hidden if block == 0 else latents
             images = _decode(prior, hidden, labels, self.batch_limit, block)
             if not (torch.isfinite(hidden).all() and torch.isfinite(images).all()):

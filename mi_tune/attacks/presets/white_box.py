@@ -57,8 +57,9 @@ def map_logit(budget: str = "reduced") -> Attack:
     hundreds of latent coordinates overfit the target: it is sure of images that show nobody. The logit does not
     saturate, as confidence does, so that the balance lasts to the end. Learning rate, steps and w = 0.1 are the best
     found on undefended targets of CelebA people, by a recogniser that judges neither them nor any search
-    (docs/measurements.md); w from 0.05 to 0.2 is as good. It follows random crops as `ppa` does. Full budget: 8
-    candidates, of which 4 are kept, and 80 steps.
+    (docs/measurements.md); w from 0.05 to 0.2 is as good. It follows random crops as `ppa` does. Candidates differ by
+    the crops alone, so at the full budget the latents of 8 are averaged: 16 candidates give 2 images. More steps do not
+    help: the target is then sure of images that show less of the person.
     """
     full = budget == "full"
     return Attack(
@@ -68,12 +69,12 @@ def map_logit(budget: str = "reduced") -> Attack:
         views=(RandomCrop(scale=(0.9, 1.0)),),
         identity_loss="logit",
         latent_weight=0.1,
-        stages=(
-            Stage(steps=80 if full else 40, optimiser=Adam(0.1 if full else 0.15, (0.9, 0.999)), constraint=Clamp(3.0)),
-        ),
-        candidates=8 if full else 2,
-        keep=4 if full else 2,
-        selection=MeanOverViews(count=32) if full else ByConfidence(),
+        stages=(Stage(steps=40, optimiser=Adam(0.15, (0.9, 0.999)), constraint=Clamp(3.0)),),
+        candidates=16 if full else 2,
+        merge=8 if full else 1,
+        extra_budget_in_averages=True,
+        keep=2,
+        selection=ByConfidence(),
     )
 
 
