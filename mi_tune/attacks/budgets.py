@@ -13,9 +13,9 @@ def scaled(attack: Attack | Portfolio, factor: int, budget: str) -> Attack | Por
 
     Gradient attacks spend the square root of the factor on steps and the rest on candidates. If a part of the attack
     says that its extra budget goes into steps alone (`extra_budget_in_steps`: populations, sphere repulsion, a
-    distribution per person), all of it does; of an attack with `extra_budget_in_averages`, all goes into candidates that
-    are averaged. Each optimiser adapts to the larger number of steps (`scaled`). What is
-    returned per person and how it is chosen stay the same, so that attack accuracies can be compared.
+    distribution per person), all of it does. That of an attack with `extra_budget_in_averages` goes into candidates
+    that are averaged. Each optimiser adapts to the larger number of steps (`scaled`). What is returned per person and
+    how it is chosen stay the same, so that attack accuracies can be compared.
 
     Args:
         factor: a square number, so that steps and candidates are whole.

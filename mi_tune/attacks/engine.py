@@ -110,9 +110,9 @@ class Attack:
         stages: optimisations, one after the other. best_stage: return the images of the stage with the highest mean
             score of the selection (so the target chooses), not those of the last stage.
         candidates: starts per person. merge: candidates of a person whose latents are averaged at the end, so that the
-            randomness of the views cancels; 1: none. extra_budget_in_averages: a larger budget goes into candidates that
-            are averaged, not into steps (`budgets.scaled`). keep: images returned per person, of candidates or averages.
-            selection: score that chooses them.
+            randomness of the views cancels; 1: none. extra_budget_in_averages: a larger budget goes into candidates
+            that are averaged, not into steps (`budgets.scaled`). keep: images returned per person, of candidates or
+            averages. selection: score that chooses them.
         maker: trains a prior for every target; None: the given prior is used. tuning: fine-tune the prior on the
             results of a first round, and run a second round.
         batch_limit: largest number of images through prior and target at once. It limits memory and does not change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mi_tune.attacks import make_attack
 from mi_tune.data.procedural import IDENTITY
 from mi_tune.judging import Gallery, IdentityRegressor, Judge
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
+from mi_tune.judging.same_people import find_pairs, pairs_sentence
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import InputError
@@ -188,7 +190,7 @@ def _search(
     # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
     use_one_thread()
     made = _prepare(setup, seed, data, resources)
-    judge, attacker, recogniser, _ = made
+    judge, attacker, recogniser, _, pairs = made
     schedule = rung_schedule(setup)
     looks = tuple(math.ceil(level) for level in schedule.rungs(0)) if schedule else ()
     shared = Shared(setup, data, seed, study.path, [judge], [attacker], [recogniser], looks)
@@ -201,6 +203,7 @@ def _search(
         nonlocal described
         if not described and (described := _complete_description(study, made)):
             _say_ceiling(study, console)
+            _say_pairs(study, data, ray.get(pairs), console)
         progress.trial_ended(number, state)
         keeper.mark_stale()
         resources.demand(journal.remaining() + journal.running)
@@ -266,7 +269,8 @@ def _halving(setup: Setup, schedule: RungSchedule, study: StudyFolder) -> Pareto
 
 
 def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> list[ray.ObjectRef]:
-    """Start making judge, attacker, recogniser and the prior's ceilings; returns references to them.
+    """Start making judge, attacker, recogniser, the prior's ceilings and pairs of people who may be one; returns
+    references to them.
 
     On CPUs the first trials train meanwhile.
     """
@@ -276,7 +280,9 @@ def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> 
     on_worker = ray.remote(num_cpus=0, num_gpus=gpus)
     makers = (_judge_on_worker, _attacker_on_worker, _recogniser_on_worker)
     made = [on_worker(maker).remote(setup, data_ref, seed) for maker in makers]
+    recogniser = made[2]
     made.append(on_worker(_ceilings_on_worker).remote(data_ref, *made))
+    made.append(on_worker(_pairs_on_worker).remote(data_ref, recogniser))
     if gpus:
         ray.wait(made, num_returns=len(made))
     return made
@@ -315,10 +321,24 @@ def _ceilings_on_worker(data: StudyData, judge: Judge, attacker: Attacker, recog
     return measure_ceilings(attacker.attack, attacker.ground, data, data.split.val, judges, pick_device())
 
 
+def _pairs_on_worker(data: StudyData, recogniser: Gallery | None) -> list[tuple[int, int]]:
+    use_one_thread()
+    # drawn people are known to be different
+    if recogniser is None or data.identity_parameters is not None:
+        return []
+    return find_pairs(recogniser, data.private, data.split, data.public, pick_device())
+
+
 def _say_ceiling(study: StudyFolder, console: Console) -> None:
     config = study.read_config()
     text = ceiling_sentence(config["prior"]["name"], config["ceilings"])
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _say_pairs(study: StudyFolder, data: StudyData, pairs: Sequence[tuple[int, int]], console: Console) -> None:
+    if pairs:
+        text = pairs_sentence(pairs, data.private, data.public, study.read_config()["recogniser"]["name"])
+        console.print(text, highlight=False, markup=False, soft_wrap=True, style="yellow")
 
 
 def _check_folder(study: StudyFolder, setup: Setup, seed: int, options: RunOptions) -> None:
@@ -427,12 +447,13 @@ def _description(
 
 
 def _complete_description(study: StudyFolder, references: list[ray.ObjectRef]) -> bool:
-    """Add judge, prior, recogniser and ceilings to study.yaml, if they are made; returns whether they are added now."""
+    """Add what is known of judge, prior, recogniser, ceilings and pairs to study.yaml, if they are made; returns
+    whether they are added now."""
     ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
     if len(ready) < len(references):
         return False
     config = study.read_config()
-    made, attacker, recogniser, ceilings = ray.get(references)
+    made, attacker, recogniser, ceilings, pairs = ray.get(references)
     ground = attacker.ground
     about_judge: dict[str, Any] = {
         "name": made.name,
@@ -446,7 +467,7 @@ def _complete_description(study: StudyFolder, references: list[ray.ObjectRef]) -
     config["judge"] = about_judge
     config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
     if recogniser is not None:
-        config["recogniser"] = recogniser.describe()
+        config["recogniser"] = {**recogniser.describe(), "pairs_with_public": len(pairs)}
     config["ceilings"] = [one.as_plain() for one in ceilings]
     config["baselines"]["judge_on_held_out"] = made.held_out.value
     study.write_config(config)

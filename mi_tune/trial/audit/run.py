@@ -20,6 +20,7 @@ from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.attacks.inits import BestOfSamples
 from mi_tune.judging import Judge, class_interval, identity_errors, judge_images
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
+from mi_tune.judging.same_people import find_pairs, pairs_sentence
 from mi_tune.nets.training import predict
 from mi_tune.priors.base import to_uint8
 from mi_tune.runtime.cache import content_key
@@ -174,7 +175,12 @@ class _Audit:
             **provenance(self.device),
         }
         if self.recogniser is not None:
-            self.description["recogniser"] = self.recogniser.describe()
+            data = subject.data
+            pairs = find_pairs(self.recogniser, data.private, data.split, data.public, self.device)
+            self.description["recogniser"] = {**self.recogniser.describe(), "pairs_with_public": len(pairs)}
+            if pairs:
+                text = pairs_sentence(pairs, data.private, data.public, self.recogniser.name)
+                self.console.print(text, highlight=False, markup=False, soft_wrap=True, style="yellow")
         self.folder.write_description(self.description)
         _, first = np.unique(bank.labels[subject.data.split.train], return_index=True)
         examples = bank.images[subject.data.split.train[first]] if self.options.images else None
