@@ -123,8 +123,16 @@ class PriorSetup(_Section):
 class AttackSetup(_Section):
     """The attack that every trial is attacked with."""
 
-    preset: str = "map_logit"
+    preset: str = Field(
+        "map_logit",
+        description="name of a preset, or your own attack: package.module:factory or path/to/file.py:factory",
+    )
     budget: Literal["reduced", "4x", "16x", "full"] = "reduced"
+
+    @field_validator("preset")
+    @classmethod
+    def _check_own(cls, preset: str) -> str:
+        return checked_factory(preset) if ":" in preset else preset
 
 
 class JudgeSetup(_Section):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analysis.statistics.claims import Claim, claims
 from analysis.statistics.evidence import Drawn, Evidence, Strongest
-from mi_tune.attacks.presets import ERASING_AWARE
+from mi_tune.attacks.presets import ERASING_AWARE, split_budget
 from mi_tune.trial.point import UNDEFENDED
 
 SIGNIFICANCE_LEVEL = 0.05
@@ -71,7 +71,7 @@ def compare(evidence: Evidence, judge: str | None = None) -> list[Comparison]:
         for law, other in pairs:
             attacks = evidence.common_attacks(law, other)
             if question.endswith(UNDER_AWARE_ATTACKS):
-                attacks = tuple(attack for attack in attacks if attack.partition(":")[0] in ERASING_AWARE)
+                attacks = tuple(attack for attack in attacks if split_budget(attack)[0] in ERASING_AWARE)
             ours, theirs = (evidence.strongest(point, judge, attacks) for point in (law, other))
             if ours is not None and theirs is not None:
                 rows.append((law, other, attacks, ours, theirs))

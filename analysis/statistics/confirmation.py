@@ -14,7 +14,7 @@ import yaml
 
 from analysis.statistics.arrays import as_array, natural_array
 from analysis.statistics.records import Study, load_study
-from mi_tune.attacks import BUDGETS
+from mi_tune.attacks import BUDGETS, split_budget
 from mi_tune.defences.treatment import Treatment
 from mi_tune.judging.features import MEASURES, FeatureView
 from mi_tune.judging.intervals import Estimate
@@ -144,10 +144,10 @@ class Confirmation:
         """The requested attacks as `name:budget`, in the requested order, with all budgets of an attack together."""
         lists = (self.config["portfolio"], self.config["controls"], self.config["ladder"])
         asked = list(dict.fromkeys(attack for attacks in lists for attack in attacks))
-        names = list(dict.fromkeys(attack.partition(":")[0] for attack in asked))
+        names = list(dict.fromkeys(split_budget(attack)[0] for attack in asked))
 
         def place(attack: str) -> tuple[int, int]:
-            name, _, budget = attack.partition(":")
+            name, budget = split_budget(attack)
             return names.index(name), BUDGETS.index(budget) if budget in BUDGETS else len(BUDGETS)
 
         return tuple(sorted(asked, key=place))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from analysis.statistics.comparisons import EQUAL_ACCURACY, Comparison
 from analysis.statistics.evidence import Evidence
+from mi_tune.attacks import split_budget
+from mi_tune.attacks.presets import short_name
 from mi_tune.judging.intervals import Estimate
 from mi_tune.trial.point import UNDEFENDED
 
@@ -90,13 +92,16 @@ def judge_law(
 
 def short_attack_name(attack: str) -> str:
     """Name of an attack in a sentence: `ppa 4x`, or `taa` at the reduced budget."""
-    name, _, budget = attack.partition(":")
-    return name if budget in ("", "reduced") else f"{name} {budget}"
+    name, budget = split_budget(attack)
+    return short_name(name) if budget == "reduced" else f"{short_name(name)} {budget}"
 
 
 def attack_name(attack: str) -> str:
     """Name of an attack with its budget: `taa reduced`."""
-    return attack.replace(":", " ")
+    if ":" not in attack:
+        return attack  # a baseline
+    name, budget = split_budget(attack)
+    return f"{short_name(name)} {budget}"
 
 
 def percent_with_interval(estimate: Estimate) -> str:

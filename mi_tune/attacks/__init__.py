@@ -11,8 +11,9 @@ from mi_tune.attacks import makers, students
 from mi_tune.attacks.engine import Attack, Reconstructions, Stage
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox, open_oracle
+from mi_tune.attacks.own import own_modules
 from mi_tune.attacks.portfolio import Portfolio
-from mi_tune.attacks.presets import BUDGETS, PRESETS, make_attack
+from mi_tune.attacks.presets import BUDGETS, PRESETS, make_attack, split_budget
 from mi_tune.nets import features
 
 
@@ -24,7 +25,7 @@ def code_of(attack: Attack | Portfolio) -> tuple[ModuleType, ...]:
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in ("presets", "contracts"))
     own = [importlib.import_module(f"{__name__}.{name}") for name in names]
     trained = makers.CODE if any(member.maker for member in attack.members) else ()
-    return (*own, features, *students.CODE, *trained)
+    return (*own, features, *students.CODE, *trained, *own_modules(attack))
 
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "code_of",
     "make_attack",
     "open_oracle",
+    "split_budget",
 ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mi_tune.attacks import BUDGETS, make_attack
+from mi_tune.attacks import make_attack, split_budget
 from mi_tune.confirmation.baselines import BASELINES
-from mi_tune.runtime.errors import InputError
-from mi_tune.trial.attempts import Attempt, plan_attempts
+from mi_tune.trial.attempts import Attempt, checked_name, plan_attempts
 from mi_tune.trial.point import Point
 
 PORTFOLIO = (
@@ -126,8 +125,7 @@ class Plan:
 
 def attempt_of(attack: str, prior: str) -> Attempt:
     """The attack `name:budget`, or `name` at the reduced budget, with a prior. Raises InputError if unknown."""
-    name, _, budget = attack.partition(":")
-    (attempt,) = plan_attempts(name, budget or "reduced", prior)
+    (attempt,) = plan_attempts(*split_budget(attack), prior)
     return attempt
 
 
@@ -135,11 +133,10 @@ def check_attacks(attacks: Sequence[str]) -> tuple[str, ...]:
     """The attacks as `name:budget`, without duplicates. Raises InputError for an unknown name or budget."""
     written = []
     for attack in attacks:
-        name, _, budget = attack.partition(":")
-        if budget and budget not in BUDGETS:
-            raise InputError(f"attack '{attack}': unknown budget '{budget}'; choose from {', '.join(BUDGETS)}")
-        make_attack(name, budget or "reduced")
-        written.append(f"{name}:{budget or 'reduced'}")
+        name, budget = split_budget(attack)
+        name = checked_name(name)
+        make_attack(name, budget)
+        written.append(f"{name}:{budget}")
     return tuple(dict.fromkeys(written))
 
 

@@ -1,4 +1,4 @@
-"""Code and weights of a user's own module: a factory that is imported, and a file of weights."""
+"""A user's own code: a factory that is imported, and for modules a file of weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,24 +20,18 @@ from mi_tune.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True)
-class OwnModule:
-    """Code and weights of a user's own module.
+class OwnFactory:
+    """A user's own factory.
 
     Args:
-        factory: `package.module:factory` of an installed package, or `path/to/file.py:factory`. The factory takes no
-            arguments and returns an nn.Module; a module class without arguments will do. The file may import files
-            from its own folder.
-        weights: a file that `torch.save(module.state_dict(), path)` wrote, or None if the factory sets the weights. It
-            is read without unpickling code. The factory itself is code, and is run.
+        factory: `package.module:factory` of an installed package, or `path/to/file.py:factory`. The file may import
+            files from its own folder.
     """
 
     factory: str
-    weights: Path | None = None
 
-    kind: ClassVar[str] = "module"
-    """What the module is, for messages."""
-    setting: ClassVar[str] = "weights"
-    """Name of the setting that holds the path of the weights."""
+    kind: ClassVar[str] = "factory"
+    """What it makes, for messages."""
 
     def __str__(self) -> str:
         return f"{self.kind} '{self.factory}'"
@@ -61,8 +55,6 @@ class OwnModule:
                 f"{self}: no package '{self._location.partition('.')[0]}' is installed; "
                 "install it, or give path/to/file.py:factory"
             )
-        if self.weights is not None and not self.weights.is_file():
-            raise InputError(f"{self.weights}: no such file; give the {self.kind}'s weights ({self.setting})")
 
     def module(self) -> ModuleType:
         """Import the factory's Python module. Raises InputError if that fails."""
@@ -72,10 +64,10 @@ class OwnModule:
         except Exception as error:
             raise InputError(f"{self}: its import fails ({one_line(error)})") from error
 
-    def build(self) -> nn.Module:
-        """Call the factory, without reading the weights. The state of the global random generator is kept.
+    def call(self, *arguments: Any) -> Any:
+        """Call the factory. The state of the global random generator is kept.
 
-        Raises InputError if there is no such factory, it fails, or it does not return an nn.Module.
+        Raises InputError if there is no such factory, or it fails.
         """
         module, name = self.module(), self.factory.rpartition(":")[2]
         make = getattr(module, name, None)
@@ -86,9 +78,41 @@ class OwnModule:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(0, f"own {self.kind}"))
             try:
-                made = make()
+                return make(*arguments)
             except Exception as error:
-                raise InputError(f"{self}: its factory fails without arguments ({one_line(error)})") from error
+                given = f"on {arguments}" if arguments else "without arguments"
+                raise InputError(f"{self}: its factory fails {given} ({one_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class OwnModule(OwnFactory):
+    """Code and weights of a user's own module.
+
+    Args:
+        factory: see `OwnFactory`; it takes no arguments and returns an nn.Module. A module class without arguments will
+            do.
+        weights: a file that `torch.save(module.state_dict(), path)` wrote, or None if the factory sets the weights. It
+            is read without unpickling code. The factory itself is code, and is run.
+    """
+
+    weights: Path | None = None
+
+    kind: ClassVar[str] = "module"
+    setting: ClassVar[str] = "weights"
+    """Name of the setting that holds the path of the weights."""
+
+    def check(self) -> None:
+        """Raise InputError if a file or package is missing. Runs none of the user's code."""
+        super().check()
+        if self.weights is not None and not self.weights.is_file():
+            raise InputError(f"{self.weights}: no such file; give the {self.kind}'s weights ({self.setting})")
+
+    def build(self) -> nn.Module:
+        """Call the factory, without reading the weights. The state of the global random generator is kept.
+
+        Raises InputError if there is no such factory, it fails, or it does not return an nn.Module.
+        """
+        made = self.call()
         if not isinstance(made, nn.Module):
             raise InputError(f"{self}: the factory returns a {type(made).__name__}, not an nn.Module")
         return made

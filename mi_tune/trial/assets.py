@@ -84,10 +84,19 @@ class StudyData:
 
 @dataclass(frozen=True)
 class Attacker:
-    """An attack, and the ground that it uses: the prior with its samples, and the public images."""
+    """An attack, and the ground that it uses: the prior with its samples, and the public images.
 
-    attack: Attack | Portfolio
+    The attack is made from its name where it is needed, because other processes cannot find classes from a user's file
+    by name.
+    """
+
+    preset: str
+    budget: str
     ground: Ground
+
+    @property
+    def attack(self) -> Attack | Portfolio:
+        return make_attack(self.preset, self.budget)
 
 
 def load_data(setup: Setup, seed: int) -> StudyData:
@@ -175,7 +184,7 @@ def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.dev
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     ground = prepare_ground(setup, data, seed, device)
     attack.check(ground.prior, setup.prior.samples)
-    return Attacker(attack, ground)
+    return Attacker(setup.attack.preset, setup.attack.budget, ground)
 
 
 CHEAP_ATTACK = ("ppa_fast", "reduced")
@@ -189,7 +198,7 @@ def cheap_attacker(attacker: Attacker, setup: Setup) -> Attacker:
     """
     attack = make_attack(*CHEAP_ATTACK)
     attack.check(attacker.ground.prior, setup.prior.samples)
-    return Attacker(attack, attacker.ground)
+    return Attacker(*CHEAP_ATTACK, attacker.ground)
 
 
 def prepare_ground(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Ground:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from mi_tune.attacks import BUDGETS, PRESETS, Attack, Portfolio, make_attack
-from mi_tune.attacks.presets import BLACK_BOX, ERASING_AWARE, PUBLISHED
+from mi_tune.attacks.presets import BLACK_BOX, ERASING_AWARE, PUBLISHED, check_attack_name
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.imported import checked_factory
 
 PRESET_GROUPS = {"all": PRESETS, "published": PUBLISHED, "black-box": BLACK_BOX, "erasing-aware": ERASING_AWARE}
 """Names for groups of presets."""
@@ -34,7 +34,8 @@ def plan_attempts(attacks: str, budgets: str, prior: str) -> list[Attempt]:
     """Make the attempts of all attacks at all budgets, budget by budget.
 
     Args:
-        attacks: comma-separated presets or `PRESET_GROUPS`. budgets: comma-separated budgets.
+        attacks: comma-separated presets, `PRESET_GROUPS`, or import paths of own attacks.
+        budgets: comma-separated budgets.
         prior: one of `PRIORS`. An attack that needs a discriminator uses `dcgan` if `prior` has none.
 
     Raises:
@@ -44,9 +45,8 @@ def plan_attempts(attacks: str, budgets: str, prior: str) -> list[Attempt]:
         raise InputError(f"unknown prior '{prior}'; choose from {', '.join(PRIORS)}")
     names: dict[str, None] = {}
     for name in _items(attacks, "--attack"):
-        if name not in PRESET_GROUPS and name not in PRESETS:
-            near = difflib.get_close_matches(name, [*PRESETS, *PRESET_GROUPS], n=3) or [*PRESET_GROUPS, *PRESETS]
-            raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
+        name = checked_name(name)
+        check_attack_name(name, PRESET_GROUPS)
         names |= dict.fromkeys(PRESET_GROUPS.get(name, [name]))
     chosen_budgets = list(dict.fromkeys(_items(budgets, "--budget")))
     for budget in chosen_budgets:
@@ -56,6 +56,16 @@ def plan_attempts(attacks: str, budgets: str, prior: str) -> list[Attempt]:
     return [
         Attempt(attack, "dcgan" if attack.needs_discriminator and prior == "eigenface" else prior) for attack in made
     ]
+
+
+def checked_name(name: str) -> str:
+    """The name of an attack; if it is an own factory in a file, with the file's absolute path. Raises InputError."""
+    if ":" not in name:
+        return name
+    try:
+        return checked_factory(name)
+    except ValueError as error:
+        raise InputError(f"attack {error}") from error
 
 
 def _items(text: str, option: str) -> list[str]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mi_tune.attacks import PRESETS, make_attack
+from mi_tune.attacks import PRESETS, make_attack, split_budget
 from mi_tune.judging.intervals import signed, with_interval
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup, read_setup
@@ -62,8 +62,7 @@ def attackers(name: str, names: str | None, replicates: int, workers: int, csv: 
 
 
 def _attempt(text: str, prior: str) -> Attempt:
-    name, _, budget = text.partition(":")
-    attack = make_attack(name, budget or "reduced")
+    attack = make_attack(*split_budget(text))
     return Attempt(attack, "dcgan" if attack.needs_discriminator else prior)
 
 

@@ -44,7 +44,9 @@ class Numbers(click.ParamType):
 @click.option("--law", help="Its erasing law: none, midre-0.4, midre-0.8, zhong, or a mapping.  [default: unknown]")
 @click.option("--law-unknown", is_flag=True, help="Do not tell attacks that know of erasing which law it was.")
 @click.option(
-    "--attack", default="map_logit", help="Presets, or all, published, black-box, erasing-aware; commas between."
+    "--attack",
+    default="map_logit",
+    help="Presets, or all, published, black-box, erasing-aware, or your own: path/to/file.py:factory; commas between.",
 )
 @click.option("--budget", default="reduced", help="reduced, 4x, 16x or full; commas between.")
 @click.option("--prior", help="eigenface, dcgan or wgan.  [default: the study's, or eigenface]")

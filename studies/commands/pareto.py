@@ -49,7 +49,7 @@ SMOKE = {
     type=click.Choice(["auto", "classifier", "verifier", "recogniser"]),
     help="Who judges trials.  [default: auto; docs/judges.md]",
 )
-@click.option("--attack", help="Attack preset; docs/attacks.md lists them.")
+@click.option("--attack", help="Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
 @click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc or random.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")

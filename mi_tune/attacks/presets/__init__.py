@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from mi_tune.attacks.budgets import scaled
 from mi_tune.attacks.engine import Attack
+from mi_tune.attacks.own import own_attack
 from mi_tune.attacks.portfolio import Portfolio
 from mi_tune.attacks.presets.black_box import brepmi, cmaes, lokt, mirror_blackbox
 from mi_tune.attacks.presets.erasing_aware import (
@@ -64,19 +66,45 @@ BUDGETS = ("reduced", *MULTIPLES, "full")
 
 
 def make_attack(name: str, budget: str) -> Attack | Portfolio:
-    """The preset `name` at a budget.
+    """An attack by name at a budget.
 
     Args:
+        name: of a preset; or a user's own factory of an attack, `package.module:factory` or `path/to/file.py:factory`.
         budget: `reduced`, a multiple of it (`4x`, `16x`), or `full`, the published one.
 
     Raises:
-        InputError: an unknown name or budget; the message offers similar names.
+        InputError: an unknown name or budget, where the message offers similar names; or see `own_attack`.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=3) or list(PRESETS)
-        raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
+    check_attack_name(name)
     if budget not in BUDGETS:
         raise InputError(f"unknown budget '{budget}'; choose from {', '.join(BUDGETS)}")
+    preset = PRESETS.get(name) or partial(own_attack, name, taken=frozenset(PRESETS))
     if budget in MULTIPLES:
-        return scaled(PRESETS[name]("reduced"), MULTIPLES[budget], budget)
-    return PRESETS[name](budget)
+        return scaled(preset("reduced"), MULTIPLES[budget], budget)
+    return preset(budget)
+
+
+def check_attack_name(name: str, others: Iterable[str] = ()) -> None:
+    """Raise InputError unless `name` is a preset, one of `others`, or the import path of a factory."""
+    known = [*PRESETS, *others]
+    if ":" not in name and name not in known:
+        near = difflib.get_close_matches(name, known, n=3) or [*others, *PRESETS]
+        raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
+
+
+def split_budget(attack: str) -> tuple[str, str]:
+    """The name and the budget of `name:budget`; without a budget, `reduced`. A name may be an import path.
+
+    Raises InputError for a preset with an unknown budget.
+    """
+    name, _, budget = attack.rpartition(":")
+    if budget in BUDGETS:
+        return name, budget
+    if name in PRESETS:
+        raise InputError(f"attack '{attack}': unknown budget '{budget}'; choose from {', '.join(BUDGETS)}")
+    return attack, "reduced"
+
+
+def short_name(name: str) -> str:
+    """The name of an attack without the path of its file or package."""
+    return name.rpartition(":")[2]
