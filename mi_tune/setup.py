@@ -250,7 +250,9 @@ class StoppingSetup(_Section):
 class SearchSetup(_Section):
     """How the search over erasing laws runs."""
 
-    sampler: str = "nehvi"
+    sampler: str = Field(
+        "nehvi", description="name of a sampler, or your own: package.module:factory or path/to/file.py:factory"
+    )
     trials: int = Field(36, ge=1, description="number of trials, with reference points and repeats")
     startup: int = Field(4, ge=1, description="first laws, from a scrambled Sobol sequence, before the model is used")
     repeats: float = Field(0.25, ge=0, le=0.9, description="share of the trials that repeat a law of the front")
@@ -262,6 +264,11 @@ class SearchSetup(_Section):
     warm_start: Path | None = Field(None, description="folder of an earlier study, whose front is run first")
     transfer: bool = Field(False, description="whether the earlier study's trials also inform the front model (nehvi)")
     space: Space = Space()
+
+    @field_validator("sampler")
+    @classmethod
+    def _check_own_sampler(cls, sampler: str) -> str:
+        return checked_factory(sampler) if ":" in sampler else sampler
 
     @field_validator("warm_start")
     @classmethod

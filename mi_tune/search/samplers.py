@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.imported import OwnFactory
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.geometry import Geometry, value_at
 from mi_tune.search.nehvi import NoisyImprovementSampler
@@ -24,7 +26,6 @@ from mi_tune.search.observations import Observations
 from mi_tune.search.optuna_private import fixed_params
 from mi_tune.search.space import numeric
 
-SAMPLERS = ("gp", "nehvi", "tpe", "nsga2", "nsga3", "qmc", "random")
 REFERENCE = "reference"
 """Attribute of a trial that names its reference point."""
 MIN_PROBABILITY = 0.05
@@ -157,6 +158,89 @@ def with_min_probability(space: dict[str, BaseDistribution], params: dict[str, A
     return {**params, "probability": max(params["probability"], least)}
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a sampler is made from.
+
+    Args:
+        space: the searched parameters. seed: of the sampler's own draws. sobol_seed: of the Sobol points.
+        startup: number of Sobol points before the sampler proposes anything.
+        earlier: trials of an earlier study, or None. kept: floor as a share of the natural accuracy without defence.
+    """
+
+    space: dict[str, BaseDistribution]
+    seed: int
+    sobol_seed: int
+    startup: int
+    earlier: Observations | None = None
+    kept: float | None = None
+
+    def after_start(self, model: BaseSampler | None, startup: int | None) -> SobolStart:
+        """The sampler behind `startup` Sobol points; None: nothing but these."""
+        return SobolStart(self.space, startup, model, self.sobol_seed)
+
+
+Factory = Callable[[Wanted], BaseSampler]
+
+
+def _gp(wanted: Wanted) -> BaseSampler:
+    model = GPSampler(
+        seed=wanted.seed, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
+    )
+    return wanted.after_start(model, wanted.startup)
+
+
+def _nehvi(wanted: Wanted) -> BaseSampler:
+    model = NoisyImprovementSampler(wanted.space, wanted.seed, wanted.earlier, wanted.kept)
+    return wanted.after_start(model, wanted.startup if model.model.earlier is None else 0)
+
+
+def _tpe(wanted: Wanted) -> BaseSampler:
+    return wanted.after_start(TPESampler(seed=wanted.seed, n_startup_trials=0), wanted.startup)
+
+
+def _nsga2(wanted: Wanted) -> BaseSampler:
+    return wanted.after_start(NSGAIISampler(seed=wanted.seed, population_size=16), wanted.startup)
+
+
+def _nsga3(wanted: Wanted) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return wanted.after_start(NSGAIIISampler(seed=wanted.seed, population_size=16), wanted.startup)
+
+
+SAMPLERS: dict[str, Factory] = {
+    "gp": _gp,
+    "nehvi": _nehvi,
+    "tpe": _tpe,
+    "nsga2": _nsga2,
+    "nsga3": _nsga3,
+    "qmc": lambda wanted: wanted.after_start(None, None),
+    "random": lambda wanted: RandomSampler(seed=wanted.seed),
+}
+"""The samplers by name. `nehvi` takes an earlier study as the prior of its model, without Sobol points, and uses the
+floor before it is known; the others ignore both."""
+
+
+class SamplerSource(OwnFactory):
+    """A user's own sampler, a function from the space and a seed to an Optuna sampler: see `OwnFactory`."""
+
+    kind: ClassVar[str] = "sampler"
+
+
+def own_sampler(factory: str, wanted: Wanted) -> BaseSampler:
+    """The sampler of a user's factory, behind the usual Sobol points.
+
+    factory: `package.module:factory` or `path/to/file.py:factory`, called with the space, a dictionary of Optuna
+    distributions by name, and a seed. Raises InputError if it does not return an Optuna sampler.
+    """
+    source = SamplerSource(factory)
+    made = source.call(wanted.space, wanted.seed)
+    if not isinstance(made, BaseSampler):
+        raise InputError(f"{source}: returns a {type(made).__name__}, not a sampler (optuna.samplers.BaseSampler)")
+    return wanted.after_start(made, wanted.startup)
+
+
 def make_sampler(
     name: str,
     space: dict[str, BaseDistribution],
@@ -166,44 +250,25 @@ def make_sampler(
     earlier: Observations | None = None,
     kept: float | None = None,
 ) -> BaseSampler:
-    """Make the sampler `name`, to be used after `startup` Sobol points.
+    """Make the sampler `name`, of `SAMPLERS` or a user's own, to be used after `startup` Sobol points.
 
     Args:
         seed: the study's seed. trials: how many the study has already; a resumed study continues with other draws.
-        earlier: trials of an earlier study, or None. `nehvi` takes them as the prior of its model, without Sobol
-            points; the other samplers ignore them.
-        kept: floor as a share of the natural accuracy without defence, for `nehvi` before the floor is known.
+        earlier, kept: see `Wanted`.
 
     Raises:
-        InputError: unknown name; the message suggests similar ones.
+        InputError: unknown name, with similar ones; or see `own_sampler`.
     """
+    draws, sobol = derive_seed(seed, "sampler", trials) % 2**32, derive_seed(seed, "sobol") % 2**32
+    wanted = Wanted(space, draws, sobol, startup, earlier, kept)
     check_sampler(name)
-    draws = derive_seed(seed, "sampler", trials) % 2**32
-    model: BaseSampler | None
-    if name == "gp":
-        model = GPSampler(
-            seed=draws, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
-        )
-    elif name == "nehvi":
-        model = NoisyImprovementSampler(space, draws, earlier, kept)
-        startup = startup if model.model.earlier is None else 0
-    elif name == "tpe":
-        model = TPESampler(seed=draws, n_startup_trials=0)
-    elif name == "nsga2":
-        model = NSGAIISampler(seed=draws, population_size=16)
-    elif name == "nsga3":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            model = NSGAIIISampler(seed=draws, population_size=16)
-    elif name == "random":
-        return RandomSampler(seed=draws)
-    else:
-        model = None
-    return SobolStart(space, None if name == "qmc" else startup, model, derive_seed(seed, "sobol") % 2**32)
+    return own_sampler(name, wanted) if ":" in name else SAMPLERS[name](wanted)
 
 
 def check_sampler(name: str) -> None:
-    """Raise InputError, with similar names, unless `name` is a sampler."""
-    if name not in SAMPLERS:
+    """Raise InputError, with similar names, unless `name` is a sampler or the import path of one that is there."""
+    if ":" in name:
+        SamplerSource(name).check()
+    elif name not in SAMPLERS:
         near = difflib.get_close_matches(name, SAMPLERS, n=3) or SAMPLERS
         raise InputError(f"unknown sampler '{name}'; did you mean {', '.join(near)}?")

@@ -51,7 +51,7 @@ SMOKE = {
 )
 @click.option("--attack", help="Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.")
 @click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
-@click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc or random.")
+@click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc, random, or your own: file.py:factory.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")
 @click.option("--repeats", type=float, help="Share of the trials that run a law of the front again.")
 @click.option(
