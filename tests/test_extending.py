@@ -17,7 +17,7 @@ KINDS = ("An attack", "A defence", "A prior", "A judge", "A data source", "A fig
 @pytest.mark.slow
 def test_the_examples_run_as_one_script(tmp_path):
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 1 + len(KINDS)
+    assert len(blocks) == 2 + len(KINDS)  # the start, and a sampler
     script = tmp_path / "examples.py"
     script.write_text("\n\n".join(blocks), encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path)

@@ -14,6 +14,7 @@ from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFEREN
 from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
+from mi_tune.search.state import State
 
 HEIGHT, MARGIN = 560, {"t": 56, "b": 56}
 """Height of the figure and its upper and lower margin, in pixels."""
@@ -44,7 +45,7 @@ class FrontInfo:
 
 def front_info(study: Study) -> FrontInfo:
     trials = study.trials.assign(label=[_label(row) for _, row in study.trials.iterrows()])
-    complete = trials[trials.state == "complete"]
+    complete = trials[trials.state == State.COMPLETE]
     on_front = complete.index.isin(study.front.index)
     baselines = [("chance", study.config["baselines"]["chance"])]
     if study.undefended is not None:
@@ -59,7 +60,7 @@ def front_info(study: Study) -> FrontInfo:
         front=complete.loc[study.front.index],
         dominated=complete[~on_front],
         references=complete[complete.reference != ""],
-        infeasible=trials[(trials.state == "infeasible") & trials.natural_accuracy.notna()],
+        infeasible=trials[(trials.state == State.INFEASIBLE) & trials.natural_accuracy.notna()],
         baselines=baselines,
         floor=float(floors.max()) if len(floors) else None,
         attack=f"{study.config['attack']['name']}, {study.config['attack']['budget']} budget",

@@ -19,6 +19,7 @@ from analysis.statistics.attacks import Attacks
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.wording import describe
 from mi_tune.runtime.cache import save_atomically
+from mi_tune.search.state import State
 
 
 def write_attack_report(attacks: Attacks) -> Path:
@@ -69,7 +70,7 @@ def attack_headline(attacks: Attacks) -> str:
 
 def _ordered(attacks: Attacks) -> pd.DataFrame:
     """Completed attacks, the strongest first, then failed attacks, then baselines."""
-    failed = attacks.table[attacks.table.state == "failed"]
+    failed = attacks.table[attacks.table.state == State.FAILED]
     return pd.concat([attacks.complete, failed, attacks.table[attacks.table.state == "baseline"]])
 
 

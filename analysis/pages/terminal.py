@@ -6,6 +6,8 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
+from mi_tune.search.state import State
+
 FULL_WIDTH = 150
 """Width in characters that the full table needs."""
 
@@ -43,7 +45,7 @@ def attack_table(rows: pd.DataFrame, width: int) -> Table:
     budgets = rows.budget[rows.budget != ""].nunique()
     for _, row in rows.iterrows():
         name = f"{row.attack}, {row.budget}" if row.budget and (wide or budgets > 1) else row.attack
-        if row.state == "failed":
+        if row.state == State.FAILED:
             table.add_row(name, row.access, row.prior, "failed", style="red")
             continue
         accuracy = _share(row.attack_accuracy, 1)

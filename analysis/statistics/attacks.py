@@ -12,6 +12,7 @@ import yaml
 
 from analysis.statistics.records import Faces, arrays_in
 from mi_tune.runtime.errors import InputError
+from mi_tune.search.state import State
 from mi_tune.trial.audit.folder import COLUMNS, with_added_columns
 
 
@@ -40,7 +41,7 @@ class Attacks:
     @property
     def complete(self) -> pd.DataFrame:
         """The completed attacks, the most successful first."""
-        complete = self.table[self.table.state == "complete"]
+        complete = self.table[self.table.state == State.COMPLETE]
         return complete.sort_values("attack_accuracy", ascending=False, kind="stable")
 
     def faces(self, row: pd.Series) -> Faces | None:

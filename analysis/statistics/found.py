@@ -14,6 +14,7 @@ from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.search.state import State
 from mi_tune.setup import Space
 from mi_tune.trial.laws import laws_of
 
@@ -55,7 +56,7 @@ def found_over_time(study: Study, surface: Surface | None = None, floor: float =
         known = runs.iloc[:count]
         # a repeat may have ended before the trial that it repeats
         laws = laws_of(known, study.folder)
-        complete = laws[laws.state == "complete"]
+        complete = laws[laws.state == State.COMPLETE]
         row = {
             "minutes": (ended.iloc[count - 1] - begun).total_seconds() / 60,
             "cost": float(known.seconds.sum()),

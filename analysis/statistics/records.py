@@ -18,6 +18,7 @@ from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask
+from mi_tune.search.state import State
 from mi_tune.setup import Space
 from mi_tune.trial.laws import laws_of, per_class
 from mi_tune.trial.point import UNDEFENDED
@@ -58,7 +59,7 @@ class Study:
     @cached_property
     def complete(self) -> pd.DataFrame:
         """The laws above the floor of which both objectives were measured."""
-        return self.trials[self.trials.state == "complete"]
+        return self.trials[self.trials.state == State.COMPLETE]
 
     @cached_property
     def front(self) -> pd.DataFrame:
@@ -108,7 +109,7 @@ class Study:
         """Accuracies of a law per class, as means over its complete runs; None if one of them has no such file."""
         runs = self.runs[(self.runs.trial == trial) | (self.runs.repeat_of == trial)]
         if len(runs) > 1:
-            runs = runs[runs.state == "complete"]
+            runs = runs[runs.state == State.COMPLETE]
         tables = [per_class(self.folder, artefacts) for artefacts in runs.artefacts]
         if not tables or any(table is None for table in tables):
             return None

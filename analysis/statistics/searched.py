@@ -13,6 +13,7 @@ from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.space import coordinates, distributions, params_of
+from mi_tune.search.state import State
 from mi_tune.setup import Space
 
 
@@ -46,7 +47,7 @@ def searched_laws(study: Study) -> SearchedLaws:
         raise InputError(f"{study.folder / 'study.yaml'}: config.search.space cannot be read") from error
     known = distributions(space)
     points, natural, attack = [], [], []
-    for _, row in study.trials[study.trials.state.isin(["complete", "infeasible"])].iterrows():
+    for _, row in study.trials[study.trials.state.isin(State.measured())].iterrows():
         law = law_of(row)
         point = params_of(space, law) if row.reference else _clipped_to_space(known, coordinates(law))
         if point is None or not np.isfinite(row.natural_accuracy):
@@ -55,7 +56,7 @@ def searched_laws(study: Study) -> SearchedLaws:
             point = {name: value for name, value in point.items() if name == "probability"}
         points.append(point)
         natural.append(row.natural_accuracy)
-        attack.append(row.attack_accuracy if row.state == "complete" else np.nan)
+        attack.append(row.attack_accuracy if row.state == State.COMPLETE else np.nan)
     return SearchedLaws(known, points, np.array(natural), np.array(attack))
 
 

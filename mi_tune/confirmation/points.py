@@ -9,6 +9,7 @@ from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, strengths_of
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.search.state import State
 from mi_tune.trial.point import CONFIRMED_LAWS, UNDEFENDED, Point
 
 
@@ -31,7 +32,7 @@ def choose_points(
     Raises:
         InputError: the study has no complete trial without defence.
     """
-    complete = trials[trials.state == "complete"]
+    complete = trials[trials.state == State.COMPLETE]
     at = {row.reference: int(row.trial) for row in complete.itertuples() if row.reference}
     if UNDEFENDED not in at:
         raise InputError("the study has no complete trial without defence; continue the study by --resume")

@@ -28,6 +28,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import duration
 from mi_tune.search.expectation import expected
+from mi_tune.search.state import State
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.folder import StudyFolder, only_writer
 from mi_tune.study.run import check_same_data
@@ -88,7 +89,7 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
             highlight=False,
         )
     laws = laws_of(trials, study.path)
-    model_means = expected(trials, laws[laws.state == "complete"], setup.search.space)
+    model_means = expected(trials, laws[laws.state == State.COMPLETE], setup.search.space)
     points = choose_points(laws, tuple(config["data"]["mean"]), options.points, model_means)
     if len(points) == len([p for p in points if p.kind == "reference"]) and options.points:
         console.print(
@@ -104,7 +105,7 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
 
 def _finished_trials(study: StudyFolder, setup: Setup, smoke: bool) -> pd.DataFrame:
     trials = study.read_table()
-    running = int((trials.state == "running").sum())
+    running = int((trials.state == State.RUNNING).sum())
     missing = setup.search.trials - len(trials) + running
     if missing > 0 and not smoke:
         raise InputError(

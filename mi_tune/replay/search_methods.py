@@ -19,6 +19,7 @@ from mi_tune.search.halving import RungResults
 from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import SAMPLERS
 from mi_tune.search.space import distributions, params_of
+from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import SearchSetup
 from mi_tune.study.journal import Asked, StudyJournal
@@ -180,10 +181,10 @@ class SimulatedStudy:
         asked = self.asked[number]
         state = self.journal.tell(number, state, record)
         params = params_of(self.journal.search.space, asked.law)
-        if state in ("complete", "infeasible") and not asked.repeat:
+        if state in State.measured() and not asked.repeat:
             for rung, (natural, _) in enumerate(record.get("rungs", [])):
                 self.gains[rung].append(record["natural_accuracy"] - natural)
-        if params is not None and state != "failed":
+        if params is not None and state != State.FAILED:
             self.trials.append((params, {**record, "state": state}))
 
     # ------------------------------------------------------------------------------------------------ recommending

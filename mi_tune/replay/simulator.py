@@ -14,6 +14,7 @@ import pandas as pd
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.replay.surface import Surface
+from mi_tune.search.state import State
 from mi_tune.study.journal import Asked
 
 ATTACK_CHUNKS = 5
@@ -160,21 +161,21 @@ def _trial_steps(surface: Surface, search: Search, asked: Asked, seed: int) -> T
             waited = 0.0
             seen.append([float(outcome.natural[rung]), float(outcome.cheap[rung])])
             if not search.goes_on(number, rung, *seen[-1]):
-                return "stopped", {"rungs": seen, "reason": f"stopped at rung {rung}"}
+                return State.STOPPED, {"rungs": seen, "reason": f"stopped at rung {rung}"}
     yield waited + outcome.evaluate[last]
     record: dict[str, Any] = {"natural_accuracy": float(outcome.natural[last])}
     if seen:
         record["rungs"] = seen
     if asked.floor is not None and record["natural_accuracy"] < asked.floor:
-        return "infeasible", record
+        return State.INFEASIBLE, record
     if not search.races:
         yield outcome.attack_seconds
-        return "complete", record | {"attack_accuracy": outcome.attack}
+        return State.COMPLETE, record | {"attack_accuracy": outcome.attack}
     hits = surface.hits(asked.law, outcome, asked.repeat, seed)
     ends = np.linspace(0, len(hits), ATTACK_CHUNKS + 1).round().astype(int)[1:]
     for begin, end in itertools.pairwise([0, *ends]):
         yield outcome.attack_seconds * (end - begin) / len(hits)
         if end < len(hits) and not search.attack_goes_on(number, record["natural_accuracy"], hits[:end]):
             record |= {"attack_accuracy_so_far": float(hits[:end].mean()), "attacked": end / len(hits)}
-            return "stopped", record | {"reason": f"attack broken off after {end} of {len(hits)} people"}
-    return "complete", record | {"attack_accuracy": float(hits.mean())}
+            return State.STOPPED, record | {"reason": f"attack broken off after {end} of {len(hits)} people"}
+    return State.COMPLETE, record | {"attack_accuracy": float(hits.mean())}

@@ -22,6 +22,7 @@ from mi_tune.search.arcsine import from_arcsine, to_arcsine
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.space import coordinates, distributions, law_from
+from mi_tune.search.state import State
 from mi_tune.setup import Space
 
 ACCURACIES = ("natural_accuracy", "cheap_attack_accuracy", "attack_accuracy")
@@ -99,7 +100,7 @@ class Surface:
             )
         if "space" not in about:
             raise InputError("the table's description lacks 'space'; it says what the laws were drawn from")
-        rows = rows[rows.state == "complete"].sort_values(["law", "seed", "rung"])
+        rows = rows[rows.state == State.COMPLETE].sort_values(["law", "seed", "rung"])
         self.space = Space.model_validate(about["space"])
         self.rungs = int(rows.rung.max()) + 1 if len(rows) else 0
         self.fractions = rows.groupby("rung").fraction.first().to_numpy(float) if len(rows) else np.empty(0)

@@ -10,6 +10,7 @@ from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.observations import Observations
 from mi_tune.search.space import distributions, params_of
+from mi_tune.search.state import State
 from mi_tune.setup import Space
 
 MIN_TRIALS_FOR_MODEL = 12
@@ -35,7 +36,7 @@ def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFra
         return found
     geometry = Geometry(distributions(space))
     trials = []
-    for _, run in runs[runs.state.isin(["complete", "infeasible"])].iterrows():
+    for _, run in runs[runs.state.isin(State.measured())].iterrows():
         if (params := params_of(space, law_of(run))) is not None:
             trials.append((params, run))
     observed = Observations.of_trials(geometry, trials, attack_below_floor=False)

@@ -18,6 +18,7 @@ from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.improvement import SampledFronts
 from mi_tune.search.observations import Observations
+from mi_tune.search.state import State
 
 POSTERIOR_SAMPLES = 64
 """Posterior samples of the front model that the improvement is averaged over."""
@@ -179,7 +180,7 @@ def _best(natural: np.ndarray, attack: np.ndarray, value: np.ndarray, most: int 
 
 def _is_over(trial: FrozenTrial) -> bool:
     """Whether a trial has results, perhaps in its attributes only: Optuna is told once the floor is known."""
-    return trial.state.is_finished() or trial.user_attrs.get("state", "running") != "running"
+    return trial.state.is_finished() or trial.user_attrs.get("state", State.RUNNING) != State.RUNNING
 
 
 def floor_of(trials: list[FrozenTrial]) -> float | None:

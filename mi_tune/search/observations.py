@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.state import State
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,11 @@ class Observations:
 def _row(params: Mapping[str, Any], record: Mapping[str, Any], attack_below_floor: bool) -> dict[str, Any]:
     state = record.get("state")
     row: dict[str, Any] = {"params": params}
-    if state in ("complete", "infeasible"):
+    if state in State.measured():
         row["natural"] = _number(record.get("natural_accuracy"))
-        if state == "complete" or attack_below_floor:
+        if state == State.COMPLETE or attack_below_floor:
             row["attack"] = _number(record.get("attack_accuracy"))
-    elif state == "stopped":
+    elif state == State.STOPPED:
         row["natural"] = _number(record.get("natural_accuracy"))
         row["attack"] = _number(record.get("attack_accuracy_so_far"))
         row["attacked"] = record.get("attacked") or 1.0

@@ -20,6 +20,7 @@ from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.observations import Observations
 from mi_tune.search.space import coordinates, distributions, numeric, params_of
+from mi_tune.search.state import State
 from mi_tune.setup import Space
 
 
@@ -74,7 +75,7 @@ def warm_start(earlier: EarlierStudy, space: Space, most: int, transfer: bool = 
             f"warm start from {earlier.folder}: no parameter is searched in both studies "
             f"(there: {', '.join(old) or 'none'}; here: {', '.join(new) or 'none'}); leave it out"
         )
-    complete = earlier.laws[earlier.laws.state == "complete"]
+    complete = earlier.laws[earlier.laws.state == State.COMPLETE]
     if not len(complete):
         raise InputError(f"warm start from {earlier.folder}: none of its trials is complete; leave it out")
     worth = expected(earlier.runs, complete, earlier.space)
@@ -105,7 +106,7 @@ def _observed(
 ) -> tuple[Observations, Counter[str]]:
     """The measured trials inside the space, and for each parameter how many others it puts outside."""
     trials, outside = [], Counter[str]()
-    for _, run in earlier.runs[earlier.runs.state.isin(["complete", "infeasible"])].iterrows():
+    for _, run in earlier.runs[earlier.runs.state.isin(State.measured())].iterrows():
         params, misfits = _placed(space, known, law_of(run))
         outside.update(misfits)
         if not misfits:

@@ -26,6 +26,7 @@ from mi_tune.search.optuna_private import open_trial, storage_id
 from mi_tune.search.repeats import Repeats
 from mi_tune.search.samplers import REFERENCE, make_sampler
 from mi_tune.search.space import distributions, law_from, params_of
+from mi_tune.search.state import State
 from mi_tune.search.warm import WarmStart
 from mi_tune.setup import SearchSetup
 from mi_tune.study.journal_file import JournalFile
@@ -127,7 +128,7 @@ class StudyJournal:
             self._note(study, storage_id(frozen), frozen.user_attrs)
             self._finished += frozen.state.is_finished()
             if frozen.state == TrialState.RUNNING:
-                ended = frozen.user_attrs.get("state", "running") != "running"
+                ended = frozen.user_attrs.get("state", State.RUNNING) != State.RUNNING
                 (self._ended if ended else self._left_open).append((study, open_trial(study, storage_id(frozen))))
         self._left_open.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
         present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
@@ -138,7 +139,7 @@ class StudyJournal:
         self._warm = warm
         for record in self._records():
             self.repeats.handed_out(record["trial"], record.get("repeat_of", record["trial"]))
-            if record["state"] != "running":
+            if record["state"] != State.RUNNING:
                 self.repeats.over(record["trial"], _measured(record))
         with self.batch_writes():
             self._settle()
@@ -222,7 +223,7 @@ class StudyJournal:
         number = attributes.get("trial", self._next)
         # repeats are always attacked: they are run for the mean of both accuracies
         floor = None if reference or "repeat_of" in attributes else self.floor()
-        for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": "running"}.items():
+        for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": State.RUNNING}.items():
             trial.set_user_attr(key, value)
         self._note(study, storage_id(trial), trial.user_attrs)
         self._running[number] = (study, trial)
@@ -233,7 +234,7 @@ class StudyJournal:
         """Natural accuracy below which a trial is infeasible, as far as known now; None without a floor."""
         floors = [self.search.min_accuracy]
         undefended = self._undefended()
-        if self.search.min_accuracy_kept is not None and undefended and undefended.get("state") == "complete":
+        if self.search.min_accuracy_kept is not None and undefended and undefended.get("state") == State.COMPLETE:
             floors.append(self.search.min_accuracy_kept * undefended["natural_accuracy"])
         return max((f for f in floors if f is not None), default=None)
 
@@ -242,7 +243,7 @@ class StudyJournal:
         if self.search.min_accuracy_kept is None:
             return False
         undefended = self._undefended()
-        return UNDEFENDED in self._references or (undefended is not None and undefended.get("state") == "running")
+        return UNDEFENDED in self._references or (undefended is not None and undefended.get("state") == State.RUNNING)
 
     def _undefended(self) -> dict[str, Any] | None:
         """Attributes of the trial without defence, or None if it was not handed out."""
@@ -272,9 +273,9 @@ class StudyJournal:
         study, trial = self._running.pop(number)
         for name in OBJECTIVES:
             measured = record.get(name)
-            due = state == "complete" or (state == "infeasible" and name == "natural_accuracy")
+            due = state == State.COMPLETE or (state == State.INFEASIBLE and name == "natural_accuracy")
             if due and (measured is None or not math.isfinite(measured)):
-                state, record = "failed", {**record, "reason": f"{name} is {measured}"}
+                state, record = State.FAILED, {**record, "reason": f"{name} is {measured}"}
         # the state last: from then on the trial has ended, even if this process ends before it reports that to Optuna
         for key, value in {**record, "state": state}.items():
             trial.set_user_attr(key, value)
@@ -292,8 +293,8 @@ class StudyJournal:
             self._finished += 1
             attributes = trial.user_attrs
             self.repeats.over(attributes["trial"], _measured(attributes))
-            if attributes["state"] in ("failed", "stopped"):
-                study.tell(trial, state=TrialState.FAIL if attributes["state"] == "failed" else TrialState.PRUNED)
+            if attributes["state"] in (State.FAILED, State.STOPPED):
+                study.tell(trial, state=TrialState.FAIL if attributes["state"] == State.FAILED else TrialState.PRUNED)
                 continue
             natural = attributes["natural_accuracy"]
             # Optuna's Gaussian-process sampler needs the constraint on every trial, or raises
@@ -303,11 +304,11 @@ class StudyJournal:
                 warnings.filterwarnings("ignore", message="The constraint value is ignored")
                 trial.set_constraint("natural_accuracy_floor", excess)
             exempt = attributes.get(REFERENCE) or "repeat_of" in attributes
-            if attributes["state"] == "complete" and excess > 0 and not exempt:
+            if attributes["state"] == State.COMPLETE and excess > 0 and not exempt:
                 # it started before the floor was known; its attack accuracy stays in the table
                 trial.set_user_attr("floor", floor)
                 trial.set_user_attr("reason", f"natural accuracy below the floor {floor:.3f}")
-                trial.set_user_attr("state", "infeasible")
+                trial.set_user_attr("state", State.INFEASIBLE)
                 self.repeats.over(attributes["trial"], None)
             attack = attributes.get("attack_accuracy")
             if attack is None:
@@ -339,7 +340,7 @@ class StudyJournal:
 
 def _measured(record: dict[str, Any]) -> tuple[float, float] | None:
     """Natural and attack accuracy of a complete trial, or None for another."""
-    return (record["natural_accuracy"], record["attack_accuracy"]) if record["state"] == "complete" else None
+    return (record["natural_accuracy"], record["attack_accuracy"]) if record["state"] == State.COMPLETE else None
 
 
 def _open(storage: BaseStorage, name: str) -> optuna.Study:

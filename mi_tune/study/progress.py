@@ -20,6 +20,7 @@ from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.front import front_mask, hypervolume
+from mi_tune.search.state import State
 from mi_tune.study.job_progress import counting_bar
 from mi_tune.study.journal import OBJECTIVES, StudyJournal
 
@@ -74,7 +75,7 @@ class StudyProgress(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         row = self.running.get(trial.config["trial"])
-        if row is not None and result.get("state") == "running":
+        if row is not None and result.get("state") == State.RUNNING:
             row.update(phase=result["phase"], epoch=result["epoch"], natural=result["natural_accuracy"])
 
     def trial_ended(self, number: int, state: str) -> None:
@@ -87,9 +88,9 @@ class StudyProgress(tune.Callback):
         recognised = _number(row.get("recognised"))
         outside = "" if math.isnan(recognised) else f", {row['recogniser']} {recognised:.3f}"
         text = f"trial {number:3d}  {state:10s}  "
-        if state == "complete":
+        if state == State.COMPLETE:
             text += f"natural {natural:.3f}  attack {attack:.3f} (judge {judge:.2f}{outside})  {seconds:5.1f} s  {law}"
-        elif state == "infeasible":
+        elif state == State.INFEASIBLE:
             text += f"natural {natural:.3f}  below the floor             {seconds:5.1f} s  {law}"
         else:
             text += f"{row.get('reason', '')}  {law}"
@@ -98,7 +99,7 @@ class StudyProgress(tune.Callback):
             self._recount()
         else:
             self.finished += 1
-            self._count([[natural, attack]] if state == "complete" else [], [seconds])
+            self._count([[natural, attack]] if state == State.COMPLETE else [], [seconds])
         self._summarise()
         if not self.console.is_terminal:
             text += f"  [{self.summary}]"
@@ -107,9 +108,9 @@ class StudyProgress(tune.Callback):
     def _recount(self) -> None:
         table = self.journal.table()
         self.floor = self.journal.floor()
-        self.finished = int((table.state != "running").sum())
+        self.finished = int((table.state != State.RUNNING).sum())
         self.front, self.seconds, self.timed = np.empty((0, 2)), 0.0, 0
-        self._count(table.loc[table.state == "complete", OBJECTIVES], table.seconds)
+        self._count(table.loc[table.state == State.COMPLETE, OBJECTIVES], table.seconds)
 
     def _count(self, complete: ArrayLike, seconds: ArrayLike) -> None:
         """Add the accuracies (n, 2) of complete trials to the front, and durations in seconds to their mean."""

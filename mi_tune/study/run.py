@@ -29,6 +29,7 @@ from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.halving import Halving, RungResults, RungSchedule
 from mi_tune.search.samplers import check_sampler
+from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.earlier import copy_earlier, read_earlier
@@ -156,7 +157,7 @@ def _run(
             _search(setup, seed, study, data, journal, resources, expected, options, console)
     table = journal.table()
     study.write_table(table)
-    return Outcome(study.path, journal.remaining() == 0 and not (table.state == "running").any(), len(table))
+    return Outcome(study.path, journal.remaining() == 0 and not (table.state == State.RUNNING).any(), len(table))
 
 
 def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:

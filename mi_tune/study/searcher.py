@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ray.tune.search import Searcher
 
+from mi_tune.search.state import State
 from mi_tune.study.journal import Asked, StudyJournal
 
 
@@ -66,16 +67,18 @@ class ParetoSearch(Searcher):
         number = self.numbers.pop(trial_id, None)
         if number is None:
             return
-        state = (result or {}).get("state", "running")
+        state = (result or {}).get("state", State.RUNNING)
         if error:
-            self.on_ended(number, self.journal.tell(number, "failed", {"reason": "its worker was lost three times"}))
-        elif state != "running":
+            self.on_ended(
+                number, self.journal.tell(number, State.FAILED, {"reason": "its worker was lost three times"})
+            )
+        elif state != State.RUNNING:
             # Ray flattens nested results before it passes them on
             record = {k.removeprefix("record/"): v for k, v in (result or {}).items() if k.startswith("record/")}
             self.on_ended(number, self.journal.tell(number, state, record))
         elif number in self.stopped:
             reached = {name: result[name] for name in ("rungs", "seconds") if result and name in result}
-            self.on_ended(number, self.journal.tell(number, "stopped", {"reason": self.stopped[number], **reached}))
+            self.on_ended(number, self.journal.tell(number, State.STOPPED, {"reason": self.stopped[number], **reached}))
         # else: ended by the time budget or the user; it stays open in the journal, for --resume
 
     # Ray pickles and saves a searcher in order to restore it. There is nothing to save: the journal has everything, and

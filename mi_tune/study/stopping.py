@@ -9,6 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.halving import Halving
+from mi_tune.search.state import State
 
 
 class ParetoHalving(FIFOScheduler):
@@ -40,7 +41,7 @@ class ParetoHalving(FIFOScheduler):
         return metric is None and mode is None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
-        if result.get("state") != "running" or trial.config.get("reference") or trial.config.get("repeat"):
+        if result.get("state") != State.RUNNING or trial.config.get("reference") or trial.config.get("repeat"):
             return TrialScheduler.CONTINUE
         number, at = trial.config["trial"], float(self._reported(result, self.unit))
         values = lambda: [float(self._reported(result, name)) for name in self.objectives]  # noqa: E731

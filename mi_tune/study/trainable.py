@@ -18,6 +18,7 @@ from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.state import State
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, cheap_attacker
 from mi_tune.trial.evaluation import LawEvaluation
@@ -116,14 +117,14 @@ class ErasingTrial(tune.Trainable):
         try:
             return self._advance()
         except DivergedError as error:
-            return self._final("failed", str(error))
+            return self._final(State.FAILED, str(error))
         except torch.OutOfMemoryError as error:
-            return self._final("failed", f"out of GPU memory: {str(error).splitlines()[0]}")
+            return self._final(State.FAILED, f"out of GPU memory: {str(error).splitlines()[0]}")
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             message = " ".join(str(error).split()) or type(error).__name__
             return self._final(
-                "failed", f"{message} ({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
+                State.FAILED, f"{message} ({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
             )
 
     def _advance(self) -> dict:
@@ -134,15 +135,15 @@ class ErasingTrial(tune.Trainable):
                 # in the same step, because the scheduler compares trials when they report the rung's epoch
                 evaluation.attack_at_rung(self.shared.cheap(), self.shared.load("judge"))
         elif self.floor is not None and evaluation.natural_accuracy < self.floor:
-            return self._final("infeasible", f"natural accuracy below the floor {self.floor:.3f}: attack skipped")
+            return self._final(State.INFEASIBLE, f"natural accuracy below the floor {self.floor:.3f}: attack skipped")
         elif not evaluation.finished:
             evaluation.attack_next(*(self.shared.load(name) for name in ("attacker", "judge", "recogniser")))
             if evaluation.finished:
-                return self._final("complete")
+                return self._final(State.COMPLETE)
         trained = evaluation.trained
         due = (datetime.now(UTC) - self.checkpointed).total_seconds() >= self.shared.checkpoint_seconds
         result: dict[str, Any] = {
-            "state": "running",
+            "state": State.RUNNING,
             "phase": "attack" if trained else "train",
             "epoch": evaluation.epoch,
             "natural_accuracy": evaluation.natural_accuracy,
@@ -158,12 +159,12 @@ class ErasingTrial(tune.Trainable):
         evaluation = self.evaluation
         folder = Path("trials") / f"{self.trial_number:04d}"
         record: dict[str, Any] = {"started": self.started, "finished": _now(), "reason": reason}
-        if state != "failed":
+        if state != State.FAILED:
             evaluation.write_artefacts(self.shared.study / folder)
             record |= evaluation.training_record() | {"artefacts": folder.as_posix()}
         if evaluation.rung_accuracies:
             record["rungs"] = evaluation.rung_accuracies
-        if state == "complete":
+        if state == State.COMPLETE:
             attacker, judge = self.shared.load("attacker"), self.shared.load("judge")
             record |= evaluation.attack_record() | {
                 "attack": attacker.attack.name,

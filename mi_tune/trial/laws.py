@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mi_tune.judging.intervals import class_interval, class_mean
+from mi_tune.search.state import State
 
 MEAN_COLUMNS = (
     *("natural_accuracy", "attack_accuracy", "attack_accuracy_top5", "start_attack_accuracy"),
@@ -41,7 +42,7 @@ def laws_of(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     Returns:
         The table with one row per law and the added column `runs`, the number of complete trials.
     """
-    complete = runs.state == "complete"
+    complete = runs.state == State.COMPLETE
     first = runs.repeat_of.fillna(runs.trial).astype(int)
     laws = runs[runs.repeat_of.isna()].copy()
     laws["runs"] = first[complete].value_counts().reindex(laws.trial).fillna(0).astype(int).to_numpy()
@@ -62,7 +63,7 @@ def laws_of(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
             laws.loc[index, [f"{name}_low", f"{name}_high"]] = low, high
         row = laws.loc[index]
         if not row.reference and row.natural_accuracy < row.floor:
-            laws.loc[index, "state"] = "infeasible"
+            laws.loc[index, "state"] = State.INFEASIBLE
             laws.loc[index, "reason"] = f"mean natural accuracy of {row.runs} runs below the floor {row.floor:.3f}"
     return laws
 

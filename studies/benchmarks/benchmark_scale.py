@@ -38,6 +38,7 @@ from mi_tune.search.geometry import Geometry
 from mi_tune.search.observations import Observations
 from mi_tune.search.samplers import SAMPLERS, sobol_points
 from mi_tune.search.space import distributions, law_from, params_of
+from mi_tune.search.state import State
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
@@ -154,9 +155,9 @@ def result_of(config: dict, seconds: float, rng: np.random.Generator) -> dict[st
     record |= {"train_seconds": seconds / 2, "attack_seconds": seconds / 2, "seconds": seconds, "peak_memory_mb": 900.0}
     record |= {"replicates": 2, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:30+00:00"}
     record |= {"artefacts": f"trials/{config['trial']:04d}", "reason": ""}
-    state = "complete"
+    state = State.COMPLETE
     if config["floor"] is not None and natural < config["floor"]:
-        state = "infeasible"
+        state = State.INFEASIBLE
         for name in [name for name in record if "attack" in name and name != "attack_seconds"]:
             del record[name]
     return {"state": state, **{f"record/{name}": value for name, value in record.items()}}
@@ -236,17 +237,17 @@ def run(
 def recommended(journal: StudyJournal) -> tuple[float, float]:
     """True hypervolume of the laws on the front: as measured, and as a model expects it."""
     table = journal.table()
-    complete = table[table.state == "complete"]
+    complete = table[table.state == State.COMPLETE]
     laws = [law_of(row) for row in complete.to_dict("records")]
     truth = np.array([true_accuracies(law) for law in laws])
     measured = front_mask(complete.natural_accuracy.to_numpy(float), complete.attack_accuracy.to_numpy(float))
     space, geometry = journal.search.space, Geometry(journal.space)
     trials, inside = [], []
-    for row in table[table.state.isin(["complete", "infeasible"])].to_dict("records"):
+    for row in table[table.state.isin(State.measured())].to_dict("records"):
         params = params_of(space, law_of(row))
         if params is not None:
             trials.append((params, row))
-            inside.append(row["state"] == "complete")
+            inside.append(row["state"] == State.COMPLETE)
     observed = Observations.of_trials(geometry, trials)
     model = FrontModel(geometry).update(observed)
     some = np.array(inside)

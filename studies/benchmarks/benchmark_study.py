@@ -24,6 +24,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from mi_tune.search.state import State
+
 PARETO = Path(__file__).parents[1] / "pareto.py"
 
 
@@ -75,7 +77,7 @@ def _plain(config: dict, table: pd.DataFrame, workers: int) -> float:
     begun = time.time()
     settings = config["config"], config["seed"]
     # the judge is the first task; the other processes wait for it only when they have something to judge
-    tasks = [None, *table[table.state != "failed"].to_dict("records")]
+    tasks = [None, *table[table.state != State.FAILED].to_dict("records")]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _load, settings) as pool:
         list(pool.map(_evaluate, tasks))
     return time.time() - begun
@@ -105,7 +107,7 @@ def _evaluate(row: dict | None) -> None:
     evaluation = LawEvaluation(setup, data, law_of(row), seed, device)
     while not evaluation.trained:
         evaluation.train_block()
-    while row["state"] == "complete" and not evaluation.finished:
+    while row["state"] == State.COMPLETE and not evaluation.finished:
         evaluation.attack_next(_here["attacker"], prepare_judge(setup, data, seed, device))
 
 

@@ -45,6 +45,7 @@ from mi_tune.replay.trace_cache import cached_trace
 from mi_tune.runtime.command import Command, run_command
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.samplers import SAMPLERS
+from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy
 
 BASE = "random"
@@ -214,7 +215,7 @@ def _more(traces: list[Trace]) -> dict[str, float]:
         "optimism": float(np.mean([row.claimed - row.hypervolume for row in last])),
         "milliseconds": 1e3 * float(np.mean(np.concatenate([trace.suggestion_seconds for trace in traces]))),
         "complete": float(states.get("complete", 0.0)),
-        "other": float(states.drop("complete", errors="ignore").sum()),
+        "other": float(states.drop(State.COMPLETE, errors="ignore").sum()),
     }
 
 

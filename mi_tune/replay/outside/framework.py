@@ -18,6 +18,7 @@ from mi_tune.replay.surface import Surface
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.optuna_private import fixed_params
 from mi_tune.search.space import numeric
+from mi_tune.search.state import State
 from mi_tune.study.journal import Asked
 
 
@@ -104,7 +105,7 @@ class OutsideStudy(SimulatedStudy):
     def tell(self, number: int, state: str, record: dict[str, Any]) -> None:
         # the journal tells Optuna only once the floor is known; a framework need not wait for that
         if number in self.sampler_numbers:
-            if state in ("complete", "infeasible"):
+            if state in State.measured():
                 self.framework.tell(
                     self.sampler_numbers[number], record["natural_accuracy"], record.get("attack_accuracy")
                 )

@@ -12,6 +12,7 @@ from mi_tune.replay.tabulation.cells import TrialBench
 from mi_tune.replay.tabulation.design import DesignLaw
 from mi_tune.replay.tabulation.trial import RUNG_FRACTIONS, rungs, val_images
 from mi_tune.runtime.provenance import provenance
+from mi_tune.search.state import State
 
 
 def trials_per_class(bench: TrialBench) -> dict[str, list[int]]:
@@ -92,7 +93,7 @@ def _seconds(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     for row in rows:
         if row["rung"] == last:
             total["train"] += row["train_seconds"]
-        if row["state"] == "complete":
+        if row["state"] == State.COMPLETE:
             for phase in ("evaluate", "cheap_attack", "attack"):
                 total[phase] += row[f"{phase}_seconds"]
     return {phase: round(float(seconds), 1) for phase, seconds in total.items()}

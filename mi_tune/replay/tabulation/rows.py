@@ -16,6 +16,7 @@ import yaml
 from mi_tune.replay.tabulation.design import DesignLaw
 from mi_tune.replay.tabulation.trial import RUNG_FRACTIONS
 from mi_tune.runtime.cache import save_atomically
+from mi_tune.search.state import State
 
 HITS = ("natural_hits", "cheap_hits", "attack_hits")
 """Columns of counts per class; the number of tries is `trials` in the table's description."""
@@ -60,7 +61,7 @@ def trial_rows(
                 "attack_seconds": seconds.get("attack", 0.0),
                 **_passes("cheap_attack", rung.get("cheap")),
                 **_passes("attack", rung.get("attack")),
-                "state": "complete" if reached else "failed",
+                "state": State.COMPLETE if reached else State.FAILED,
                 "reason": "" if reached else found["reason"],
                 **hits,
             }

@@ -28,6 +28,7 @@ from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import duration
+from mi_tune.search.state import State
 from mi_tune.trial.assets import prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.audit.folder import AuditFolder, artefact_name
@@ -107,7 +108,7 @@ class _Audit:
         self.baselines: set[str] = set()
         self.done: set[str] = set()
         if not options.force:
-            self.done = {row["key"] for row in folder.rows() if row["state"] in ("complete", BASELINE_STATE)}
+            self.done = {row["key"] for row in folder.rows() if row["state"] in (State.COMPLETE, BASELINE_STATE)}
 
     def run(self, attempts: list[Attempt]) -> pd.DataFrame:
         with self.console.status("training the judge, or loading it from the cache"):
@@ -122,7 +123,7 @@ class _Audit:
         table = pd.DataFrame(self.folder.rows())
         table = table.set_index("key").loc[wanted].reset_index()
         tried = table[table.state != BASELINE_STATE]
-        if (tried.state == "failed").all():
+        if (tried.state == State.FAILED).all():
             raise InputError(f"every attack failed; the first one: {tried.reason.iloc[0]}")
         return table
 
@@ -289,7 +290,7 @@ class _Audit:
             place = f"({type(error).__name__}, {Path(where.filename).name}:{where.lineno})"
             return [*baseline, self._fail(row, title, f"{' '.join(str(error).split())} {place}".strip())]
         row |= {
-            "state": "complete",
+            "state": State.COMPLETE,
             "forward_passes": result.forward_passes,
             "backward_passes": result.backward_passes,
             "surrogate_passes": result.surrogate_passes,
@@ -305,7 +306,7 @@ class _Audit:
         return [*baseline, row["key"]]
 
     def _fail(self, row: dict, title: str, reason: str) -> str:
-        self.folder.put({**row, "state": "failed", "reason": reason})
+        self.folder.put({**row, "state": State.FAILED, "reason": reason})
         self.console.print(f"{title}: failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
         return row["key"]
 
