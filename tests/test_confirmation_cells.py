@@ -12,13 +12,14 @@ import torch
 from conftest import folder_setup
 
 from mi_tune.confirmation.cells import Workbench
-from mi_tune.confirmation.plan import Plan, attempt_of
+from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging.features import FeatureView
 from mi_tune.nets.training import predict
 from mi_tune.trial.assets import load_data
+from mi_tune.trial.attempts import attempt_of
 from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import prepare_panel, prepare_verifier
 from mi_tune.trial.mechanism import compared_law

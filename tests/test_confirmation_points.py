@@ -5,17 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make_bank
 
+from mi_tune.attacks import make_attack
+from mi_tune.confirmation.jobs import AttackJob, BaselineJob, JobCost, JudgesJob, TargetJob, work_on
 from mi_tune.confirmation.matching import match_augmentations, match_stops
-from mi_tune.confirmation.plan import Plan, attempt_of, check_attacks
+from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.points import candidate_controls, choose_points
+from mi_tune.data import split_each_identity
 from mi_tune.defences.treatment import CONTROL_NAMES, Treatment
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.runtime.errors import InputError
+from mi_tune.setup import make_setup
+from mi_tune.trial.assets import StudyData
+from mi_tune.trial.attempts import attempt_of, check_attacks
+from mi_tune.trial.estimate import Speed
 from mi_tune.trial.point import Point, stopped
 from mi_tune.trial.table import table_of
 
 MEAN = (0.4,)
+LAW = Point("a", "front", Treatment(ErasingLaw(1.0)))
 
 
 def _trials(*rows: tuple[float, float], half: float = 0.05) -> pd.DataFrame:
@@ -128,17 +137,40 @@ def test_laws_meet_everything_and_controls_what_they_are_compared_by():
 
 def test_judges_and_every_prior_are_made_once():
     plan = Plan(2, portfolio=("lomma:reduced", "taa:reduced"), ladder=("ppa:reduced", "ppa:4x"), controls=("ppa:4x",))
-    jobs = plan.preparing(Point("no defence", "reference", Treatment()), "eigenface")
-    assert [job.kind for job in jobs] == ["prior", "prior", "judges"]
-    assert {attempt_of(job.attack, "eigenface").prior for job in jobs[:2]} == {"eigenface", "dcgan"}
+    *priors, judges = plan.preparing("eigenface")
+    assert judges == JudgesJob()
+    assert {attempt_of(job.attack, "eigenface").prior for job in priors} == {"eigenface", "dcgan"}
+    assert len(priors) == 2
 
 
 def test_long_attacks_begin_first_and_every_target_has_its_baselines():
     plan = Plan(1, portfolio=("ppa:reduced", "ppa:full"), ladder=(), controls=())
-    jobs = plan.attacking([Point("a", "front", Treatment())])
-    assert [job.attack for job in jobs] == [
-        "ppa:full",
-        "ppa:reduced",
-        "best prior samples",
-        "nearest public images",
+    jobs = plan.attacking([LAW])
+    assert jobs == [
+        *(AttackJob(LAW, 0, attack) for attack in ("ppa:full", "ppa:reduced")),
+        *(BaselineJob(LAW, 0, name) for name in ("best prior samples", "nearest public images")),
     ]
+
+
+def test_a_job_says_what_it_is_about_and_how_long_it_takes():
+    speed = Speed(train_image=0.01, forward=0.001, backward=0.002)
+    bank = make_bank(6)
+    data = StudyData(bank, make_bank(4, seed=1), split_each_identity(bank, (0.6, 0.2, 0.2), 0), 0)
+    cost = JobCost(make_setup({"target": {"epochs": 7}}, "test"), data, speed)
+    whole, stopped_early = TargetJob(LAW, 1), TargetJob(stopped(3), 0)
+    assert whole.title == "a, seed 2: training"
+    assert whole.seconds(cost) == pytest.approx(7 * len(data.split.train) * 0.01)
+    assert stopped_early.seconds(cost) == pytest.approx(3 * len(data.split.train) * 0.01)
+    attacks = [AttackJob(LAW, number, "ppa:reduced") for number in range(3)]
+    passes = make_attack("ppa", "reduced").passes(6, 2000)
+    assert cost.of(attacks) == pytest.approx(3 * speed.of(passes))
+
+
+def test_a_job_without_a_result_tells_its_reason():
+    class Bench:
+        setup = make_setup({}, "test")
+
+        def attack(self, point, attempt, number):
+            return {"reason": "its prior has no discriminator"}
+
+    assert work_on(Bench(), AttackJob(LAW, 0, "ppa:reduced")) == {"reason": "its prior has no discriminator"}

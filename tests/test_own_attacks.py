@@ -13,12 +13,11 @@ from conftest import make_bank
 
 from analysis.statistics.verdict import attack_name, short_attack_name
 from mi_tune.attacks import code_of, make_attack, open_oracle, split_budget
-from mi_tune.confirmation.plan import attempt_of, check_attacks
 from mi_tune.data import split_each_identity
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, prepare_attacker
-from mi_tune.trial.attempts import plan_attempts
+from mi_tune.trial.attempts import attempt_of, check_attacks, plan_attempts
 
 CPU = torch.device("cpu")
 FILE = Path(__file__).with_name("own_attacks.py")

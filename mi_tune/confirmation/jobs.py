@@ -1,89 +1,184 @@
-"""Run the jobs of a confirmation, or of another comparison of treatments; show progress and estimate the time."""
+"""The kinds of jobs of a confirmation: one piece of work for one worker, which knows what it does and what it costs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-from mi_tune.study.cluster import Resources  # before anything that imports Ray  # isort: skip
-
-import torch
-from rich.console import Console
+from typing import Any, Protocol
 
 from mi_tune.confirmation.cells import Workbench
-from mi_tune.confirmation.plan import Job, attempt_of
-from mi_tune.confirmation.tables import Tables
-from mi_tune.runtime.cache import save_atomically
 from mi_tune.setup import Setup
-from mi_tune.study.fleet import run_jobs
-from mi_tune.study.job_progress import JobProgress
 from mi_tune.trial.assets import StudyData
+from mi_tune.trial.attempts import attempt_of
 from mi_tune.trial.estimate import Speed
+from mi_tune.trial.point import Point
 
 FEATURE_SECONDS = 0.2
 """Seconds per person of a comparison in feature space: 0.07 with 3 training images per person, 0.3 with 18."""
 
 
+class Job(Protocol):
+    """One piece of work for one worker."""
+
+    @property
+    def title(self) -> str:
+        """What it does, in a few words."""
+
+    def run(self, bench: Workbench) -> str:
+        """Do it; its results go to the folder of cells. Returns the outcome in a few words.
+
+        Raises FailedJobError with the reason if it has no result.
+        """
+
+    def seconds(self, cost: JobCost) -> float:
+        """About how long it takes on one worker; 0 if that is unknown before."""
+
+
+class FailedJobError(Exception):
+    """A job that ended without a result, for a reason that is recorded in its cell."""
+
+
 @dataclass(frozen=True)
-class CellWork:
-    """What the workers need to compute cells. It is sent to each of them."""
+class _OnPoint:
+    """A job on one point. number: of the fresh seed."""
 
-    setup: Setup
-    data: StudyData
-    seed: int
-    cells: Path
+    point: Point
+    number: int
 
-    def bench(self, device: torch.device) -> Workbench:
-        return Workbench(self.setup, self.data, self.seed, self.cells, device)
+    @property
+    def what(self) -> str:
+        """What it does to the point."""
+        raise NotImplementedError
 
-
-def do_jobs(
-    jobs: Sequence[Job],
-    work: CellWork,
-    resources: Resources,
-    folder: Path,
-    cost: JobCost,
-    title: str,
-    console: Console,
-) -> None:
-    """Run the jobs and show their progress."""
-    progress = JobProgress(jobs, title, console, lambda job: job.title, lambda job: cost.of([job]))
-    with progress:
-        run_jobs(jobs, work.bench, work_on, resources, folder / "ray", progress.ended)
+    @property
+    def title(self) -> str:
+        return f"{self.point.name}, seed {self.number + 1}: {self.what}"
 
 
-def work_on(bench: Workbench, job: Job) -> dict[str, Any]:
-    """Do one job in a worker. Returns its `outcome` in a few words, or only the `reason` why an attack failed."""
-    begun = time.perf_counter()
-    if job.kind == "curve":
-        bench.curve(job.point, job.number)
-        return {"outcome": f"{time.perf_counter() - begun:.0f} s"}
-    if job.kind == "target":
-        natural = float(bench.target(job.point, job.number).natural.mean())
-        return {"outcome": f"natural accuracy {natural:.3f}, {time.perf_counter() - begun:.0f} s"}
-    if job.kind == "judges":
+@dataclass(frozen=True)
+class JudgesJob:
+    """Make the judges."""
+
+    @property
+    def title(self) -> str:
+        return "judges"
+
+    def run(self, bench: Workbench) -> str:
         held_out = ", ".join(f"{judge.name} {judge.held_out.value:.2f}" for judge in bench.panel.judges)
-        return {"outcome": f"accuracy on real held-out images: {held_out}, {time.perf_counter() - begun:.0f} s"}
-    if job.kind == "prior":
-        bench.ground(attempt_of(job.attack, bench.setup.prior.kind).prior)
-        return {"outcome": f"{time.perf_counter() - begun:.0f} s"}
-    if job.kind == "baseline":
-        found = bench.baseline(job.point, job.attack, job.number)
-    elif job.kind == "features":
-        bench.features(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
-        # a failed attack was already reported as such
-        return {"outcome": f"{time.perf_counter() - begun:.0f} s"}
-    else:
-        found = bench.attack(job.point, attempt_of(job.attack, bench.setup.prior.kind), job.number)
+        return f"accuracy on real held-out images: {held_out}"
+
+    def seconds(self, cost: JobCost) -> float:
+        return 0.0  # nothing if they are in the cache
+
+
+@dataclass(frozen=True)
+class PriorJob:
+    """Make the prior of an attack, `name:budget`."""
+
+    attack: str
+
+    @property
+    def title(self) -> str:
+        return f"prior of {self.attack}"
+
+    def run(self, bench: Workbench) -> str:
+        bench.ground(attempt_of(self.attack, bench.setup.prior.kind).prior)
+        return ""
+
+    def seconds(self, cost: JobCost) -> float:
+        return 0.0  # nothing if it is in the cache
+
+
+@dataclass(frozen=True)
+class TargetJob(_OnPoint):
+    """Train a target."""
+
+    @property
+    def what(self) -> str:
+        return "training"
+
+    def run(self, bench: Workbench) -> str:
+        return f"natural accuracy {float(bench.target(self.point, self.number).natural.mean()):.3f}"
+
+    def seconds(self, cost: JobCost) -> float:
+        return cost.training(self.point)
+
+
+@dataclass(frozen=True)
+class CurveJob(_OnPoint):
+    """Train a target and measure its accuracy after every epoch."""
+
+    @property
+    def what(self) -> str:
+        return "training, measured after every epoch"
+
+    def run(self, bench: Workbench) -> str:
+        bench.curve(self.point, self.number)
+        return ""
+
+    def seconds(self, cost: JobCost) -> float:
+        return cost.training(self.point) + cost.epochs(self.point) * len(cost.data.split.val) * cost.speed.forward
+
+
+@dataclass(frozen=True)
+class AttackJob(_OnPoint):
+    """Attack a target and judge the reconstructions. attack: `name:budget`."""
+
+    attack: str
+
+    @property
+    def what(self) -> str:
+        return self.attack
+
+    def run(self, bench: Workbench) -> str:
+        return _judged(bench, bench.attack(self.point, attempt_of(self.attack, bench.setup.prior.kind), self.number))
+
+    def seconds(self, cost: JobCost) -> float:
+        return cost.attacking(self.attack)
+
+
+@dataclass(frozen=True)
+class BaselineJob(_OnPoint):
+    """Judge a baseline that needs no optimisation. name: of `BASELINES`."""
+
+    name: str
+
+    @property
+    def what(self) -> str:
+        return self.name
+
+    def run(self, bench: Workbench) -> str:
+        return _judged(bench, bench.baseline(self.point, self.name, self.number))
+
+    def seconds(self, cost: JobCost) -> float:
+        return 2 * cost.setup.prior.samples * cost.speed.forward
+
+
+@dataclass(frozen=True)
+class FeaturesJob(_OnPoint):
+    """Compare an attack's reconstructions in feature space. attack: `name:budget`."""
+
+    attack: str
+
+    @property
+    def what(self) -> str:
+        return f"{self.attack} in feature space"
+
+    def run(self, bench: Workbench) -> str:
+        # an attack that failed was reported as such by its own job
+        bench.features(self.point, attempt_of(self.attack, bench.setup.prior.kind), self.number)
+        return ""
+
+    def seconds(self, cost: JobCost) -> float:
+        return FEATURE_SECONDS * cost.data.private.identities
+
+
+def _judged(bench: Workbench, found: dict[str, Any]) -> str:
     if found["reason"]:
-        return {"reason": found["reason"]}
+        raise FailedJobError(found["reason"])
     hits = bench.verdicts(found["images"])
-    accuracies = ", ".join(f"{name} {float(seen.float().mean()):.2f}" for name, seen in hits.items())
-    return {"outcome": f"attack accuracy by judge: {accuracies}, {time.perf_counter() - begun:.0f} s"}
+    return "attack accuracy by judge: " + ", ".join(f"{name} {float(h.float().mean()):.2f}" for name, h in hits.items())
 
 
 class JobCost:
@@ -91,37 +186,33 @@ class JobCost:
 
     def __init__(self, setup: Setup, data: StudyData, speed: Speed) -> None:
         self.setup, self.data, self.speed = setup, data, speed
+        self._attacks: dict[str, float] = {}
 
     def of(self, jobs: Sequence[Job]) -> float:
-        known: dict[tuple, float] = {}
-        total = 0.0
-        for job in jobs:
-            what = (job.kind, job.attack, job.point.epoch)
-            if what not in known:
-                known[what] = self._one(job)
-            total += known[what]
-        return total
+        return sum(job.seconds(self) for job in jobs)
 
-    def _one(self, job: Job) -> float:
-        epochs = job.point.epoch or self.setup.target.epochs
-        training = epochs * len(self.data.split.train) * self.speed.train_image
-        if job.kind == "curve":
-            return training + epochs * len(self.data.split.val) * self.speed.forward
-        if job.kind == "target":
-            return training
-        if job.kind in ("judges", "prior"):
-            return 0.0  # unknown here, and nothing if they are in the cache
-        if job.kind == "features":
-            return FEATURE_SECONDS * self.data.private.identities
-        if job.kind == "baseline":
-            return 2 * self.setup.prior.samples * self.speed.forward
-        attack = attempt_of(job.attack, self.setup.prior.kind).attack
-        return self.speed.of_attack(
-            attack, self.data.private.identities, self.setup.prior.samples, len(self.data.public)
-        )
+    def epochs(self, point: Point) -> int:
+        return point.epoch or self.setup.target.epochs
+
+    def training(self, point: Point) -> float:
+        """Seconds of the training of a point."""
+        return self.epochs(point) * len(self.data.split.train) * self.speed.train_image
+
+    def attacking(self, attack: str) -> float:
+        """Seconds of an attack, `name:budget`, on all people."""
+        if attack not in self._attacks:
+            made = attempt_of(attack, self.setup.prior.kind).attack
+            people, samples = self.data.private.identities, self.setup.prior.samples
+            self._attacks[attack] = self.speed.of_attack(made, people, samples, len(self.data.public))
+        return self._attacks[attack]
 
 
-def write_tables(folder: Path, tables: Tables) -> None:
-    """Write each table to a Parquet file of its own, atomically."""
-    for name, table in tables._asdict().items():
-        save_atomically(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+def work_on(bench: Workbench, job: Job) -> dict[str, Any]:
+    """Do one job in a worker. Returns its `outcome` in a few words, or only the `reason` why it failed."""
+    begun = time.perf_counter()
+    try:
+        outcome = job.run(bench)
+    except FailedJobError as error:
+        return {"reason": str(error)}
+    took = f"{time.perf_counter() - begun:.0f} s"
+    return {"outcome": f"{outcome}, {took}" if outcome else took}

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
-
 import yaml
 from rich.console import Console
 
-from mi_tune.confirmation.jobs import CellWork, JobCost, do_jobs, write_tables
+from mi_tune.confirmation.crew import CellWork, do_jobs, write_tables
+from mi_tune.confirmation.jobs import JobCost
 from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.tables import collect
 from mi_tune.defences.properties import DESCRIPTION
@@ -21,6 +20,7 @@ from mi_tune.runtime.device import pick_device
 from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import duration
 from mi_tune.setup import Setup
+from mi_tune.study.cluster import connect
 from mi_tune.study.folder import only_writer
 from mi_tune.trial.assets import check_names, load_data
 from mi_tune.trial.estimate import measure_speed
@@ -82,7 +82,7 @@ def study_property(
                 highlight=False,
                 soft_wrap=True,
             )
-            preparing = plan.preparing(points[0], setup.prior.kind)
+            preparing = plan.preparing(setup.prior.kind)
             do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
             do_jobs(attacking, work, resources, folder, cost, "attacks", console)
         write_tables(folder, collect(bench, plan, points))

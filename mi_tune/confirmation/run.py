@@ -9,17 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
-
 import numpy as np
 import pandas as pd
 import yaml
 from rich.console import Console
 
 from mi_tune.confirmation.cells import Workbench
-from mi_tune.confirmation.jobs import CellWork, JobCost, do_jobs, write_tables
+from mi_tune.confirmation.crew import CellWork, do_jobs, write_tables
+from mi_tune.confirmation.jobs import JobCost
 from mi_tune.confirmation.matching import match_augmentations, match_stops
-from mi_tune.confirmation.plan import Plan, check_attacks
+from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.points import candidate_controls, choose_points
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.runtime.cache import save_atomically
@@ -30,9 +29,11 @@ from mi_tune.runtime.wording import duration
 from mi_tune.search.expectation import expected
 from mi_tune.search.state import State
 from mi_tune.setup import Setup, make_setup
+from mi_tune.study.cluster import connect
 from mi_tune.study.folder import StudyFolder, only_writer
 from mi_tune.study.run import check_same_data
 from mi_tune.trial.assets import load_data
+from mi_tune.trial.attempts import check_attacks
 from mi_tune.trial.estimate import measure_speed
 from mi_tune.trial.laws import laws_of
 from mi_tune.trial.point import UNDEFENDED, Point, stopped
@@ -152,7 +153,7 @@ def _run(
             highlight=False,
             soft_wrap=True,
         )
-        preparing = plan.preparing(undefended, work.setup.prior.kind)
+        preparing = plan.preparing(work.setup.prior.kind)
         do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
         accuracy = _mean_accuracy(bench, plan, trained)
         curve = np.mean([bench.curve(undefended, n).mean(1).numpy() for n in range(plan.seeds)], axis=0)

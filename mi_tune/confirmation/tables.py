@@ -10,7 +10,8 @@ import pandas as pd
 
 from mi_tune.confirmation.baselines import BASELINES
 from mi_tune.confirmation.cells import Workbench
-from mi_tune.confirmation.plan import Plan, attempt_of
+from mi_tune.confirmation.plan import Plan
+from mi_tune.trial.attempts import attempt_of
 from mi_tune.trial.point import Point
 
 

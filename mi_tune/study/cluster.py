@@ -1,4 +1,4 @@
-"""Start Ray on this machine or join a cluster, with its log output off. Import this before anything imports Ray."""
+"""Start Ray on this machine or join a cluster, with its log output off."""
 
 from __future__ import annotations
 
@@ -10,23 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-# Ray reads these variables while it is imported. A value that the user has set wins.
-for _name, _value in {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}.items():
-    os.environ.setdefault(_name, _value)
+import ray
 
-import ray  # noqa: E402
-
-from mi_tune.runtime.errors import InputError  # noqa: E402
+from mi_tune.runtime.errors import InputError
 
 NO_TRIAL_LIMIT = 10**6
 """Ray's limit of concurrent trials where our searcher sets a tighter one. With no limit at all, Ray starts its workers

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mi_tune.study.cluster import Resources  # before anything that imports Ray  # isort: skip
-
 import torch
 from ray import tune
 from ray.tune.result import DONE
 
 from mi_tune.runtime.device import pick_device, use_one_thread
+from mi_tune.study.cluster import Resources
 
 Work = Callable[[Any, Any], dict]
 """Does one job: takes what `prepare` returned in this process, and the job; returns a flat dict."""

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect  # before anything that imports Ray  # isort: skip
-
 import ray
 import torch
 from ray import tune
@@ -32,6 +29,7 @@ from mi_tune.search.samplers import check_sampler
 from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup, make_setup
+from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mi_tune.attacks import BUDGETS, PRESETS, Attack, Portfolio, make_attack
+from mi_tune.attacks import BUDGETS, PRESETS, Attack, Portfolio, make_attack, split_budget
 from mi_tune.attacks.presets import BLACK_BOX, ERASING_AWARE, PUBLISHED, check_attack_name
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import checked_factory
@@ -56,6 +57,23 @@ def plan_attempts(attacks: str, budgets: str, prior: str) -> list[Attempt]:
     return [
         Attempt(attack, "dcgan" if attack.needs_discriminator and prior == "eigenface" else prior) for attack in made
     ]
+
+
+def attempt_of(attack: str, prior: str) -> Attempt:
+    """The attack `name:budget`, or `name` at the reduced budget, with a prior. Raises InputError if unknown."""
+    (attempt,) = plan_attempts(*split_budget(attack), prior)
+    return attempt
+
+
+def check_attacks(attacks: Sequence[str]) -> tuple[str, ...]:
+    """The attacks as `name:budget`, without duplicates. Raises InputError for an unknown name or budget."""
+    written = []
+    for attack in attacks:
+        name, budget = split_budget(attack)
+        name = checked_name(name)
+        make_attack(name, budget)
+        written.append(f"{name}:{budget}")
+    return tuple(dict.fromkeys(written))
 
 
 def checked_name(name: str) -> str:

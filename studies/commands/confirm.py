@@ -44,8 +44,8 @@ def confirm(
         PORTFOLIO,
         QUICK_PORTFOLIO,
         Plan,
-        check_attacks,
     )
+    from mi_tune.trial.attempts import check_attacks
 
     named = tuple(name.strip() for name in attacks.split(",") if name.strip()) if attacks is not None else None
     portfolio = check_attacks(named or (QUICK_PORTFOLIO if quick else PORTFOLIO))

@@ -57,8 +57,8 @@ def property_command(
     ) -> None:
         from rich.console import Console
 
-        from mi_tune.confirmation.plan import check_attacks
         from mi_tune.setup import make_setup, read_setup
+        from mi_tune.trial.attempts import check_attacks
 
         if (private is None) != (public is None):
             raise InputError("own images need both --private and --public")

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mi_tune.study.cluster import connect  # before anything that imports Ray  # isort: skip
-
 import torch
 from rich.console import Console
 
@@ -25,6 +23,7 @@ from mi_tune.runtime.device import pick_device
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
 from mi_tune.setup import Setup
+from mi_tune.study.cluster import connect
 from mi_tune.study.fleet import run_jobs
 from mi_tune.study.folder import only_writer
 from mi_tune.study.job_progress import JobProgress
