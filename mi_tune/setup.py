@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mi_tune.erasing import FILLS, LOCATIONS
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import checked_factory
+from mi_tune.runtime.kinds import Budget, PriorKind
+from mi_tune.runtime.wording import did_you_mean, near_names
 
 Range = tuple[float, float]
 
@@ -80,7 +81,7 @@ class PriorSetup(_Section):
     already knows what the attack is meant to find, and the study says nothing.
     """
 
-    kind: Literal["eigenface", "dcgan", "wgan", "procedural", "import", "style"] = "eigenface"
+    kind: PriorKind = "eigenface"
     samples: int = Field(2000, ge=1, description="samples that are rendered once; starts are the best of them")
     components: int | None = Field(
         None, ge=1, description="eigenface: number of components; default: as many as unseen public people need"
@@ -127,7 +128,7 @@ class AttackSetup(_Section):
         "map_logit",
         description="name of a preset, or your own attack: package.module:factory or path/to/file.py:factory",
     )
-    budget: Literal["reduced", "4x", "16x", "full"] = "reduced"
+    budget: Budget = "reduced"
 
     @field_validator("preset")
     @classmethod
@@ -230,8 +231,7 @@ class Space(_Section):
         for name, known in (("location", LOCATIONS), ("fill", FILLS)):
             for value in getattr(self, name):
                 if value not in known:
-                    near = difflib.get_close_matches(value, known, n=3) or known
-                    raise ValueError(f"unknown {name} '{value}'; did you mean {', '.join(near)}?")
+                    raise ValueError(f"unknown {name} '{value}'; {did_you_mean(value, known)}")
         return self
 
 
@@ -340,5 +340,5 @@ def _key_hint(location: tuple) -> str:
         model = field.annotation if field else None
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return ""
-    near = difflib.get_close_matches(str(location[-1]), model.model_fields, n=2)
+    near = near_names(str(location[-1]), model.model_fields, most=2)
     return f"; did you mean {', '.join(near)}?" if near else f"; known are {', '.join(model.model_fields)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 
@@ -10,6 +9,7 @@ import click
 
 import mi_tune
 from mi_tune.runtime.command import SETTINGS, run_command
+from mi_tune.runtime.wording import did_you_mean
 
 COMMANDS = {
     "pareto": ("studies.commands.pareto", "pareto"),
@@ -34,8 +34,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name. Raises a usage error that offers near names if there is none."""
         if cmd_name not in COMMANDS:
-            near = difflib.get_close_matches(cmd_name, COMMANDS, n=2) or list(COMMANDS)
-            raise click.UsageError(f"no command '{cmd_name}'; did you mean {', '.join(near)}?")
+            raise click.UsageError(f"no command '{cmd_name}'; {did_you_mean(cmd_name, COMMANDS, most=2)}")
         module, name = COMMANDS[cmd_name]
         found = getattr(importlib.import_module(module), name)
         assert isinstance(found, click.Command)

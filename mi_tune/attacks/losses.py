@@ -1,12 +1,11 @@
 """Identity losses: from logits (n, classes) and attacked labels, int64 (n,), to one loss per image, (n,)."""
 
-import difflib
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import did_you_mean
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -44,5 +43,4 @@ LOSSES = {"cross_entropy": cross_entropy, "logit": logit, "margin": margin, "poi
 def check_loss(name: str) -> None:
     """Raise InputError, with similar names, unless `name` is an identity loss."""
     if name not in LOSSES:
-        near = difflib.get_close_matches(name, LOSSES, n=2) or LOSSES
-        raise InputError(f"unknown identity loss '{name}'; did you mean {', '.join(near)}?")
+        raise InputError(f"unknown identity loss '{name}'; {did_you_mean(name, LOSSES, most=2)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import yaml
 
 from mi_tune.erasing.law import ErasingLaw
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import did_you_mean
 
 NO_DEFENCE = ErasingLaw(probability=0.0)
 
@@ -41,8 +41,7 @@ def named_law(text: str) -> ErasingLaw | None:
     mapping = text.lstrip().startswith("{")
     if not mapping and not Path(text).is_file():
         known = ("unknown", *SHORT_NAMES)
-        near = difflib.get_close_matches(text, known, n=2) or known
-        raise InputError(f"unknown law '{text}'; did you mean {', '.join(near)}? Or give a mapping or its file")
+        raise InputError(f"unknown law '{text}'; {did_you_mean(text, known, most=2)} Or give a mapping or its file")
     try:
         values = yaml.safe_load(text if mapping else Path(text).read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -15,6 +14,7 @@ from mi_tune.nets.residual import ResidualGroupNorm
 from mi_tune.nets.small_cnn import SmallCNN
 from mi_tune.nets.strided_cnn import StridedCNN
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import did_you_mean
 
 ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "small_cnn": SmallCNN,
@@ -83,8 +83,7 @@ def check_architecture(name: str) -> None:
 
     known = [*ARCHITECTURES, *list_models(module=models)]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or list(ARCHITECTURES)
-        raise InputError(f"unknown architecture '{name}'; did you mean {', '.join(near)}?")
+        raise InputError(f"unknown architecture '{name}'; {did_you_mean(name, known, otherwise=ARCHITECTURES)}")
 
 
 def head_of(model: nn.Module) -> nn.Linear:

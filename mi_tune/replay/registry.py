@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-
 from mi_tune.replay.outside import OUTSIDE_METHODS, check_installed, make_outside_study
 from mi_tune.replay.search_methods import NEED_EARLIER, SimulatedStudy, make_search_method
 from mi_tune.replay.simulator import Search
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import did_you_mean, near_names
 from mi_tune.search.samplers import SAMPLERS
 from mi_tune.search.warm import EarlierStudy
 
@@ -21,10 +20,9 @@ def method_name(text: str) -> str:
     """
     word, *parts = [part.strip() for part in text.split("+")]
     if word not in OUTSIDE_METHODS:
-        near = difflib.get_close_matches(word, OUTSIDE_METHODS, n=3)
-        if word not in SAMPLERS and near:
-            near += difflib.get_close_matches(word, SAMPLERS, n=3)
-            raise InputError(f"method '{text}': unknown '{word}'; did you mean {', '.join(near)}?")
+        if word not in SAMPLERS and near_names(word, OUTSIDE_METHODS):
+            known = [*OUTSIDE_METHODS, *SAMPLERS]
+            raise InputError(f"method '{text}': unknown '{word}'; {did_you_mean(word, known)}")
         return make_search_method(text).name
     if parts:
         raise InputError(f"method '{text}': {word} is a whole search of another framework; leave out +{parts[0]}")

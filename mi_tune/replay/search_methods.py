@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from scipy import stats
 from mi_tune.erasing import ErasingLaw
 from mi_tune.replay.surface import Surface
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import did_you_mean
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
@@ -75,8 +75,7 @@ def make_search_method(text: str) -> SearchMethod:
     sampler, *parts = [word.strip() for word in text.split("+")]
     for word, known in ((sampler, SAMPLERS), *((part, tuple(PARTS)) for part in parts)):
         if word not in known:
-            near = difflib.get_close_matches(word, known, n=3) or known
-            raise InputError(f"method '{text}': unknown '{word}'; did you mean {', '.join(near)}?")
+            raise InputError(f"method '{text}': unknown '{word}'; {did_you_mean(word, known)}")
     return SearchMethod(sampler, frozenset(parts))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.runtime.wording import near_names
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class OwnFactory:
         module, name = self.module(), self.factory.rpartition(":")[2]
         make = getattr(module, name, None)
         if not callable(make):
-            near = difflib.get_close_matches(name, vars(module), n=3)
+            near = near_names(name, vars(module))
             hint = f"did you mean {', '.join(near)}?" if near else "name a function or class of it"
             raise InputError(f"{self}: {self._location} has no factory '{name}'; {hint}")
         with torch.random.fork_rng(devices=[]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from scipy.stats import qmc
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import OwnFactory
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.runtime.wording import did_you_mean
 from mi_tune.search.geometry import Geometry, value_at
 from mi_tune.search.nehvi import NoisyImprovementSampler
 from mi_tune.search.observations import Observations
@@ -270,5 +270,4 @@ def check_sampler(name: str) -> None:
     if ":" in name:
         SamplerSource(name).check()
     elif name not in SAMPLERS:
-        near = difflib.get_close_matches(name, SAMPLERS, n=3) or SAMPLERS
-        raise InputError(f"unknown sampler '{name}'; did you mean {', '.join(near)}?")
+        raise InputError(f"unknown sampler '{name}'; {did_you_mean(name, SAMPLERS)}")

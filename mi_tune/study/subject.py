@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ import pandas as pd
 from mi_tune.erasing.columns import law_of
 from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import near_names
 from mi_tune.setup import make_setup
 from mi_tune.study.folder import StudyFolder
 from mi_tune.trial.assets import load_data
@@ -36,7 +36,7 @@ def trial_number(folder: Path, trial: str | None) -> int:
     if trial is None:
         raise InputError(f"{folder}: no trial without defence yet; choose another trial by --trial NUMBER")
     numbers = f"numbers {table.trial.min()} to {table.trial.max()}" if len(table) else "no trials yet"
-    near = difflib.get_close_matches(wanted, names, n=3) or list(names)
+    near = near_names(wanted, names) or list(names)
     raise InputError(f"{folder}: no trial '{trial}'; there are {numbers}" + f" and {', '.join(near)}" * bool(near))
 
 

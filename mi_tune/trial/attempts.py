@@ -9,11 +9,10 @@ from mi_tune.attacks import BUDGETS, PRESETS, Attack, Portfolio, make_attack, sp
 from mi_tune.attacks.presets import BLACK_BOX, ERASING_AWARE, PUBLISHED, check_attack_name
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import checked_factory
+from mi_tune.runtime.kinds import PUBLIC_PRIORS
 
 PRESET_GROUPS = {"all": PRESETS, "published": PUBLISHED, "black-box": BLACK_BOX, "erasing-aware": ERASING_AWARE}
 """Names for groups of presets."""
-PRIORS = ("eigenface", "dcgan", "wgan")
-"""Kinds of priors that an attempt can use."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,13 @@ def plan_attempts(attacks: str, budgets: str, prior: str) -> list[Attempt]:
     Args:
         attacks: comma-separated presets, `PRESET_GROUPS`, or import paths of own attacks.
         budgets: comma-separated budgets.
-        prior: one of `PRIORS`. An attack that needs a discriminator uses `dcgan` if `prior` has none.
+        prior: one of `PUBLIC_PRIORS`. An attack that needs a discriminator uses `dcgan` if `prior` has none.
 
     Raises:
         InputError: an unknown attack, group, budget or prior, or an empty list.
     """
-    if prior not in PRIORS:
-        raise InputError(f"unknown prior '{prior}'; choose from {', '.join(PRIORS)}")
+    if prior not in PUBLIC_PRIORS:
+        raise InputError(f"unknown prior '{prior}'; choose from {', '.join(PUBLIC_PRIORS)}")
     names: dict[str, None] = {}
     for name in _items(attacks, "--attack"):
         name = checked_name(name)

@@ -11,10 +11,9 @@ from pathlib import Path
 import click
 
 from mi_tune.runtime.command import Command
+from mi_tune.runtime.kinds import BUDGETS, PRIOR_KINDS
 from studies.commands.next_step import line, say_next, short
 from studies.commands.setup_files import setup_file as file_of
-
-PRIORS = ["eigenface", "dcgan", "wgan", "procedural", "import", "style"]
 
 SMOKE = {
     "target.epochs": 4,
@@ -39,7 +38,7 @@ SMOKE = {
 @click.option("--architecture", help="small_cnn, or any classifier of torchvision.")
 @click.option("--epochs", type=int, help="Training epochs of a target.")
 @click.option("--replicates", type=int, help="Targets trained and attacked per trial.")
-@click.option("--prior", type=click.Choice(PRIORS), help="The attacker's prior.")
+@click.option("--prior", type=click.Choice(PRIOR_KINDS), help="The attacker's prior.")
 @click.option("--generator", help="Your own generator, for --prior import or style: path/to/file.py:factory.")
 @click.option("--generator-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
 @click.option("--recogniser", help="Judge from outside: faces, none, or your own: path/to/file.py:factory.")
@@ -50,7 +49,7 @@ SMOKE = {
     help="Who judges trials.  [default: auto; docs/judges.md]",
 )
 @click.option("--attack", help="Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.")
-@click.option("--budget", type=click.Choice(["reduced", "4x", "16x", "full"]), help="Budget of the attack.")
+@click.option("--budget", type=click.Choice(BUDGETS), help="Budget of the attack.")
 @click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc, random, or your own: file.py:factory.")
 @click.option("--trials", type=int, help="Trials in all, reference points among them.")
 @click.option("--repeats", type=float, help="Share of the trials that run a law of the front again.")

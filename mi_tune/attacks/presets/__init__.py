@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -41,6 +40,8 @@ from mi_tune.attacks.presets.white_box import (
     taa,
 )
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.kinds import BUDGETS
+from mi_tune.runtime.wording import did_you_mean
 
 Preset = Callable[[str], Attack | Portfolio]
 
@@ -62,7 +63,6 @@ PRESETS: dict[str, Preset] = PUBLISHED | OWN | FAST | BLACK_BOX | ERASING_AWARE
 
 MULTIPLES = {"4x": 4, "16x": 16}
 """Budgets that are multiples of the reduced one."""
-BUDGETS = ("reduced", *MULTIPLES, "full")
 
 
 def make_attack(name: str, budget: str) -> Attack | Portfolio:
@@ -88,8 +88,7 @@ def check_attack_name(name: str, others: Iterable[str] = ()) -> None:
     """Raise InputError unless `name` is a preset, one of `others`, or the import path of a factory."""
     known = [*PRESETS, *others]
     if ":" not in name and name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or [*others, *PRESETS]
-        raise InputError(f"unknown attack '{name}'; did you mean {', '.join(near)}?")
+        raise InputError(f"unknown attack '{name}'; {did_you_mean(name, [*others, *PRESETS])}")
 
 
 def split_budget(attack: str) -> tuple[str, str]:
