@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mi_tune.runtime.command import Command
-from mi_tune.runtime.kinds import BUDGETS, PRIOR_KINDS
 from studies.commands.next_step import line, say_next, short
 from studies.commands.setup_files import setup_file as file_of
+from studies.commands.setup_options import ATTACK, DATA, JUDGE, PRIOR, RECOGNISER, SEARCH, TARGET, takes_setup
 
 SMOKE = {
     "target.epochs": 4,
@@ -31,35 +32,7 @@ SMOKE = {
 
 @click.command(cls=Command, kept="whatever had finished is in the study folder")
 @click.option("--setup", "setup_file", help="A YAML file, or a name in studies/setups.  [default: orl, or folder]")
-@click.option("--private", type=click.Path(path_type=Path), help="Your images: one sub-folder per identity.")
-@click.option("--public", type=click.Path(path_type=Path), help="Images of other people, for the attacker.")
-@click.option("--identities", type=int, help="How many identities are private (drawn by seed).")
-@click.option("--resolution", type=int, help="Side of the images in pixels.")
-@click.option("--architecture", help="small_cnn, or any classifier of torchvision.")
-@click.option("--epochs", type=int, help="Training epochs of a target.")
-@click.option("--replicates", type=int, help="Targets trained and attacked per trial.")
-@click.option("--prior", type=click.Choice(PRIOR_KINDS), help="The attacker's prior.")
-@click.option("--generator", help="Your own generator, for --prior import or style: path/to/file.py:factory.")
-@click.option("--generator-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
-@click.option("--recogniser", help="Judge from outside: faces, none, or your own: path/to/file.py:factory.")
-@click.option("--recogniser-weights", type=click.Path(path_type=Path), help="Its weights, a state_dict.")
-@click.option(
-    "--judge",
-    type=click.Choice(["auto", "classifier", "verifier", "recogniser"]),
-    help="Who judges trials.  [default: auto; docs/judges.md]",
-)
-@click.option("--attack", help="Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.")
-@click.option("--budget", type=click.Choice(BUDGETS), help="Budget of the attack.")
-@click.option("--sampler", help="gp, nehvi, tpe, nsga2, nsga3, qmc, random, or your own: file.py:factory.")
-@click.option("--trials", type=int, help="Trials in all, reference points among them.")
-@click.option("--repeats", type=float, help="Share of the trials that run a law of the front again.")
-@click.option(
-    "--stopping", type=click.Choice(["none", "moasha"]), help="End trials early that fall behind half-trained."
-)
-@click.option(
-    "--warm-start", type=click.Path(path_type=Path), help="Folder of an earlier study to start from, of any data."
-)
-@click.option("--min-accuracy", type=float, help="Natural accuracy below which a law is infeasible.")
+@takes_setup(*DATA, *TARGET, *PRIOR, *RECOGNISER, JUDGE, *ATTACK, *SEARCH)
 @click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--seed", type=int, help="Every random draw derives from it.  [default: 0]")
 @click.option("--resume", is_flag=True, help="Go on with the study in the folder.")
@@ -74,27 +47,7 @@ SMOKE = {
 @click.option("--smoke", is_flag=True, help="A minute that shows that everything works; its numbers mean nothing.")
 def pareto(
     setup_file: str | None,
-    private: Path | None,
-    public: Path | None,
-    identities: int | None,
-    resolution: int | None,
-    architecture: str | None,
-    epochs: int | None,
-    replicates: int | None,
-    prior: str | None,
-    generator: str | None,
-    generator_weights: Path | None,
-    recogniser: str | None,
-    recogniser_weights: Path | None,
-    judge: str | None,
-    attack: str | None,
-    budget: str | None,
-    sampler: str | None,
-    trials: int | None,
-    repeats: float | None,
-    stopping: str | None,
-    warm_start: Path | None,
-    min_accuracy: float | None,
+    given: dict[str, Any],
     time_budget: float | None,
     seed: int | None,
     resume: bool,
@@ -112,34 +65,10 @@ def pareto(
     from mi_tune.setup import make_setup, read_setup
 
     console = Console()
-    own = private is not None or public is not None
-    given = {
-        "data.source": "folder" if own else None,
-        "data.private": str(private.absolute()) if private else None,
-        "data.public": str(public.absolute()) if public else None,
-        "data.private_identities": identities,
-        "data.resolution": resolution,
-        "target.architecture": architecture,
-        "target.epochs": epochs,
-        "target.replicates": replicates,
-        "prior.kind": prior,
-        "prior.generator": generator,
-        "prior.weights": str(generator_weights) if generator_weights else None,
-        "judge.kind": judge,
-        "judge.recogniser": recogniser,
-        "judge.recogniser_weights": str(recogniser_weights) if recogniser_weights else None,
-        "attack.preset": attack,
-        "attack.budget": budget,
-        "search.sampler": sampler,
-        "search.trials": trials,
-        "search.repeats": repeats,
-        "search.stopping.scheduler": stopping,
-        "search.warm_start": str(warm_start.absolute()) if warm_start else None,
-        "search.min_accuracy": min_accuracy,
-    }
+    own, private = given.get("data.source") == "folder", given["data.private"]
     file = file_of(setup_file or ("folder" if own else "orl"))
     values = read_setup(file)
-    name = name or (_folder_name(private) if private else values.get("name"))
+    name = name or (_folder_name(Path(private)) if private else values.get("name"))
     stored = out / str(name) / "study.yaml"
     if resume and stored.exists():
         # a resumed study has its own options; what is given besides must not contradict them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,8 +13,9 @@ from mi_tune.runtime.command import Command
 from mi_tune.runtime.errors import InputError
 from studies.commands.next_step import say_next
 from studies.commands.setup_files import setup_file
+from studies.commands.setup_options import DATA, RECOGNISER, takes_setup
 
-ATTACKS = ("ppa:4x", "taa:reduced", "eot_re:reduced")
+ATTACKS = ("map_logit:4x", "taa:reduced", "eot_re:reduced")
 
 
 def property_command(
@@ -29,10 +31,7 @@ def property_command(
     @click.command(name=name.replace("_", "-"), cls=Command, help=doc)
     @click.option("--area", type=float, default=area, help="Share of the pixels erased, in (0, 1).")
     @click.option("--setup", "setup_name", default="orl", help="A name in studies/setups, or a YAML file.")
-    @click.option("--private", type=click.Path(path_type=Path), help="Own images: one folder a person.")
-    @click.option("--public", type=click.Path(path_type=Path), help="The attacker's images of other people.")
-    @click.option("--identities", type=click.IntRange(min=2), help="Private people to use.")
-    @click.option("--resolution", type=int, help="Pixels of a side.")
+    @takes_setup(*DATA, *RECOGNISER)
     @click.option("--seeds", type=click.IntRange(min=1), default=3, help="Targets of every training.")
     @click.option("--attacks", default=",".join(ATTACKS), help="Comma-separated, with :budget where it is not reduced.")
     @click.option("--seed", type=int, default=0, help="What all others are derived from.")
@@ -43,10 +42,7 @@ def property_command(
     def command(
         area: float,
         setup_name: str,
-        private: Path | None,
-        public: Path | None,
-        identities: int | None,
-        resolution: int | None,
+        given: dict[str, Any],
         seeds: int,
         attacks: str,
         seed: int,
@@ -60,22 +56,16 @@ def property_command(
         from mi_tune.setup import make_setup, read_setup
         from mi_tune.trial.attempts import check_attacks
 
+        private, public = given["data.private"], given["data.public"]
         if (private is None) != (public is None):
             raise InputError("own images need both --private and --public")
-        given = {
-            "data.source": "folder" if private else None,
-            "data.private": str(private.absolute()) if private else None,
-            "data.public": str(public.absolute()) if public else None,
-            "data.private_identities": identities,
-            "data.resolution": resolution,
-        }
         if private and setup_name == "orl":
             setup_name = "folder"
         file = setup_file(setup_name)
-        setup = make_setup(read_setup(file), str(file), {key: value for key, value in given.items() if value})
+        setup = make_setup(read_setup(file), str(file), given)
         chosen = check_attacks([one.strip() for one in attacks.split(",") if one.strip()])
         if not chosen:
-            raise InputError("--attacks names no attack; leave it out, or name one such as ppa:4x")
+            raise InputError("--attacks names no attack; leave it out, or name one such as map_logit:4x")
         compared = treatments(area, setup.data.resolution)
 
         from mi_tune.confirmation.property_study import PropertyOptions, study_property  # imports Ray
