@@ -313,3 +313,22 @@ def _tiny_attack() -> Attack:
         keep=1,
         selection=Last(),
     )
+
+
+def check_identity_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check an identity loss: one finite value per image, of its own logits alone, that is lower where the target
+    is sure of the attacked person, with finite gradients."""
+    name = getattr(loss, "__name__", type(loss).__name__)
+    random = generator(0, "loss contract", device=_CPU)
+    logits = (3 * torch.randn(12, _CLASSES, generator=random)).requires_grad_()
+    labels = torch.arange(12) % _CLASSES
+    values = loss(logits, labels)
+    if values.shape != (12,) or not torch.isfinite(values).all():
+        raise InputError(f"{name}: gives {tuple(values.shape)} for 12 images, not one finite value each")
+    alone = torch.cat([loss(logits[k : k + 1], labels[k : k + 1]) for k in range(12)])
+    if not torch.allclose(values, alone, atol=1e-6):
+        raise InputError(f"{name}: an image's value depends on the other images of its batch")
+    (gradient,) = torch.autograd.grad(values.sum(), logits)
+    surer = loss(logits + 20 * torch.nn.functional.one_hot(labels, _CLASSES), labels)
+    if not torch.isfinite(gradient).all() or (surer >= values).any():
+        raise InputError(f"{name}: is no lower where the target is sure of the attacked person")
