@@ -44,11 +44,12 @@ def small(steps: int = 10, clamp: float = 3.0, **changes) -> Attack:
 def test_the_attack_makes_the_target_surer_than_its_start_was(target, ground):
     classes = torch.arange(6)
     oracle = white_box(target)
-    result = small().run(oracle, ground, classes, seed=0)
+    result = small(init=Normal()).run(oracle, ground, classes, seed=0)  # not the best samples: a low start
     own = torch.arange(6).repeat_interleave(2)
     before = oracle.confidence(result.start_images.flatten(0, 1)).gather(1, own[:, None]).mean()
     after = oracle.confidence(result.images.flatten(0, 1)).gather(1, own[:, None]).mean()
-    assert after > before + 0.05 or after > 0.99
+    assert before < 0.4
+    assert after > before + 0.3
     assert result.images.shape == (6, 2, 1, 16, 16)
     assert result.images.dtype == torch.uint8
 

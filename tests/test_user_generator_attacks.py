@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import make_bank, write_image_folder
 from own_generators import CODE, plain, style
 
 from mi_tune.attacks import Ground, make_attack, open_oracle
+from mi_tune.attacks.inits import Normal
 from mi_tune.priors import UserPrior, render_samples
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
@@ -23,7 +26,7 @@ def test_an_attack_with_an_own_generator_makes_the_target_surer_than_its_start_d
 ):
     prior: UserPrior = make(generator_file).load(0, CPU)
     ground = Ground(prior, render_samples(prior, 200, 0, CPU), make_bank(4, seed=1).images, prior.key())
-    row = make_attack(attack, "reduced")
+    row = replace(make_attack(attack, "reduced"), init=Normal())  # not the best samples: a low start
     oracle = open_oracle(row.access, target, CPU)
     result = row.run(oracle, ground, torch.arange(6), seed=0)
     assert result.images.shape == (6, row.keep, 1, 16, 16)
@@ -31,7 +34,8 @@ def test_an_attack_with_an_own_generator_makes_the_target_surer_than_its_start_d
     assert result.latents.abs().max() <= row.stages[0].constraint.bound
     own = torch.arange(6).repeat_interleave(row.keep)[:, None]
     sure = [oracle.confidence(i.flatten(0, 1)).gather(1, own).mean() for i in (result.start_images, result.images)]
-    assert sure[1] > sure[0] + 0.05 or sure[1] > 0.99
+    assert sure[0] < 0.3
+    assert sure[1] > sure[0] + 0.1
 
 
 @pytest.mark.parametrize(("kind", "factory"), [("import", "Plain"), ("style", "Style")])
