@@ -204,7 +204,7 @@ def test_a_likeness_elsewhere_is_worth_trials_here(shift, trials):
 def test_a_prior_that_is_wrong_is_unlearned():
     elsewhere = observations(GEOMETRY, UNITS, flip=True)
     few, some, many = (FrontModel(GEOMETRY, elsewhere).update(observations(GEOMETRY, UNITS[:n])) for n in (2, 12, 50))
-    assert few.attack.earlier_slope > 0.3
+    assert few.attack.known_elsewhere and few.attack.slope > 0.3
     # it is not heard any more: what is left is a model without it
     assert error(many) == pytest.approx(error(FrontModel(GEOMETRY).update(observations(GEOMETRY, UNITS[:50]))))
     assert error(many) < error(some) < error(few)

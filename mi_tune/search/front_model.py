@@ -54,6 +54,37 @@ class _Values:
         return np.isfinite(self.mean)
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """What one update of an accuracy's model arrived at: a regression on a cheaper source, and a process of the rest.
+
+    Args:
+        process: of what the regression leaves to explain. source: the process of the cheaper source, or None.
+        slope: on the source. known_elsewhere: whether the source is an earlier study, whose error here is part of
+            `process` already.
+    """
+
+    process: GaussianProcess
+    source: GaussianProcess | None = None
+    slope: float = 0.0
+    known_elsewhere: bool = False
+
+    def regression(self, x: np.ndarray) -> np.ndarray:
+        """The part that the cheaper source explains at points x, (n,)."""
+        return self.slope * self.source.predict(x) if self.source is not None and self.slope else np.zeros(len(x))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Posterior mean, (n,)."""
+        return self.process.predict(x) + self.regression(x)
+
+    def deviation(self, x: np.ndarray) -> np.ndarray:
+        """Posterior standard deviation, (n,)."""
+        own = self.process.deviation(x)
+        if self.source is None or not self.slope or self.known_elsewhere:
+            return np.hypot(own, 0.0)
+        return np.hypot(own, self.slope * self.source.deviation(x))
+
+
 class _AccuracyModel:
     """One accuracy: a linear regression on a cheaper source, plus a Gaussian process of its residuals.
 
@@ -73,27 +104,25 @@ class _AccuracyModel:
         self.direct, self.early = (GaussianProcess(groups, prior=prior) for _ in range(2))
         self.residual = GaussianProcess(groups, EARLIER_DEVIATION, ProcessPrior(LOG_LENGTH_PRIOR))
         self.direct_fitted, self.early_fitted, self.residual_fitted = 0, 0, 0
-        # `process` is the one in use; the slopes belong to what is added to it
-        self.process = self.direct
-        self.early_slope, self.earlier_slope = 0.0, 0.0
 
-    def update(self, x: np.ndarray, y: _Values, early: _Values) -> None:
+    def update(self, x: np.ndarray, y: _Values, early: _Values) -> _Fit:
         """Learn from values at points x, (n, columns)."""
         known, seen = y.known, early.known
-        self.early_slope = 0.0
-        if self.earlier is not None and self._update_from_earlier(self.earlier, x, y):
-            return
+        if self.earlier is not None and (fit := self._fit_to_earlier(self.earlier, x, y)) is not None:
+            return fit
+        fit = _Fit(self.direct)
         if seen.sum() >= 1.2 * known.sum() and (known & seen).sum() >= 5:
             self.early_fitted = _learn(self.early, x, early.mean, early, self.early_fitted)
             expected = self.early.predict(x[known])
             centred = expected - expected.mean()
             shrinkage = 0.1 * known.sum() * centred.var()
-            self.early_slope = float(centred @ y.mean[known] / (centred @ centred + shrinkage + 1e-9))
-        self.process, self.earlier_slope = self.direct, 0.0
-        self.direct_fitted = _learn(self.process, x, y.mean - self.regression(x), y, self.direct_fitted)
+            slope = float(centred @ y.mean[known] / (centred @ centred + shrinkage + 1e-9))
+            fit = _Fit(self.direct, self.early, slope)
+        self.direct_fitted = _learn(self.direct, x, y.mean - fit.regression(x), y, self.direct_fitted)
+        return fit
 
-    def _update_from_earlier(self, earlier: GaussianProcess, x: np.ndarray, y: _Values) -> bool:
-        """Learn the residuals from the earlier study; False if leave-one-out prediction is better without it."""
+    def _fit_to_earlier(self, earlier: GaussianProcess, x: np.ndarray, y: _Values) -> _Fit | None:
+        """Learn the residuals from the earlier study; None if leave-one-out prediction is better without it."""
         known = y.known
         expected = earlier.predict(x[known])
         centred = expected - expected.mean() if len(expected) else expected
@@ -104,25 +133,8 @@ class _AccuracyModel:
         if known.sum() >= MIN_TRIALS_TO_REJECT_EARLIER:
             self.direct_fitted = _learn(self.direct, x, y.mean, y, self.direct_fitted)
             if self.direct.leave_one_out_log_density() > self.residual.leave_one_out_log_density():
-                return False
-        self.process, self.earlier_slope = self.residual, slope
-        return True
-
-    def regression(self, x: np.ndarray) -> np.ndarray:
-        """The part that the cheaper source explains at points x, (n,)."""
-        if self.earlier is not None and self.earlier_slope:
-            return self.earlier_slope * self.earlier.predict(x)
-        return self.early_slope * self.early.predict(x) if self.early_slope else np.zeros(len(x))
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Posterior mean, (n,)."""
-        return self.process.predict(x) + self.regression(x)
-
-    def deviation(self, x: np.ndarray) -> np.ndarray:
-        """Posterior standard deviation, (n,)."""
-        # how far an earlier study is wrong here is part of the residual process already
-        extra = self.early_slope * self.early.deviation(x) if self.early_slope else 0.0
-        return np.hypot(self.process.deviation(x), extra)
+                return None
+        return _Fit(self.residual, earlier, slope, known_elsewhere=True)
 
 
 def _prior(geometry: Geometry) -> ProcessPrior:
@@ -163,8 +175,8 @@ class FrontModel:
     MIN_TRIALS = 2
     """Fewest measurements of each accuracy that a model is fitted to."""
 
-    natural: _AccuracyModel
-    attack: _AccuracyModel
+    natural: _Fit
+    attack: _Fit
 
     def __init__(self, geometry: Geometry, earlier: Observations | None = None) -> None:
         self.geometry = geometry
@@ -175,7 +187,8 @@ class FrontModel:
             self.earlier = earlier
             model = FrontModel(geometry).update(earlier)
             natural, attack = model.natural.process, model.attack.process
-        self.natural, self.attack = _AccuracyModel(geometry, natural), _AccuracyModel(geometry, attack)
+        self._natural, self._attack = _AccuracyModel(geometry, natural), _AccuracyModel(geometry, attack)
+        self.natural, self.attack = _Fit(self._natural.direct), _Fit(self._attack.direct)
         self.representatives = np.empty(0, dtype=int)
 
     def enough(self, observed: Observations) -> bool:
@@ -198,11 +211,12 @@ class FrontModel:
             one = np.ones(len(x))
             x = np.column_stack([group_means(column, one, groups, MAX_POINTS)[0] for column in x.T])
         one = np.ones(len(observed))
-        for model, final, weight, early in (
-            (self.natural, observed.natural, one, observed.early_natural),
-            (self.attack, observed.attack, observed.attacked, observed.early_attack),
-        ):
-            model.update(x, _values(final, weight, groups), _values(early, one, groups))
+
+        def fit(model: _AccuracyModel, final: np.ndarray, weight: np.ndarray, early: np.ndarray) -> _Fit:
+            return model.update(x, _values(final, weight, groups), _values(early, one, groups))
+
+        self.natural = fit(self._natural, observed.natural, one, observed.early_natural)
+        self.attack = fit(self._attack, observed.attack, observed.attacked, observed.early_attack)
         return self
 
     def expected(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
