@@ -21,7 +21,8 @@ from mi_tune.search.space import distributions, law_from, params_of
 from mi_tune.search.warm import EarlierStudy, warm_start
 from mi_tune.setup import SearchSetup, Space
 from mi_tune.study.earlier import copy_earlier, read_earlier
-from mi_tune.study.journal import WARM_START_LAW, StudyJournal
+from mi_tune.study.fixed_laws import WARM_START_LAW
+from mi_tune.study.journal import StudyJournal
 from mi_tune.trial.laws import laws_of
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import defaultdict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +24,17 @@ from mi_tune.erasing.columns import law_columns
 from mi_tune.search.optuna_private import open_trial, storage_id
 from mi_tune.search.repeats import Repeats
 from mi_tune.search.samplers import REFERENCE, make_sampler
-from mi_tune.search.space import distributions, law_from, params_of
+from mi_tune.search.space import distributions, law_from
 from mi_tune.search.state import State
 from mi_tune.search.warm import WarmStart
 from mi_tune.setup import SearchSetup
+from mi_tune.study.fixed_laws import FixedLaws
+from mi_tune.study.floor import Floor
 from mi_tune.study.journal_file import JournalFile
 from mi_tune.study.journal_storage import OpenTrialsStorage
-from mi_tune.trial.point import UNDEFENDED
+from mi_tune.study.trial_index import TrialIndex
 from mi_tune.trial.table import frame_of
 
-WARM_START_LAW = "warm"
-"""Trial attribute of laws taken over from an earlier study: the law's index in `WarmStart.first`."""
 OBJECTIVES = ["natural_accuracy", "attack_accuracy"]
 
 
@@ -118,25 +117,18 @@ class StudyJournal:
         self._running: dict[int, tuple[optuna.Study, Trial]] = {}
         self._ended: list[tuple[optuna.Study, Trial]] = []
         self._left_open: list[tuple[optuna.Study, Trial]] = []
-        # indices, so that no call has to go through all trials
-        self._handed_out: dict[int, tuple[optuna.Study, int]] = {}
-        self._runs: defaultdict[int, set[int]] = defaultdict(set)
-        self._next = self._finished = 0
-        self._undefended_at: tuple[optuna.Study, int] | None = None
+        self._index = TrialIndex()
+        self._floor = Floor(search.min_accuracy, search.min_accuracy_kept, self._undefended)
+        self._finished = 0
         self._law_columns: dict[int, dict[str, Any]] = {}
         for study, frozen in self._all():
-            self._note(study, storage_id(frozen), frozen.user_attrs)
+            self._index.note((study, storage_id(frozen)), frozen.user_attrs)
             self._finished += frozen.state.is_finished()
             if frozen.state == TrialState.RUNNING:
                 ended = frozen.user_attrs.get("state", State.RUNNING) != State.RUNNING
                 (self._ended if ended else self._left_open).append((study, open_trial(study, storage_id(frozen))))
         self._left_open.sort(key=lambda pair: pair[1].user_attrs.get("trial", math.inf))
-        present = {t.user_attrs.get(REFERENCE) for _, t in self._all()}
-        self._references = [name for name in REFERENCE_LAWS if references and name not in present]
-        warm_trials = [t for t in self.main.get_trials(deepcopy=False) if WARM_START_LAW in t.user_attrs]
-        known = [t.user_attrs[WARM_START_LAW] for t in warm_trials]
-        self._first = [k for k in range(0 if warm is None else len(warm.first)) if k not in known]
-        self._warm = warm
+        self._fixed = FixedLaws(search.space, references, warm, (t.user_attrs for _, t in self._all()))
         for record in self._records():
             self.repeats.handed_out(record["trial"], record.get("repeat_of", record["trial"]))
             if record["state"] != State.RUNNING:
@@ -152,16 +144,6 @@ class StudyJournal:
         # a trial's state is the last attribute written when it is handed out
         found = [t.user_attrs for _, t in self._all() if "state" in t.user_attrs]
         return sorted(found, key=lambda record: record["trial"])
-
-    def _note(self, study: optuna.Study, trial_id: int, attributes: dict[str, Any]) -> None:
-        """Index a trial by its number and by the law that it repeats."""
-        if "trial" in attributes:
-            self._handed_out[attributes["trial"]] = study, trial_id
-            self._next = max(self._next, attributes["trial"] + 1)
-        if "repeat_of" in attributes:
-            self._runs[attributes["repeat_of"]].add(trial_id)
-        if attributes.get(REFERENCE) == UNDEFENDED and self._undefended_at is None:
-            self._undefended_at = study, trial_id
 
     def batch_writes(self) -> AbstractContextManager[None]:
         """Context in which log entries are collected, and written to the file together when it ends."""
@@ -189,26 +171,22 @@ class StudyJournal:
             return self._hand_out(*self._left_open.pop(0), again=True)
         if self.remaining() == 0:
             return None
-        if self._references:
-            name = self._references.pop(0)
-            params = params_of(self.search.space, REFERENCE_LAWS[name])
-            if params is None:
+        if (fixed := self._fixed.next()) is not None:
+            if fixed.params is None:
                 trial = self.aside.ask()
-                trial.set_user_attr(REFERENCE, name)
+                for key, value in fixed.attributes.items():
+                    trial.set_user_attr(key, value)
                 return self._hand_out(self.aside, trial)
-            self.main.enqueue_trial(params, user_attrs={REFERENCE: name})
-        elif self._warm is not None and self._first:
-            k = self._first.pop(0)
-            self.main.enqueue_trial(self._warm.first[k], user_attrs={WARM_START_LAW: k})
+            self.main.enqueue_trial(fixed.params, user_attrs=fixed.attributes)
         elif (number := self.repeats.next()) is not None:
             return self._repeat(number)
         return self._hand_out(self.main, self.main.ask(self.space))
 
     def _repeat(self, number: int) -> Asked:
         """A new trial, with other seeds, of the law that trial `number` was the first to run."""
-        study, trial_id = self._handed_out[number]
+        study, trial_id = self._index.handed_out[number]
         first = self._storage.get_trial(trial_id)
-        attributes: dict[str, Any] = {"repeat_of": number, "repeat": 1 + len(self._runs[number])}
+        attributes: dict[str, Any] = {"repeat_of": number, "repeat": 1 + self._index.repeats_of(number)}
         if first.user_attrs.get(REFERENCE):
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
         with self.batch_writes():
@@ -220,36 +198,25 @@ class StudyJournal:
         reference = attributes.get(REFERENCE, "")
         # computed here, because the process may have ended before it wrote the attributes of an earlier trial
         law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
-        number = attributes.get("trial", self._next)
+        number = attributes.get("trial", self._index.next_number)
         # repeats are always attacked: they are run for the mean of both accuracies
         floor = None if reference or "repeat_of" in attributes else self.floor()
         for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": State.RUNNING}.items():
             trial.set_user_attr(key, value)
-        self._note(study, storage_id(trial), trial.user_attrs)
+        self._index.note((study, storage_id(trial)), trial.user_attrs)
         self._running[number] = (study, trial)
         self.repeats.handed_out(number, attributes.get("repeat_of", number))
         return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
 
     def floor(self) -> float | None:
         """Natural accuracy below which a trial is infeasible, as far as known now; None without a floor."""
-        floors = [self.search.min_accuracy]
-        undefended = self._undefended()
-        if self.search.min_accuracy_kept is not None and undefended and undefended.get("state") == State.COMPLETE:
-            floors.append(self.search.min_accuracy_kept * undefended["natural_accuracy"])
-        return max((f for f in floors if f is not None), default=None)
-
-    def _floor_pending(self) -> bool:
-        """Whether the floor depends on a trial without defence that has not ended."""
-        if self.search.min_accuracy_kept is None:
-            return False
-        undefended = self._undefended()
-        return UNDEFENDED in self._references or (undefended is not None and undefended.get("state") == State.RUNNING)
+        return self._floor.value()
 
     def _undefended(self) -> dict[str, Any] | None:
         """Attributes of the trial without defence, or None if it was not handed out."""
-        if self._undefended_at is None:
+        if self._index.undefended is None:
             return None
-        _, trial_id = self._undefended_at
+        _, trial_id = self._index.undefended
         return self._storage.get_trial(trial_id).user_attrs
 
     # -------------------------------------------------------------------------------------------------- telling
@@ -285,7 +252,7 @@ class StudyJournal:
 
     def _settle(self) -> None:
         """Report ended trials to Optuna, once the floor that they are compared with is known."""
-        if self._floor_pending():
+        if self._floor.pending(self._fixed.undefended_to_come):
             return
         floor = self.floor()
         while self._ended:
@@ -327,7 +294,7 @@ class StudyJournal:
 
     def row(self, number: int) -> dict[str, Any]:
         """The row of one trial, with the columns that it has so far."""
-        _, trial_id = self._handed_out[number]
+        _, trial_id = self._index.handed_out[number]
         return self._row(self._storage.get_trial(trial_id))
 
     def _row(self, trial: FrozenTrial) -> dict[str, Any]:
