@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +202,83 @@ def test_grey_private_images_make_public_ones_grey(folders, tmp_path):
     person(tmp_path / "colour", *[flat((k, 200, 20), "RGB") for k in range(3)], name="yan")
     data = load_data(setup_of(private=folders["private"], public=str(tmp_path / "colour")), 0)
     assert data.public.channels == data.private.channels == 1
+
+
+def test_hidden_things_and_traces_of_a_mac_are_left_out(tmp_path):
+    person(tmp_path, flat(90))
+    for hidden in (
+        "anna/.ipynb_checkpoints/0-checkpoint.png",
+        "anna/._0.png",
+        "__MACOSX/anna/._0.png",
+        "anna/.x/a/b.png",
+    ):
+        file = tmp_path / hidden
+        file.parent.mkdir(parents=True, exist_ok=True)
+        flat(120).save(file)
+    bank = folder_bank(tmp_path, 16, None, "crop")
+    assert bank.names == ("anna",)
+    assert len(bank) == 1
+
+
+def test_parts_of_a_split_are_not_people(tmp_path):
+    for part in ("train", "val", "test"):
+        person(tmp_path, flat(90), name=part)
+    with pytest.raises(
+        InputError, match=r"holds the parts of a split \(test, train, val\), not one sub-folder per"
+    ) as caught:
+        folder_bank(tmp_path, 16)
+    assert "\n" not in str(caught.value)
+
+
+def exif_block(tag: int, kind: int, content: bytes, count: int = 1) -> bytes:
+    """An EXIF block with orientation 6 and one more entry, whose content is stored behind the two."""
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", tag, kind, count, 8 + 2 + 24 + 4)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0) + content
+
+
+ODD = {
+    "resolution of 0/0": exif_block(0x011A, 5, struct.pack("<II", 0, 0)),
+    "negative resolution": exif_block(0x011A, 10, struct.pack("<ii", -72, 1)),
+    "resolution as text": exif_block(0x011A, 2, b"seventy two\0", 12),
+    "width as a rational": exif_block(0x0100, 5, struct.pack("<II", 16, 1)),
+    "ISO as a double": exif_block(0x8827, 12, struct.pack("<d", 100.5)),
+}
+
+
+@pytest.mark.parametrize("block", ODD.values(), ids=ODD)
+def test_an_odd_exif_block_stops_nothing_and_turns_the_image(tmp_path, block):
+    photo = flat(0)
+    photo.paste(255, (0, 0, 16, 4))
+    image = only_image(person(tmp_path, photo, suffix=".jpg", exif=block, quality=95))[0]
+    assert image[:, 14].mean() > 200
+
+
+@pytest.mark.parametrize(
+    "block", [b"Exif\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01"]
+)
+def test_a_broken_exif_block_leaves_the_image_as_it_is_stored(tmp_path, block):
+    assert (only_image(person(tmp_path, flat(90), suffix=".jpg", exif=block, quality=95)) == 90).all()
+
+
+def test_floats_up_to_one_keep_their_shades(tmp_path):
+    values = np.linspace(0, 1, 16, dtype=np.float32)[None].repeat(16, 0)
+    image = only_image(person(tmp_path, Image.fromarray(values), suffix=".tif"))
+    assert image[0, 0].tolist() == pytest.approx(np.linspace(0, 255, 16).tolist(), abs=1)
+
+
+@pytest.mark.parametrize("bad", [-0.5, float("nan")])
+def test_pixels_that_are_no_light_are_refused(tmp_path, bad):
+    values = np.full((16, 16), 0.5, dtype=np.float32)
+    values[3, 4] = bad
+    person(tmp_path, Image.fromarray(values), suffix=".tif")
+    with pytest.raises(InputError, match=r"0\.tif: has negative or NaN pixels"):
+        folder_bank(tmp_path, 16)
+
+
+def test_twelve_bits_in_a_file_of_sixteen_are_as_bright_as_they_were(tmp_path):
+    bright = np.linspace(0, 4095, 16, dtype=np.uint16)[None].repeat(16, 0)
+    person(tmp_path, Image.fromarray(bright))
+    person(tmp_path, Image.fromarray(bright // 4), name="bert")
+    images = folder_bank(tmp_path, 16).images[:, 0, 0]
+    assert images[0].tolist() == pytest.approx(np.linspace(0, 255, 16).tolist(), abs=1)
+    assert images[1].tolist() == pytest.approx((np.linspace(0, 255, 16) / 4).tolist(), abs=1)  # by the same scale

@@ -102,3 +102,23 @@ def test_a_law_is_a_step_of_a_pipeline_for_a_single_image(fill: str) -> None:
     out = v2.Compose([to_float, law])(image)
     changed = (out != to_float(image)).any(0)
     assert out.shape == image.shape and 0.15 < float(changed.float().mean()) < 0.45
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (torch.zeros(3, 8, 8, dtype=torch.int16), r"images of torch\.int16; give uint8"),
+        (torch.zeros(3, 8, 8, dtype=torch.int64), r"images of torch\.int64"),
+        (torch.full((3, 8, 8), 255.0), r"pixels from 255 to 255; give floats in \[0, 1\]"),
+        (torch.full((3, 8, 8), float("inf")), "pixels from inf to inf"),
+        (torch.full((3, 8, 8), float("nan")), "pixels from nan to nan"),
+        (torch.full((3, 8, 8), -1.0), "pixels from -1 to -1"),
+        (torch.zeros(8, 8), r"got \(8, 8\), not a tensor \(channels, height, width\)"),
+        ("a path", "got str"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_one_line(images, said):
+    for law in (NO_DEFENCE, ErasingLaw(1.0)):
+        with pytest.raises(InputError, match=said) as caught:
+            law(images)
+        assert "\n" not in str(caught.value)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_bank
+from torch import nn
 
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import create_classifier
-from mi_tune.nets.training import Recipe, Training, predict
+from mi_tune.nets.training import Recipe, Training, batches_of, predict
 from mi_tune.runtime.errors import DivergedError
 
 CPU = torch.device("cpu")
@@ -107,3 +108,18 @@ def test_training_leaves_the_bank_as_it_was():
     model = create_classifier("small_cnn", 3, 1, 16, seed=0)
     finish(Training(model, *bank.tensors(), torch.arange(18), Recipe(epochs=1), 0, CPU, LAW))
     assert np.array_equal(bank.images, before)
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(65, [65]), (129, [64, 65]), (64, [64]), (66, [64, 2]), (1, [1])])
+def test_no_batch_is_of_one_image_beside_others(count, sizes):
+    batches = batches_of(torch.arange(count), 64)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches), torch.arange(count))
+
+
+def test_a_network_that_ends_in_one_pixel_trains_on_one_image_more_than_a_batch():
+    bank = make_bank(5, images=13, size=32, channels=3)  # 65 images
+    model = create_classifier("vgg11_bn", 5, 3, 32, 0)
+    ends_in_one_pixel = nn.Sequential(model, nn.Unflatten(1, (5, 1, 1)), nn.BatchNorm2d(5), nn.Flatten())
+    run = Training(ends_in_one_pixel, *bank.tensors(), torch.arange(65), Recipe(epochs=1, batch_size=64), 0, CPU)
+    assert np.isfinite(run.train_epoch())

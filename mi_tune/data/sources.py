@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from mi_tune.data.bank import Bank
 from mi_tune.runtime.errors import InputError
 
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
+SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
+"""Names of sub-folders that are parts of a split and not people."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How an image of each EXIF orientation is put upright."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
@@ -49,10 +64,15 @@ def folder_bank(
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder with one sub-folder of images per identity")
-    people = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [sorted(f for f in p.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES) for p in people]
+    people = sorted(p for p in folder.iterdir() if p.is_dir() and not _is_hidden(p.name))
+    files = [sorted(f for f in p.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES and _shown(f, p)) for p in people]
     if not any(files):
         raise InputError(f"{folder}: no images found; expected one sub-folder of images per identity")
+    if len(people) > 1 and {p.name.lower() for p in people} <= SPLIT_NAMES:
+        raise InputError(
+            f"{folder}: holds the parts of a split ({', '.join(p.name for p in people)}), not one sub-folder per "
+            "identity; give one of the parts, or put each person's images into one folder (the study splits them)"
+        )
     for person, images in zip(people, files, strict=True):
         if len(images) < minimum_images:
             raise InputError(
@@ -67,23 +87,51 @@ def _read(
 ) -> Bank:
     flat = [f for images in files for f in images]
     labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(images) for images in files])
-    pixels = [_decode(f, resolution, channels, fit) for f in flat]
+    deep = _deepest(flat)
+    pixels = [_decode(f, resolution, channels, fit, deep) for f in flat]
     if channels is None and any(p.ndim == 3 for p in pixels):
         pixels = [p if p.ndim == 3 else np.stack([p] * 3, -1) for p in pixels]
     images = np.stack([p[None] if p.ndim == 2 else p.transpose(2, 0, 1) for p in pixels])
     return Bank(np.ascontiguousarray(images), labels, tuple(names))
 
 
-def _decode(file: Path, resolution: int, channels: int | None, fit: str) -> np.ndarray:
-    """One image as uint8 (resolution, resolution) if grey, else (resolution, resolution, 3)."""
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _shown(file: Path, person: Path) -> bool:
+    """Whether neither the file nor a folder between it and the person's is hidden."""
+    return not any(_is_hidden(part) for part in file.relative_to(person).parts)
+
+
+def _deepest(files: Sequence[Path]) -> float:
+    """The highest value of all grey images with more than 8 bits, which decides how these are scaled; 0 without any."""
+    highest = 0.0
+    for file in files:
+        with _readable(file), Image.open(file) as opened:
+            if opened.mode.startswith("I") or opened.mode == "F":
+                values = np.asarray(opened, dtype=np.float64)
+                if not np.isfinite(values).all() or values.min() < 0:
+                    raise InputError(f"{file}: has negative or NaN pixels; give pixels from 0 to 1, 255 or 65535")
+                highest = max(highest, float(values.max()))
+    return highest
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Within it, an image that Pillow cannot read ends in one line that names it."""
     try:
-        with Image.open(file) as opened:
-            # cameras store unrotated pixels, and the rotation beside them
-            image = ImageOps.exif_transpose(opened)
-            grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
-            image = _eight_bits(image).convert("L" if grey else "RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        yield
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise InputError(f"{file}: unreadable or truncated image ({error}); repair or remove it") from error
+
+
+def _decode(file: Path, resolution: int, channels: int | None, fit: str, deepest: float) -> np.ndarray:
+    """One image as uint8 (resolution, resolution) if grey, else (resolution, resolution, 3)."""
+    with _readable(file), Image.open(file) as opened:
+        image = _upright(opened)
+        grey = channels == 1 or (channels is None and image.mode in GREY_MODES)
+        image = _eight_bits(image, deepest).convert("L" if grey else "RGB")
     box = None
     if fit == "crop":
         side = min(image.size)
@@ -92,13 +140,29 @@ def _decode(file: Path, resolution: int, channels: int | None, fit: str) -> np.n
     return np.asarray(image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image in 8 bits: deeper grey is scaled (Pillow's own conversion clips it), transparency is put on white."""
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as it was held: cameras store unrotated pixels, and the rotation beside them.
+
+    Nothing else of the EXIF block is read, because any of it may be odd.
+    """
+    try:
+        turn = _TURNS.get(int(image.getexif().get(ExifTags.Base.Orientation, 1)))
+    except Exception:  # a broken block can raise anything in Pillow's parser; such an image is taken as it is stored
+        turn = None
+    image.load()
+    return image if turn is None else image.transpose(turn)
+
+
+def _eight_bits(image: Image.Image, deepest: float) -> Image.Image:
+    """The image in 8 bits: deeper grey is scaled (Pillow's own conversion clips it), transparency is put on white.
+
+    deepest: the highest value of all deep images of the folder. White is what its number of bits can hold, such as 4095
+    for 12 bits in a file of 16; for floats within [0, 1] it is 1.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        # 16 bits, unless no value needs more than 8
-        scale = 65535 / 255 if image.mode.startswith("I;16") or values.max() > 255 else 1.0
-        return Image.fromarray((values / scale).round().clip(0, 255).astype(np.uint8))
+        white = 1.0 if image.mode == "F" and deepest <= 1 else max(255.0, 2.0 ** math.ceil(math.log2(deepest + 1)) - 1)
+        return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         pixels = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), pixels)

@@ -184,7 +184,11 @@ class ErasingLaw:
         return torch.lerp(images, fill, mask[:, None].to(images.dtype)), mask
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Erase one image (channels, height, width) or a batch; use it as a step of a transform pipeline."""
+        """Erase one image (channels, height, width) or a batch; use it as a step of a transform pipeline.
+
+        Raises InputError as `erase` does; also for images of another shape or type, or floats outside [0, 1].
+        """
+        _check_images(images)
         if images.ndim == 3:
             return self.erase(images[None], generator)[0][0]
         return self.erase(images, generator)[0]
@@ -192,6 +196,20 @@ class ErasingLaw:
     def fill_colour(self, channels: int) -> tuple[float, ...]:
         """The colour of a constant fill in [0, 1], one value per channel; see `fills.fill_colour`."""
         return fill_colour(self.fill, channels)
+
+
+def _check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor) or images.ndim not in (3, 4):
+        shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise InputError(f"erasing law: got {shape}, not a tensor (channels, height, width) or a batch of such")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise InputError(f"erasing law: images of {images.dtype}; give uint8, or floats in [0, 1]")
+    if images.is_floating_point() and images.numel():
+        low, high = (float(value) for value in images.aminmax())
+        if not (low >= -0.01 and high <= 1.01):  # also if NaN
+            raise InputError(
+                f"erasing law: pixels from {low:.3g} to {high:.3g}; give floats in [0, 1], before normalising, or uint8"
+            )
 
 
 def _numbers(name: str, values: Iterable[float]) -> tuple[float, ...]:

@@ -109,12 +109,12 @@ class Training:
         """Train for one epoch in random order; returns the mean loss. Raises DivergedError if that is not finite."""
         random = generator(self.seed, "epoch", self.epoch, device=self.device)
         order = self._order(random)
-        n, size = len(order), self.recipe.batch_size
-        steps = math.ceil(n / size)
+        n = len(order)
+        batches = batches_of(order, self.recipe.batch_size)
+        steps = len(batches)
         losses = torch.zeros((), device=self.device)
         self.model.train()
-        for step in range(steps):
-            batch = order[step * size : (step + 1) * size]
+        for step, batch in enumerate(batches):
             self._set_learning_rate((self.epoch * steps + step) / (self.recipe.epochs * steps))
             images, labels = self._augment(self.images[batch], random), self.labels[batch]
             if self.control is not None:
@@ -195,6 +195,15 @@ class Training:
     def erased_share(self) -> Tensor:
         """Share of the training images so far, with repeats, in which each pixel was erased, (height, width)."""
         return self.erase_map / max(self.views, 1)
+
+
+def batches_of(order: Tensor, size: int) -> list[Tensor]:
+    """The indices in batches of `size`, of which the last may be smaller or, instead of a single image, larger by one:
+    batch normalisation of 1x1 features cannot train on one image."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
