@@ -73,6 +73,7 @@ def study_property(
         cost = JobCost(setup, data, measure_speed(setup, data, bench.device))
         training = plan.training(points, points[0])[plan.seeds :]
         with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+            console.print(resources.where, highlight=False, soft_wrap=True)
             attacking = plan.attacking(points)
             console.print(
                 f"[bold]{title}[/]: {len(points)} trainings x {plan.seeds} seeds, attacked by "

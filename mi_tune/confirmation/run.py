@@ -141,6 +141,7 @@ def _run(
     cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+        console.print(resources.where, highlight=False, soft_wrap=True)
         # at most one early-stopping control per erasing law, and one strength of every augmentation
         erasing = [point for point in points if point.treatment.law.probability]
         controls = [stopped(number + 1) for number in range(len(erasing) + len(candidates))]

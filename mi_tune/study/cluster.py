@@ -13,6 +13,7 @@ from typing import Any
 import ray
 
 from mi_tune.runtime.errors import InputError
+from mi_tune.study.which_cluster import choose_cluster, place_for_ray
 
 NO_TRIAL_LIMIT = 10**6
 """Ray's limit of concurrent trials where our searcher sets a tighter one. With no limit at all, Ray starts its workers
@@ -85,19 +86,23 @@ class Resources:
         workers: trials that fit at once when the study begins.
         capacity: trials that fit at once at any later time.
         demand: to be called with the number of trials left, so that a cluster can grow or shrink.
+        where: which cluster it is and why, in a sentence.
     """
 
     gpus_per_trial: float
     workers: int
     capacity: Capacity = field(compare=False)
     demand: Demand = field(compare=False)
+    where: str = ""
 
 
 @contextmanager
 def connect(address: str | None, gpus_per_trial: float | None, workers: int | None) -> Iterator[Resources]:
-    """Start Ray on this machine, or join the cluster at `address` ("auto" for the one this machine belongs to).
+    """Start Ray on this machine, or join a cluster. A Ray that this process has started already is used and left on.
 
     Args:
+        address: of a cluster; "auto" for the one this machine belongs to, "local" for a private one. None: the one
+            that RAY_ADDRESS names, else a private one.
         gpus_per_trial: None gives every trial one GPU if there are GPUs.
         workers: the most trials to run at a time; None uses the whole cluster (one CPU per trial), including nodes
             that join later.
@@ -105,33 +110,49 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
     Raises:
         InputError: there is no cluster at the address, or a trial asks for more GPUs than there are.
     """
+    if ray.is_initialized():
+        with _offered(gpus_per_trial, workers, autoscaled=False, where="Ray cluster: the one of this process") as found:
+            yield found
+        return
+    choice = choose_cluster(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    if address is None:
+    if choice.address is None:
         # private, on the loopback interface; with authentication Ray would write a token to the home folder
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         # without "local" Ray would join the cluster of any other study on this machine, and end when that one ends
         options |= {"address": "local", "include_dashboard": False} | ({"num_cpus": workers} if workers else {})
+        if place := place_for_ray():
+            options["_temp_dir"] = place
     else:
-        options["address"] = address
+        options["address"] = choice.address
     try:
         ray.init(**options)
     except (ConnectionError, ValueError) as error:
         raise InputError(
-            f"no Ray cluster at --address {address} ({str(error).splitlines()[0]}); "
-            "start one with 'ray start --head', or leave out --address"
+            f"{choice.named}: no Ray cluster there ({str(error).splitlines()[0]}); "
+            "start one with 'ray start --head', or use --address local"
         ) from error
+    try:
+        with _offered(gpus_per_trial, workers, choice.address is not None, str(choice)) as found:
+            yield found
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _offered(gpus_per_trial: float | None, workers: int | None, autoscaled: bool, where: str) -> Iterator[Resources]:
+    """What the running Ray offers."""
     demand: Demand | None = None
     try:
         wanted = _gpus_wanted(ray.cluster_resources().get("GPU", 0), gpus_per_trial)
         capacity = Capacity(lambda: fitting(_nodes(), wanted), workers)
         bundle = {"CPU": 1.0} | ({"GPU": wanted} if wanted else {})
-        demand = Demand((lambda bundles: None) if address is None else _request, bundle, workers)
-        yield Resources(wanted, capacity(), capacity, demand)
+        demand = Demand(_request if autoscaled else (lambda bundles: None), bundle, workers)
+        yield Resources(wanted, capacity(), capacity, demand, where)
     finally:
         if demand is not None:
             demand(0)  # the autoscaler keeps a request until the next one
-        ray.shutdown()
 
 
 def _gpus_wanted(gpus: float, gpus_per_trial: float | None) -> float:

@@ -98,6 +98,11 @@ class StudyFolder:
     def release(self) -> None:
         self._lock.release()
 
+    def discard(self) -> None:
+        """Make the folder no study again: remove what a start that failed before its first trial has written."""
+        for name in ("study.yaml", "journal.log", "trials.parquet", "trials.csv", "examples.npz"):
+            (self.path / name).unlink(missing_ok=True)
+
     def require_free_disk(self, megabytes: float) -> None:
         """Raise InputError unless the folder's disk has that much free space."""
         place = self.path

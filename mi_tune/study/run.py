@@ -142,7 +142,8 @@ def _run(
     options: RunOptions,
     console: Console,
 ) -> Outcome:
-    if not options.resume:
+    fresh = not options.resume
+    if fresh:
         study.write_config(_description(setup, seed, data, warm, options))
     if options.images_allowed and not (study.path / "examples.npz").exists():
         _write_examples(study, data)
@@ -150,9 +151,15 @@ def _run(
     study.write_table(journal.table())
     todo = journal.remaining()
     if todo:
-        with connect(options.address, options.gpus_per_trial, options.workers) as resources:
-            _announce(setup, expected, resources, todo, console)
-            _search(setup, seed, study, data, journal, resources, expected, options, console)
+        try:
+            with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+                console.print(resources.where, highlight=False, soft_wrap=True)
+                _announce(setup, expected, resources, todo, console)
+                _search(setup, seed, study, data, journal, resources, expected, options, console)
+        except InputError:
+            if fresh and journal.table().empty:
+                study.discard()  # nothing began, so the same command works once the cause is gone
+            raise
     table = journal.table()
     study.write_table(table)
     return Outcome(study.path, journal.remaining() == 0 and not (table.state == State.RUNNING).any(), len(table))

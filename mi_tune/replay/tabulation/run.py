@@ -131,6 +131,7 @@ def _run_jobs(
         jobs, "trials", console, lambda job: f"law {job.law.number}, seed {job.seed}", every=TRIALS_PER_LINE
     )
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+        console.print(resources.where, highlight=False, soft_wrap=True)
         console.print(
             f"{resources.workers} at a time, about {duration(expected)} each: "
             f"about [bold]{duration(expected * len(jobs) / resources.workers)}[/]",
