@@ -88,3 +88,11 @@ def test_all_code_that_an_attack_runs_is_in_the_key_of_its_result():
                 homes = {one.__name__ if inspect.ismodule(one) else getattr(one, "__module__", "") for one in taken}
                 run = {home for home in homes if home.startswith("mi_tune") and not home.startswith("mi_tune.runtime")}
                 assert run <= known | not_run, module.__name__
+
+
+def test_only_the_owner_can_read_what_holds_faces(tmp_path):
+    save_atomically(tmp_path / "table", lambda path: path.write_text("numbers"))
+    save_atomically(tmp_path / "faces", lambda path: path.write_text("faces"), owner_only=True)
+    cached("target", "key", lambda: {"weight": 1}, tmp_path)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir() if file.suffix != ".lock"}
+    assert modes == {"table": 0o644, "faces": 0o600, "target-key.pt": 0o600}

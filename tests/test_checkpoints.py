@@ -122,3 +122,19 @@ def test_a_bare_backbone_needs_its_normalisation_and_finite_weights(small, tmp_p
     bare[name] = torch.full_like(bare[name], torch.nan)
     with pytest.raises(InputError, match="NaN"):
         load_classifier(saved(bare, tmp_path), "small_cnn", 4, 1, 16, (0.5,), (0.5,))
+
+
+def test_a_head_behind_dropout_is_found_by_its_shape(tmp_path):
+    plain = resnet18(num_classes=4)
+    plain.fc = nn.Sequential(nn.Dropout(0.3), nn.Linear(512, 4))
+    plain.eval()
+    images = torch.rand(3, 3, 32, 32)
+    loaded = load_classifier(saved(plain.state_dict(), tmp_path), "resnet18", 4, 3, 32, (0.0,), (1.0,))
+    assert torch.allclose(loaded(images), plain(images), atol=1e-6)
+
+
+def test_two_layers_in_place_of_the_head_are_another_network(tmp_path):
+    plain = resnet18(num_classes=4)
+    plain.fc = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 4))
+    with pytest.raises(InputError, match=r"not the weights of a resnet18: they lack 'fc\.weight'"):
+        load_classifier(saved(plain.state_dict(), tmp_path), "resnet18", 4, 3, 32, (0.0,), (1.0,))

@@ -172,6 +172,15 @@ def test_a_study_whose_images_changed_is_not_continued(finished, tmp_path):
         run_study(setup_with(changed), 0, copy, RunOptions(resume=True), QUIET)
 
 
+def test_a_study_goes_on_where_its_images_have_moved(finished, folders, tmp_path):
+    moved = {key: str(shutil.copytree(place, tmp_path / key)) for key, place in folders.items()}
+    copy = shutil.copytree(finished[0], tmp_path / "study")
+    assert run_study(setup_with(moved), 0, copy, RunOptions(resume=True), QUIET).finished
+    assert pd.read_parquet(copy / "trials.parquet").equals(finished[1])
+    places = yaml.safe_load((copy / "study.yaml").read_text())["config"]["data"]
+    assert {f"data.{side}": places[side] for side in ("private", "public")} == moved
+
+
 def test_trials_that_diverge_fail_with_their_reason_and_the_study_goes_on(folders, tmp_path):
     setup = setup_with(
         folders, target__learning_rate=1e30, target__optimiser="sgd", target__replicates=1, search__trials=3

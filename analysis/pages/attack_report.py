@@ -26,7 +26,8 @@ def write_attack_report(attacks: Attacks) -> Path:
     """Write report.html into the folder of the attacks. It shows faces only if examples.npz is in the folder."""
     page = render_attacks(attacks)
     path = attacks.folder / "report.html"
-    save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    shows_faces = attacks.examples() is not None
+    save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"), owner_only=shows_faces)
     return path
 
 

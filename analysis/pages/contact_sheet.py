@@ -28,7 +28,7 @@ def write_contact_sheet(attacks: Attacks) -> Path | None:
         path.unlink(missing_ok=True)
         return None
     sheet = contact_sheet(attacks, real)
-    save_atomically(path, lambda p: sheet.save(p))
+    save_atomically(path, lambda p: sheet.save(p), owner_only=True)
     return path
 
 

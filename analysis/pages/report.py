@@ -53,7 +53,7 @@ def write_report(folder: Path | str, include_images: bool | None = None, output:
     path = output or study.folder / "report.html"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+        save_atomically(path, lambda p: p.write_text(page, encoding="utf-8"), owner_only=include_images)
     except OSError as error:
         raise InputError(f"{path}: cannot write the report ({error.strerror})") from error
     return path

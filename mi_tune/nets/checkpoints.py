@@ -122,14 +122,41 @@ def load_classifier(
     return Normalised(model.backbone, mean, std).eval()
 
 
+def _head_renamed(state: dict[str, Tensor], expected: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
+    """The state with its last linear layer under the architecture's name.
+
+    Scripts replace the head by layers of their own, such as `fc = Sequential(Dropout(), Linear())`, whose weights are
+    then named `fc.1.weight`. A layer below the head's name, or below its parent's, is the head if it is the only one
+    that the architecture lacks and takes as many features.
+    """
+    if f"{head}.weight" in state:
+        return state
+    features = expected[f"{head}.weight"].shape[1]
+    above = head.rpartition(".")[0]
+    others = {
+        name.removesuffix(".weight")
+        for name, value in state.items()
+        if name.endswith(".weight")
+        and name not in expected
+        and value.ndim == 2
+        and value.shape[1] == features
+        and name.startswith((f"{head}.", f"{above}." if above else f"{head}."))
+    }
+    if len(others) != 1:
+        return state
+    (own,) = others
+    return {f"{head}{name.removeprefix(own)}" if name.startswith(f"{own}.") else name: v for name, v in state.items()}
+
+
 def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, architecture: str, classes: int) -> None:
     expected = model.state_dict()
+    head = next(name for name, module in model.named_modules() if module is head_of(model))
+    state = _head_renamed(state, expected, head)
     missing, unexpected = [n for n in expected if n not in state], [n for n in state if n not in expected]
     if missing or unexpected:
         wrong, kind = (missing, "lack") if missing else (unexpected, "hold an unexpected")
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise InputError(f"{path}: not the weights of a {architecture}: they {kind} '{wrong[0]}'{more}")
-    head = next(name for name, module in model.named_modules() if module is head_of(model))
     known = len(state[f"{head}.weight"])
     if known != classes:
         raise InputError(

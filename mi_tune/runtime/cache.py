@@ -68,7 +68,7 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
         if (found := _load(path)) is not None:
             return found
         made = make()
-        save_atomically(path, lambda temporary: torch.save(made, temporary))
+        save_atomically(path, lambda temporary: torch.save(made, temporary), owner_only=True)
         return made
 
 
@@ -77,14 +77,17 @@ def find(kind: str, key: str, folder: Path | None = None) -> dict | None:
     return _load((folder or cache_folder()) / f"{kind}-{key}.pt")
 
 
-def save_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary file in the folder of `path`, then rename that file to `path`."""
+def save_atomically(path: Path, write: Callable[[Path], object], owner_only: bool = False) -> None:
+    """Call `write` with a temporary file in the folder of `path`, then rename that file to `path`.
+
+    owner_only: whether nobody but the owner may read it, as for files that hold faces or a network trained on them.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         write(temporary)
-        temporary.chmod(0o644)
+        temporary.chmod(0o600 if owner_only else 0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
+from mi_tune.setup import DataSetup
 from mi_tune.trial.table import with_added_columns
 
 
@@ -66,6 +67,15 @@ class StudyFolder:
     def write_config(self, config: dict[str, Any]) -> None:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
+
+    def remember_places(self, data: DataSetup) -> None:
+        """Write where the images lie now, if they have moved since the study began."""
+        config = self.read_config()
+        now = data.model_dump(mode="json")
+        places = {key: now[key] for key in ("private", "public")}
+        if any(config["config"]["data"].get(key) != value for key, value in places.items()):
+            config["config"]["data"] |= places
+            self.write_config(config)
 
     def read_table(self) -> pd.DataFrame:
         """Read trials.parquet, and add columns of newer versions. Raises InputError if it is missing."""

@@ -50,8 +50,8 @@ from mi_tune.trial.ceiling import Ceiling, ceiling_sentence, measure_ceilings
 from mi_tune.trial.estimate import Estimate, estimate
 from mi_tune.trial.judges import prepare_judge, prepare_recogniser, with_recogniser
 
-# settings that a resumed study may change: they decide how long it runs, not what it measures
-RESUMABLE = ("search.trials",)
+# settings that a resumed study may change: how long it runs, and where its images lie now; their content may not change
+RESUMABLE = ("search.trials", "data.private", "data.public")
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
 """What the scheduler compares of half-trained targets."""
 
@@ -119,6 +119,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if options.resume:
         check_same_data(study, data)
+        study.remember_places(setup.data)
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     expected = estimate(setup, data, device)
@@ -494,7 +495,7 @@ def _write_examples(study: StudyFolder, data: StudyData) -> None:
     train = data.split.train
     _, first = np.unique(data.private.labels[train], return_index=True)
     arrays = {"images": data.private.images[train[first]], "class_names": np.array(data.private.names)}
-    save_atomically(study.path / "examples.npz", lambda p: np.savez_compressed(p, **arrays))
+    save_atomically(study.path / "examples.npz", lambda p: np.savez_compressed(p, **arrays), owner_only=True)
 
 
 def _plain(value: Any) -> Any:

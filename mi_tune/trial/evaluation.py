@@ -31,6 +31,7 @@ from mi_tune.runtime.device import peak_memory_mb
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, target_recipe
+from mi_tune.trial.table import spreadsheet_safe
 
 # columns of per_class.csv, and the keys of an attack's results that hold them; identity errors for drawn people only,
 # and what the recogniser says where the study has one
@@ -322,7 +323,7 @@ class LawEvaluation:
         history = {**self.history, "erase_map": [[round(v, 4) for v in row] for row in erase_map.tolist()]}
         save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
         state = {k: v.cpu() for k, v in self.runs[0].model.state_dict().items()}
-        save_atomically(folder / "target.pt", lambda p: torch.save(state, p))
+        save_atomically(folder / "target.pt", lambda p: torch.save(state, p), owner_only=True)
         save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
         if self.first is not None:
             result, verdicts = self.first
@@ -333,13 +334,15 @@ class LawEvaluation:
                 "class_names": np.array(self.data.private.names),
             }
             save_atomically(
-                folder / "reconstructions.npz", lambda p: np.savez_compressed(p, allow_pickle=True, **arrays)
+                folder / "reconstructions.npz",
+                lambda p: np.savez_compressed(p, allow_pickle=True, **arrays),
+                owner_only=True,
             )
 
     def _per_class(self) -> pd.DataFrame:
         """Accuracies of every class, mean over replicates. Paired comparisons of laws use them."""
         columns: dict[str, Any] = {
-            "class_name": self.data.private.names,
+            "class_name": spreadsheet_safe(self.data.private.names),
             "natural_accuracy": np.mean(self.per_class_natural, axis=0),
         }
         for name, key in PER_CLASS_COLUMNS.items():

@@ -70,3 +70,8 @@ def with_added_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Add the columns that a table of an earlier version lacks, with every value missing."""
     added = table.assign(**{name: float("nan") for name in ADDED_COLUMNS if name not in table})
     return added if "recogniser" in added else added.assign(recogniser=pd.array([""] * len(added), dtype="string"))
+
+
+def spreadsheet_safe(names: Iterable[str]) -> list[str]:
+    """Names for a CSV file, with an apostrophe before those that a spreadsheet would take for formulas."""
+    return [f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name for name in names]

@@ -132,7 +132,8 @@ class AuditFolder:
         folder = self.path / name
         folder.mkdir(parents=True, exist_ok=True)
         save_atomically(folder / "per_class.csv", lambda p: per_class.to_csv(p, index=False))
-        save_atomically(folder / "reconstructions.npz", lambda p: np.savez_compressed(p, allow_pickle=True, **arrays))
+        path = folder / "reconstructions.npz"
+        save_atomically(path, lambda p: np.savez_compressed(p, allow_pickle=True, **arrays), owner_only=True)
 
     def write_description(self, values: Mapping[str, Any]) -> None:
         """Write attack.yaml."""
@@ -145,7 +146,9 @@ class AuditFolder:
         if images is None:
             path.unlink(missing_ok=True)
             return
-        save_atomically(path, lambda p: np.savez_compressed(p, images=images, class_names=np.array(names)))
+        save_atomically(
+            path, lambda p: np.savez_compressed(p, images=images, class_names=np.array(names)), owner_only=True
+        )
 
 
 def row_id(row: Mapping[str, Any]) -> tuple:

@@ -35,6 +35,7 @@ from mi_tune.trial.audit.folder import AuditFolder, artefact_name
 from mi_tune.trial.audit.subject import Subject
 from mi_tune.trial.ceiling import ceiling_sentence, measure_ceilings
 from mi_tune.trial.judges import prepare_judge, prepare_recogniser
+from mi_tune.trial.table import spreadsheet_safe
 
 CHANCE, BEST_SAMPLES = "chance", "best prior samples"
 """The `attack` of the two baseline rows."""
@@ -318,7 +319,7 @@ class _Audit:
         on_target = (own == self.classes[:, None]).float()
         per_class = pd.DataFrame(
             {
-                "class_name": self.bank.names[: len(images)],
+                "class_name": spreadsheet_safe(self.bank.names[: len(images)]),
                 "attack_accuracy": verdicts.accuracy,
                 "attack_accuracy_top5": verdicts.accuracy_top5,
                 "target_accuracy_on_reconstructions": on_target.mean(1).numpy(),
