@@ -181,6 +181,24 @@ def test_a_study_goes_on_where_its_images_have_moved(finished, folders, tmp_path
     assert {f"data.{side}": places[side] for side in ("private", "public")} == moved
 
 
+def test_what_all_trials_share_is_no_law_s_failure_and_is_tried_again_on_resume(folders, tmp_path):
+    good = (Path(__file__).parent / "own_recognisers.py").read_text()
+    recogniser = tmp_path / "recogniser.py"
+    works = "        return self.project("
+    breaks = f"        if __import__('os').getpid() != {os.getpid()}:\n            raise OSError('the disk is gone')\n"
+    recogniser.write_text(good.replace(works, breaks + works))
+    setup = setup_with(folders, judge__recogniser=f"{recogniser}:Pixels", judge__kind="classifier", search__trials=4)
+    path = tmp_path / "study"
+    with pytest.raises(InputError, match=r"the recogniser of all trials .*the disk is gone") as caught:
+        run_study(setup, 0, path, RunOptions(workers=2), QUIET)
+    assert "\n" not in str(caught.value)
+    assert "--resume" in str(caught.value)
+    assert set(pd.read_parquet(path / "trials.parquet").state) == {"running"}
+    recogniser.write_text(good)
+    assert run_study(setup, 0, path, RunOptions(workers=2, resume=True), QUIET).finished
+    assert pd.read_parquet(path / "trials.parquet").state.tolist() == ["complete"] * 4
+
+
 def test_trials_that_diverge_fail_with_their_reason_and_the_study_goes_on(folders, tmp_path):
     setup = setup_with(
         folders, target__learning_rate=1e30, target__optimiser="sgd", target__replicates=1, search__trials=3

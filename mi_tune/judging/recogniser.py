@@ -50,7 +50,10 @@ class OwnRecogniser(nn.Module):
             images = F.interpolate(images, (side, side), mode="bicubic", antialias=True, align_corners=False).clamp(
                 0, 1
             )
-        return self.module(images)
+        try:
+            return self.module(images)
+        except Exception as error:
+            raise InputError(f"{self.source}: fails on images {tuple(images.shape)} ({one_line(error)})") from error
 
     def __reduce__(self) -> tuple:
         return _rebuilt, (self.source, self.resolution, self.channels, self.state_dict())
@@ -104,10 +107,9 @@ def _check_embeddings(encoder: OwnRecogniser, channels: int, resolution: int) ->
     images = torch.rand(_CHECKED_IMAGES, channels, resolution, resolution, generator=generator(0, "recogniser check"))
     try:
         found = encoder(images)
-    except Exception as error:
+    except InputError as error:
         raise InputError(
-            f"{source}: fails on images {tuple(images.shape)} ({one_line(error)}); give the size it takes "
-            "(judge.recogniser_resolution, judge.recogniser_channels)"
+            f"{error}; give the size it takes (judge.recogniser_resolution, judge.recogniser_channels)"
         ) from error
     shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != _CHECKED_IMAGES:

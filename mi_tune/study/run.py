@@ -12,6 +12,7 @@ import numpy as np
 import ray
 import torch
 from ray import tune
+from ray.exceptions import RayError
 from rich.console import Console
 
 from mi_tune.attacks import make_attack
@@ -219,16 +220,17 @@ def _search(
         tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
     )
     run_name = f"run-{len(list(study.ray.glob('run-*'))):03d}"
+    searcher = ParetoSearch(
+        journal,
+        study.latest_checkpoint,
+        on_ended,
+        halving.stopped if halving is not None else None,
+        resources.capacity,
+    )
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ParetoSearch(
-                journal,
-                study.latest_checkpoint,
-                on_ended,
-                halving.stopped if halving is not None else None,
-                resources.capacity,
-            ),
+            search_alg=searcher,
             scheduler=halving,
             num_samples=journal.remaining(),
             max_concurrent_trials=NO_TRIAL_LIMIT,
@@ -251,6 +253,8 @@ def _search(
             tuner.fit()
     finally:
         keeper.write()
+    if searcher.shared_failure:
+        raise InputError(f"{searcher.shared_failure}; nothing that had finished is lost: mend that, then --resume")
 
 
 def rung_schedule(setup: Setup) -> RungSchedule | None:
@@ -460,7 +464,10 @@ def _complete_description(study: StudyFolder, references: list[ray.ObjectRef]) -
     if len(ready) < len(references):
         return False
     config = study.read_config()
-    made, attacker, recogniser, ceilings, pairs = ray.get(references)
+    try:
+        made, attacker, recogniser, ceilings, pairs = ray.get(references)
+    except RayError:
+        return False  # the trials that need it say why
     ground = attacker.ground
     about_judge: dict[str, Any] = {
         "name": made.name,

@@ -9,6 +9,7 @@ from ray.tune.search import Searcher
 
 from mi_tune.search.state import State
 from mi_tune.study.journal import Asked, StudyJournal
+from mi_tune.study.trainable import SHARED_FAILURE
 
 
 class ParetoSearch(Searcher):
@@ -39,6 +40,8 @@ class ParetoSearch(Searcher):
         self.journal, self.checkpoint_of, self.on_ended = journal, checkpoint_of, on_ended
         self.stopped = {} if stopped is None else stopped
         self.numbers: dict[str, int] = {}
+        self.shared_failure = ""
+        """Why what all trials share could not be made; then no trial is suggested any more."""
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: object) -> bool:
         return metric is None and mode is None and not config
@@ -46,7 +49,7 @@ class ParetoSearch(Searcher):
     def suggest(self, trial_id: str) -> dict | None:
         if self.capacity is not None and len(self.numbers) >= self.capacity():
             return None
-        asked = self.journal.ask()
+        asked = None if self.shared_failure else self.journal.ask()
         if asked is None:
             return Searcher.FINISHED  # type: ignore[return-value]  # Ray declares a dict and expects this text
         self.numbers[trial_id] = asked.number
@@ -68,7 +71,9 @@ class ParetoSearch(Searcher):
         if number is None:
             return
         state = (result or {}).get("state", State.RUNNING)
-        if error:
+        if result and SHARED_FAILURE in result:
+            self.shared_failure = result[SHARED_FAILURE]  # the trial stays open in the journal, for --resume
+        elif error:
             self.on_ended(
                 number, self.journal.tell(number, State.FAILED, {"reason": "its worker was lost three times"})
             )

@@ -11,12 +11,13 @@ from typing import Any
 import ray
 import torch
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
-from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.state import State
 from mi_tune.setup import Setup
@@ -24,6 +25,8 @@ from mi_tune.trial.assets import Attacker, StudyData, cheap_attacker
 from mi_tune.trial.evaluation import LawEvaluation
 
 CHECKPOINT = "state.pt"
+SHARED_FAILURE = "shared_failure"
+"""Key of a result whose trial ended because what all trials share could not be made."""
 PROGRESS_UNITS = ("epoch",)
 """Names under which trials report their progress."""
 
@@ -53,14 +56,31 @@ class Shared:
     _loaded: dict[str, Any] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
-        """The judge, the attacker or the recogniser; fetched when this process first uses it."""
+        """The judge, the attacker or the recogniser; fetched when this process first uses it.
+
+        Raises SharedFailureError if it could not be made.
+        """
         if name not in self._loaded:
-            self._loaded[name] = ray.get(getattr(self, name)[0])
+            try:
+                self._loaded[name] = ray.get(getattr(self, name)[0])
+            except RayError as error:
+                raise SharedFailureError(f"the {name} of all trials could not be made: {_cause(error)}") from error
         return self._loaded[name]
 
     def cheap(self) -> Attacker:
         """The cheaper attacker for half-trained targets."""
         return cheap_attacker(self.load("attacker"), self.setup)
+
+
+class SharedFailureError(Exception):
+    """What all trials share could not be made; the message says why. It is no law's fault."""
+
+
+def _cause(error: RayError) -> str:
+    """Why a task failed, in one line: the exception inside of Ray's, without its trace."""
+    inner = getattr(error, "cause", None) or error
+    text = " ".join(str(inner).split()) or type(inner).__name__
+    return text if isinstance(inner, InputError) else f"{text} ({type(inner).__name__})"
 
 
 class ErasingTrial(tune.Trainable):
@@ -75,7 +95,8 @@ class ErasingTrial(tune.Trainable):
     scheduler stops the trial. The last result is `complete`, `infeasible` or `failed`, with the trial's `record`
     (columns of the table).
 
-    An exception inside a step makes the trial `failed`, with its reason, and it is not run again. If a worker or node
+    An exception inside a step makes the trial `failed`, with its reason, and it is not run again. If what all trials
+    share could not be made, the result says so (`shared_failure`) and has no record, and the trial stays open. If a worker or node
     is lost, Ray restarts the trial from its last checkpoint.
     """
 
@@ -118,6 +139,8 @@ class ErasingTrial(tune.Trainable):
             return self._advance()
         except DivergedError as error:
             return self._final(State.FAILED, str(error))
+        except SharedFailureError as error:
+            return {"state": State.FAILED, SHARED_FAILURE: str(error), DONE: True}
         except torch.OutOfMemoryError as error:
             return self._final(State.FAILED, f"out of GPU memory: {str(error).splitlines()[0]}")
         except Exception as error:
