@@ -96,8 +96,8 @@ class ErasingTrial(tune.Trainable):
     (columns of the table).
 
     An exception inside a step makes the trial `failed`, with its reason, and it is not run again. If what all trials
-    share could not be made, the result says so (`shared_failure`) and has no record, and the trial stays open. If a worker or node
-    is lost, Ray restarts the trial from its last checkpoint.
+    share could not be made, the result says so (`shared_failure`) and has no record, and the trial stays open. If a
+    worker or node is lost, Ray restarts the trial from its last checkpoint.
     """
 
     def setup(self, config: dict, shared: Shared | None = None) -> None:
