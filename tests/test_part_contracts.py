@@ -44,6 +44,7 @@ NOT_CHECKED = {
     *("Attack", "Portfolio", "Stage", "Reconstructions", "Ground"),  # made of parts, or results
     *("Retire", "FeatureMatch", "PriorTuning"),  # the only one of their kind
     *("Free", "Clamp", "PSpace", "L1Ball"),  # constraints cost nothing
+    "AttackSource",  # where a user's own attack comes from
     *("InversionGan", "PseudoLabelGan", "TargetAssistedGan"),  # an attack does not count what makers ask
 }
 """Dataclasses of the package that are no part with a contract."""
