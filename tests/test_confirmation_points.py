@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,6 +135,7 @@ def test_laws_meet_everything_and_controls_what_they_are_compared_by():
     assert plan.attacks_on(control) == ["map_logit:4x"]
     assert plan.seen_in_features(law) == ["map_logit:4x"]
     assert plan.seen_in_features(control) == []
+    assert replace(plan, features=False).seen_in_features(law) == []
 
 
 def test_judges_and_every_prior_are_made_once():

@@ -34,12 +34,14 @@ class Plan:
         portfolio: attacks on every law.
         ladder: budget ladder on every law, the smallest budget first.
         controls: attacks on laws and on controls.
+        features: whether reconstructions are compared in feature space, which takes longer than most attacks.
     """
 
     seeds: int
     portfolio: tuple[str, ...] = PORTFOLIO
     ladder: tuple[str, ...] = BUDGET_LADDER
     controls: tuple[str, ...] = CONTROL_ATTACKS
+    features: bool = True
 
     def attacks_on(self, point: Point) -> list[str]:
         """The attacks on every target of a point."""
@@ -49,7 +51,7 @@ class Plan:
 
     def seen_in_features(self, point: Point) -> list[str]:
         """The attacks on a point whose reconstructions are compared in feature space."""
-        attacks = [] if point.is_control else self.attacks_on(point)
+        attacks = [] if point.is_control or not self.features else self.attacks_on(point)
         return [attack for attack in FEATURE_ATTACKS if attack in attacks]
 
     def every_attack(self) -> list[str]:

@@ -62,7 +62,7 @@ def study_property(
         InputError: something that the user gave cannot work. Raised before any training.
     """
     check_names(setup)
-    plan = Plan(options.seeds, portfolio=options.attacks, ladder=(), controls=options.attacks)
+    plan = Plan(options.seeds, portfolio=options.attacks, ladder=(), controls=options.attacks, features=False)
     data = load_data(setup, seed)
     mean = tuple(data.private.take(data.split.train).mean())
     points = [Point(UNDEFENDED, "reference", Treatment())]
