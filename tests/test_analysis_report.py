@@ -84,6 +84,9 @@ def test_a_page_of_own_data_shows_no_face_no_name_and_no_path_unless_asked(tmp_p
     with_images = page_of(folder, include_images=True)
     assert data_of(with_images)["faces"] is not None
     assert "secret-name" not in with_images
+    # what shows faces is for the owner alone
+    assert write_report(folder).stat().st_mode & 0o777 == 0o644
+    assert write_report(folder, include_images=True).stat().st_mode & 0o777 == 0o600
 
 
 def test_faces_can_be_left_out_of_any_page(folder):

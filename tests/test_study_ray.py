@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import os
 import shutil
@@ -98,6 +100,8 @@ def test_every_trial_leaves_its_artefacts(finished):
         assert made["images"].shape == (5, 2, 1, 16, 16)
         assert made["judge_top1"].shape == made["target_confidence"].shape == (5, 2)
         assert torch.load(path / folder / "target.pt", weights_only=True)
+        for name in ("reconstructions.npz", "target.pt"):
+            assert (path / folder / name).stat().st_mode & 0o077 == 0, f"others can read {name}"
 
 
 def test_the_stored_target_has_the_accuracy_that_the_table_says(finished, folders):
@@ -185,6 +189,8 @@ def test_what_all_trials_share_is_no_law_s_failure_and_is_tried_again_on_resume(
     good = (Path(__file__).parent / "own_recognisers.py").read_text()
     recogniser = tmp_path / "recogniser.py"
     works = "        return self.project("
+    # what no trial asks for fails the study too: the 40 public photographs that are compared with private people
+    only_public = "        if len(images) == 40:\n            raise OSError('gone')\n"
     breaks = f"        if __import__('os').getpid() != {os.getpid()}:\n            raise OSError('the disk is gone')\n"
     recogniser.write_text(good.replace(works, breaks + works))
     setup = setup_with(folders, judge__recogniser=f"{recogniser}:Pixels", judge__kind="classifier", search__trials=4)
@@ -194,9 +200,33 @@ def test_what_all_trials_share_is_no_law_s_failure_and_is_tried_again_on_resume(
     assert "\n" not in str(caught.value)
     assert "--resume" in str(caught.value)
     assert set(pd.read_parquet(path / "trials.parquet").state) == {"running"}
+    recogniser.write_text(good.replace(works, only_public + works))
+    with pytest.raises(InputError, match=r"the pairs of all trials could not be made: .*gone.*--resume"):
+        run_study(setup, 0, path, RunOptions(workers=2, resume=True), QUIET)
     recogniser.write_text(good)
     assert run_study(setup, 0, path, RunOptions(workers=2, resume=True), QUIET).finished
     assert pd.read_parquet(path / "trials.parquet").state.tolist() == ["complete"] * 4
+
+
+def test_a_private_person_among_the_public_ones_and_names_like_formulas_are_noticed(tmp_path):
+    people, strangers = make_bank(5, images=16), make_bank(8, seed=1)
+    early = np.concatenate([np.flatnonzero(people.labels == k)[:8] for k in range(5)])
+    late = np.flatnonzero(people.labels == 2)[8:]  # other photographs of the third person
+    private = write_image_folder(people.take(early), tmp_path / "private")
+    public = write_image_folder(strangers, tmp_path / "public")
+    for name in people.names:
+        (private / name).rename(private / f"={name}")
+    write_image_folder(dataclasses.replace(people.take(late), names=["someone else"] * 5), public)
+    recogniser = f"{Path(__file__).parent / 'own_recognisers.py'}:Pixels"
+    given = {"data.private": str(private), "data.public": str(public)}
+    setup = setup_with(given, judge__recogniser=recogniser, judge__kind="classifier", search__trials=3)
+    said = io.StringIO()
+    run_study(setup, 0, tmp_path / "study", RunOptions(workers=2), Console(file=said, width=400))
+    config = yaml.safe_load((tmp_path / "study" / "study.yaml").read_text())
+    assert config["recogniser"]["pairs_with_public"] == 1
+    assert f"two names ('={people.names[2]}' and 'someone else')" in said.getvalue()
+    per_class = pd.read_csv(tmp_path / "study" / "trials" / "0000" / "per_class.csv")
+    assert per_class.class_name.tolist() == [f"'={name}" for name in people.names]
 
 
 def test_trials_that_diverge_fail_with_their_reason_and_the_study_goes_on(folders, tmp_path):

@@ -8,12 +8,13 @@ import pkgutil
 from types import ModuleType
 
 from mi_tune.attacks import makers, students
-from mi_tune.attacks.engine import Attack, Reconstructions, Stage
+from mi_tune.attacks.engine import Attack, Stage
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel, SoftLabel, WhiteBox, open_oracle
 from mi_tune.attacks.own import own_modules
 from mi_tune.attacks.portfolio import Portfolio
 from mi_tune.attacks.presets import BUDGETS, PRESETS, make_attack, split_budget
+from mi_tune.attacks.reconstructions import Reconstructions
 from mi_tune.nets import features
 
 

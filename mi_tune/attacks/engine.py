@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mi_tune.attacks.batching import in_parts
 from mi_tune.attacks.constraints import Free
+from mi_tune.attacks.describing import plain
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.latents import Point
 from mi_tune.attacks.losses import check_loss
@@ -36,6 +37,7 @@ from mi_tune.attacks.parts import (
     Selection,
     View,
 )
+from mi_tune.attacks.reconstructions import Reconstructions
 from mi_tune.attacks.retirement import Retire
 from mi_tune.attacks.students import TargetOnly
 from mi_tune.attacks.tuning import PriorTuning
@@ -44,30 +46,6 @@ from mi_tune.priors.base import Prior, to_uint8
 from mi_tune.runtime.device import comfortable_batch
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed, generator
-
-
-@dataclass(frozen=True)
-class Reconstructions:
-    """What an attack returns.
-
-    Args:
-        images: uint8 (people, kept, channels, height, width), the best first. latents: (people, kept, latent_dim), at
-            the generator's input. confidence: (people, kept), the selection's score. start_images: the best starts, in
-            the shape of `images`.
-        forward_passes, backward_passes: images through the target. surrogate_passes: images through models that the
-            attacker trained, forwards and backwards together.
-        seconds: in total. prepare_seconds: of these, for students and priors of its own.
-    """
-
-    images: Tensor
-    latents: Tensor
-    confidence: Tensor
-    start_images: Tensor
-    forward_passes: int
-    backward_passes: int
-    seconds: float
-    surrogate_passes: int = 0
-    prepare_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -444,14 +422,3 @@ def _pick(values: Tensor, indices: Tensor) -> Tensor:
     """values (people, candidates, ...) at indices (people, kept)."""
     index = indices.view(*indices.shape, *[1] * (values.ndim - 2)).expand(-1, -1, *values.shape[2:])
     return values.gather(1, index)
-
-
-def plain(part: object) -> Any:
-    """A part with its parameters as plain values (dictionaries, lists, strings, numbers)."""
-    if is_dataclass(part) and not isinstance(part, type):
-        return {"kind": type(part).__name__, **{f.name: plain(getattr(part, f.name)) for f in fields(part)}}
-    if isinstance(part, tuple):
-        if len(part) > 1 and is_dataclass(part[0]) and all(p == part[0] for p in part):
-            return {"times": len(part), **plain(part[0])}
-        return [plain(p) for p in part]
-    return part

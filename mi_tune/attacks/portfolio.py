@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mi_tune.attacks.engine import Attack, Reconstructions, plain
+from mi_tune.attacks.describing import plain
+from mi_tune.attacks.engine import Attack
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel
 from mi_tune.attacks.parts import Passes, Selection
+from mi_tune.attacks.reconstructions import Reconstructions
 from mi_tune.priors.base import Prior
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -40,16 +41,16 @@ class FailedJobError(Exception):
 
 
 @dataclass(frozen=True)
-class _OnPoint:
+class _OnPoint(ABC):
     """A job on one point. number: of the fresh seed."""
 
     point: Point
     number: int
 
     @property
+    @abstractmethod
     def what(self) -> str:
         """What it does to the point."""
-        raise NotImplementedError
 
     @property
     def title(self) -> str:

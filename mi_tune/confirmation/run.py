@@ -31,7 +31,7 @@ from mi_tune.search.state import State
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.cluster import connect
 from mi_tune.study.folder import StudyFolder, only_writer
-from mi_tune.study.run import check_same_data
+from mi_tune.study.resuming import check_same_data
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.attempts import check_attacks
 from mi_tune.trial.estimate import measure_speed

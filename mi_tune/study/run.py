@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 import torch
 from ray import tune
-from ray.exceptions import RayError
 from rich.console import Console
 
 from mi_tune.attacks import make_attack
-from mi_tune.data.procedural import IDENTITY
-from mi_tune.judging import Gallery, IdentityRegressor, Judge
-from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
-from mi_tune.judging.same_people import find_pairs, pairs_sentence
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import InputError
@@ -29,30 +22,27 @@ from mi_tune.search.halving import Halving, RungResults, RungSchedule
 from mi_tune.search.samplers import check_sampler
 from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
-from mi_tune.setup import Setup, make_setup
+from mi_tune.setup import Setup
 from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.progress import StudyProgress
+from mi_tune.study.resuming import check_folder, check_same_data
 from mi_tune.study.searcher import ParetoSearch
+from mi_tune.study.shared_parts import describe_parts, prepare_parts
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
-from mi_tune.study.trainable import PROGRESS_UNITS, ErasingTrial, Shared
+from mi_tune.study.trainable import PROGRESS_UNITS, ErasingTrial, Shared, SharedFailureError
 from mi_tune.trial.assets import (
-    Attacker,
     StudyData,
     check_names,
     check_own_generator,
     load_data,
-    prepare_attacker,
 )
-from mi_tune.trial.ceiling import Ceiling, ceiling_sentence, measure_ceilings
 from mi_tune.trial.estimate import Estimate, estimate
-from mi_tune.trial.judges import prepare_judge, prepare_recogniser, with_recogniser
+from mi_tune.trial.judges import with_recogniser
 
-# settings that a resumed study may change: how long it runs, and where its images lie now; their content may not change
-RESUMABLE = ("search.trials", "data.private", "data.public")
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
 """What the scheduler compares of half-trained targets."""
 
@@ -99,7 +89,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     check_sampler(setup.search.sampler)
     rung_schedule(setup)
     study = StudyFolder(folder)
-    _check_folder(study, setup, seed, options)
+    check_folder(study, setup, seed, options.resume, options.smoke)
     earlier = _earlier(study, setup)
     warm = _warm_start(earlier, setup) if earlier else None
     data = load_data(setup, seed)
@@ -120,7 +110,6 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if options.resume:
         check_same_data(study, data)
-        study.remember_places(setup.data)
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     expected = estimate(setup, data, device)
@@ -144,8 +133,9 @@ def _run(
     options: RunOptions,
     console: Console,
 ) -> Outcome:
-    fresh = not options.resume
-    if fresh:
+    if options.resume:
+        study.remember_places(setup.data)
+    else:
         study.write_config(_description(setup, seed, data, warm, options))
     if options.images_allowed and not (study.path / "examples.npz").exists():
         _write_examples(study, data)
@@ -159,7 +149,7 @@ def _run(
                 _announce(setup, expected, resources, todo, console)
                 _search(setup, seed, study, data, journal, resources, expected, options, console)
         except InputError:
-            if fresh and journal.table().empty:
+            if not options.resume and journal.table().empty:
                 study.discard()  # nothing began, so the same command works once the cause is gone
             raise
     table = journal.table()
@@ -197,11 +187,10 @@ def _search(
 ) -> None:
     # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
     use_one_thread()
-    made = _prepare(setup, seed, data, resources)
-    judge, attacker, recogniser, _, pairs = made
+    parts = prepare_parts(setup, seed, data, resources)
     schedule = rung_schedule(setup)
     looks = tuple(math.ceil(level) for level in schedule.rungs(0)) if schedule else ()
-    shared = Shared(setup, data, seed, study.path, [judge], [attacker], [recogniser], looks)
+    shared = Shared(setup, data, seed, study.path, [parts["judge"]], [parts["attacker"]], [parts["recogniser"]], looks)
     halving = _halving(setup, schedule, study) if schedule else None
     progress = StudyProgress(journal, console, resources.capacity, expected.trial_seconds)
     keeper = TableKeeper(study, journal)
@@ -209,9 +198,10 @@ def _search(
 
     def on_ended(number: int, state: str) -> None:
         nonlocal described
-        if not described and (described := _complete_description(study, made)):
-            _say_ceiling(study, console)
-            _say_pairs(study, data, ray.get(pairs), console)
+        try:
+            described = described or describe_parts(study, data, parts, console)
+        except SharedFailureError as error:
+            searcher.shared_failure = str(error)
         progress.trial_ended(number, state)
         keeper.mark_stale()
         resources.demand(journal.remaining() + journal.running)
@@ -279,125 +269,6 @@ def _halving(setup: Setup, schedule: RungSchedule, study: StudyFolder) -> Pareto
     return ParetoHalving(setup.search.stopping.unit, RUNG_OBJECTIVES, Halving(schedule, rungs))
 
 
-def _prepare(setup: Setup, seed: int, data: StudyData, resources: Resources) -> list[ray.ObjectRef]:
-    """Start making judge, attacker, recogniser, the prior's ceilings and pairs of people who may be one; returns
-    references to them.
-
-    On CPUs the first trials train meanwhile.
-    """
-    data_ref = ray.put(data)
-    gpus = resources.gpus_per_trial
-    # they reserve no CPU: otherwise trials that hold all cores would wait for them for ever
-    on_worker = ray.remote(num_cpus=0, num_gpus=gpus)
-    makers = (_judge_on_worker, _attacker_on_worker, _recogniser_on_worker)
-    made = [on_worker(maker).remote(setup, data_ref, seed) for maker in makers]
-    recogniser = made[2]
-    made.append(on_worker(_ceilings_on_worker).remote(data_ref, *made))
-    made.append(on_worker(_pairs_on_worker).remote(data_ref, recogniser))
-    if gpus:
-        ray.wait(made, num_returns=len(made))
-    return made
-
-
-def _judge_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
-    use_one_thread()
-    judge = prepare_judge(setup, data, seed, pick_device())
-    judge.model.cpu()
-    if judge.regressor is not None:
-        judge.regressor.model.cpu()
-    return judge
-
-
-def _attacker_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
-    use_one_thread()
-    attacker = prepare_attacker(setup, data, seed, pick_device())
-    attacker.ground.prior.cpu()
-    return attacker
-
-
-def _recogniser_on_worker(setup: Setup, data: StudyData, seed: int) -> Any:
-    use_one_thread()
-    recogniser = prepare_recogniser(setup, data, pick_device())
-    if recogniser is not None:
-        for encoder in recogniser.embedding.encoders:
-            encoder.cpu()
-    return recogniser
-
-
-def _ceilings_on_worker(data: StudyData, judge: Judge, attacker: Attacker, recogniser: Gallery | None) -> list[Ceiling]:
-    use_one_thread()
-    judges: list[PanelJudge] = [ClassifierJudge(judge.name, judge, in_search=True)] * judge.saw_private
-    if recogniser is not None:
-        judges.append(GalleryJudge(recogniser, "rank-1", outside=True))
-    return measure_ceilings(attacker.attack, attacker.ground, data, data.split.val, judges, pick_device())
-
-
-def _pairs_on_worker(data: StudyData, recogniser: Gallery | None) -> list[tuple[int, int]]:
-    use_one_thread()
-    # drawn people are known to be different
-    if recogniser is None or data.identity_parameters is not None:
-        return []
-    return find_pairs(recogniser, data.private, data.split, data.public, pick_device())
-
-
-def _say_ceiling(study: StudyFolder, console: Console) -> None:
-    config = study.read_config()
-    text = ceiling_sentence(config["prior"]["name"], config["ceilings"])
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _say_pairs(study: StudyFolder, data: StudyData, pairs: Sequence[tuple[int, int]], console: Console) -> None:
-    if pairs:
-        text = pairs_sentence(pairs, data.private, data.public, study.read_config()["recogniser"]["name"])
-        console.print(text, highlight=False, markup=False, soft_wrap=True, style="yellow")
-
-
-def _check_folder(study: StudyFolder, setup: Setup, seed: int, options: RunOptions) -> None:
-    if not study.exists:
-        if options.resume:
-            raise InputError(f"{study.path}: no study to resume; leave out --resume to start one there")
-        if study.path.exists() and not study.path.is_dir():
-            raise InputError(f"{study.path} is a file; choose another --name or --out")
-        return
-    old = study.read_config()
-    if not options.resume:
-        raise InputError(
-            f"{study.path} already holds a study; continue it by --resume, or start another one by --name NAME"
-        )
-    before = make_setup(old["config"], f"{study.path}/study.yaml").model_dump(mode="json")
-    different = [name for name in _differences(before, setup.model_dump(mode="json")) if name not in RESUMABLE]
-    if old["seed"] != seed:
-        different.append("seed")
-    if old["smoke"] != options.smoke:
-        different.append("smoke")
-    if different:
-        raise InputError(
-            f"{study.path} holds a study with other settings ({', '.join(different)}); "
-            "leave these options out to resume it, or start another study by --name NAME"
-        )
-
-
-def _differences(before: Any, now: Any, place: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        return [
-            name
-            for key in sorted(set(before) | set(now))
-            for name in _differences(before.get(key), now.get(key), f"{place}.{key}" if place else key)
-        ]
-    return [] if before == now else [place]
-
-
-def check_same_data(study: StudyFolder, data: StudyData) -> None:
-    """Raise InputError if the images are not those that the study began with."""
-    old = study.read_config()["data"]
-    for side, bank in (("private", data.private), ("public", data.public)):
-        if old[side]["fingerprint"] != bank.fingerprint():
-            raise InputError(
-                f"{study.path}: the {side} images have changed since this study began; "
-                "restore them, or start another study by --name NAME"
-            )
-
-
 def _earlier(study: StudyFolder, setup: Setup) -> EarlierStudy | None:
     """The study of the warm start, as it was when this study began, even if it has changed since."""
     if setup.search.warm_start is None:
@@ -454,46 +325,6 @@ def _description(
         "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
         "floor": {"min_accuracy": setup.search.min_accuracy, "min_accuracy_kept": setup.search.min_accuracy_kept},
         **provenance(pick_device()),
-    }
-
-
-def _complete_description(study: StudyFolder, references: list[ray.ObjectRef]) -> bool:
-    """Add what is known of judge, prior, recogniser, ceilings and pairs to study.yaml, if they are made; returns
-    whether they are added now."""
-    ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
-    if len(ready) < len(references):
-        return False
-    config = study.read_config()
-    try:
-        made, attacker, recogniser, ceilings, pairs = ray.get(references)
-    except RayError:
-        return False  # the trials that need it say why
-    ground = attacker.ground
-    about_judge: dict[str, Any] = {
-        "name": made.name,
-        "fingerprint": made.key,
-        "held_out_accuracy": made.held_out.value,
-        "held_out_low": made.held_out.low,
-        "held_out_high": made.held_out.high,
-    }
-    if made.regressor is not None:
-        about_judge["regressor"] = _regressor_description(made.regressor)
-    config["judge"] = about_judge
-    config["prior"] = {"name": ground.prior.name, "latent_dim": ground.prior.latent_dim, "fingerprint": ground.key}
-    if recogniser is not None:
-        config["recogniser"] = {**recogniser.describe(), "pairs_with_public": len(pairs)}
-    config["ceilings"] = [one.as_plain() for one in ceilings]
-    config["baselines"]["judge_on_held_out"] = made.held_out.value
-    study.write_config(config)
-    return True
-
-
-def _regressor_description(regressor: IdentityRegressor) -> dict[str, Any]:
-    return {
-        "fingerprint": regressor.key,
-        "photograph_error": regressor.photograph_error,
-        "neutral_error": regressor.neutral_error,
-        "recovered_share": dict(zip(IDENTITY, regressor.recovered_share.round(4).tolist(), strict=True)),
     }
 
 

@@ -18,6 +18,7 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.state import State
 from mi_tune.setup import Setup
@@ -64,7 +65,7 @@ class Shared:
             try:
                 self._loaded[name] = ray.get(getattr(self, name)[0])
             except RayError as error:
-                raise SharedFailureError(f"the {name} of all trials could not be made: {_cause(error)}") from error
+                raise shared_failure(name, error) from error
         return self._loaded[name]
 
     def cheap(self) -> Attacker:
@@ -76,11 +77,11 @@ class SharedFailureError(Exception):
     """What all trials share could not be made; the message says why. It is no law's fault."""
 
 
-def _cause(error: RayError) -> str:
-    """Why a task failed, in one line: the exception inside of Ray's, without its trace."""
+def shared_failure(name: str, error: RayError) -> SharedFailureError:
+    """The failure of a part that all trials share, in one line: the exception inside of Ray's, without its trace."""
     inner = getattr(error, "cause", None) or error
-    text = " ".join(str(inner).split()) or type(inner).__name__
-    return text if isinstance(inner, InputError) else f"{text} ({type(inner).__name__})"
+    text = str(inner) if isinstance(inner, InputError) else one_line(inner)
+    return SharedFailureError(f"the {name} of all trials could not be made: {text}")
 
 
 class ErasingTrial(tune.Trainable):
