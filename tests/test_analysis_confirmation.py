@@ -231,6 +231,15 @@ def test_with_one_seed_everything_is_still_known_for_other_people(tmp_path):
     assert {verdict.word for verdict in verdicts(evidence, compare(evidence))} == {"protects", "slows", "does not help"}
 
 
+def test_with_two_seeds_no_law_is_said_not_to_help(tmp_path):
+    found = load_confirmation(write_confirmation(tmp_path / "known", seeds=2))
+    evidence = draw_evidence(found, RESAMPLES)
+    told = verdicts(evidence, compare(evidence))
+    assert "does not help" not in {verdict.word for verdict in told}
+    reasons = [verdict.reason for verdict in told if verdict.word == "undecided"]
+    assert any("as hardly anything is with two seeds" in reason for reason in reasons)
+
+
 def test_the_front_is_that_of_the_laws_and_leaves_controls_out(evidence):
     front = evidence.front
     assert front.names == ("no defence", "MIDRE(0.1, 0.4)", "trial 2", "trial 4")

@@ -38,8 +38,8 @@ def verdicts(evidence: Evidence, comparisons: Sequence[Comparison], judge: str |
       defence (estimates, chance subtracted from both); and the budget ladder has flattened, that is, the largest
       budget is not significantly better than the smallest (95 %).
     - `slows`: it is significantly below, but one of the other conditions fails or no budget ladder was run.
-    - `undecided`: it is below by its own p-value but not by the corrected one, so that more seeds can decide; or no
-      attack ran on both the law and a control.
+    - `undecided`: it is below by its own p-value but not by the corrected one, so that more seeds can decide; or it is
+      not below, with two seeds, which find almost nothing significant; or no attack ran on both the law and a control.
 
     Natural accuracies are equal if they differ by at most `EQUAL_ACCURACY_MARGIN`. If the control differs by more, the
     rule is the same and the sentence says so.
@@ -122,6 +122,9 @@ def _verdict(evidence: Evidence, law: str, control: Comparison | None, judge: st
     )
     if word == DOES_NOT_HELP:
         assert control is not None
+        if evidence.confirmation.seeds == 2:
+            # Student's t with one degree of freedom: that nothing is significant says nothing
+            word, reason = UNDECIDED, f"{reason}, as hardly anything is with two seeds; three can decide"
         reason += f" (p = {control.claim.corrected:.2g})"
     elif word == UNDECIDED and control is not None and control.below_uncorrected:
         reason += f" (p = {control.claim.p_value:.2g}, corrected {control.claim.corrected:.2g})"

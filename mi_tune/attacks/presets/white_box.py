@@ -56,8 +56,8 @@ def map_logit(budget: str = "reduced") -> Attack:
     Minimises -f_y(x) + w |z|^2 / 2 from the prior's mode. Without the second term, which is minus the log-density of z,
     hundreds of latent coordinates overfit the target: it is sure of images that show nobody. The logit does not
     saturate, as confidence does, so that the balance lasts to the end. Learning rate, steps and w = 0.1 are the best
-    found on undefended targets of CelebA people, by a recogniser that judges neither them nor any search
-    (docs/measurements.md); w from 0.05 to 0.2 is as good. It follows random crops as `ppa` does. Candidates differ by
+    found on undefended targets of 30 CelebA people by the face recogniser (docs/measurements.md), so on those people it
+    is not quite an outsider; w from 0.05 to 0.2 is as good. It follows random crops as `ppa` does. Candidates differ by
     the crops alone, so at the full budget the latents of 8 are averaged: 16 candidates give 2 images. More steps do not
     help: the target is then sure of images that show less of the person.
     """
