@@ -282,3 +282,8 @@ def test_twelve_bits_in_a_file_of_sixteen_are_as_bright_as_they_were(tmp_path):
     images = folder_bank(tmp_path, 16).images[:, 0, 0]
     assert images[0].tolist() == pytest.approx(np.linspace(0, 255, 16).tolist(), abs=1)
     assert images[1].tolist() == pytest.approx((np.linspace(0, 255, 16) / 4).tolist(), abs=1)  # by the same scale
+
+
+def test_a_folder_of_dim_photographs_of_sixteen_bits_stays_dim(tmp_path):
+    person(tmp_path, Image.fromarray(np.full((16, 16), 30_000, dtype=np.uint16)))  # needs 15 bits, which no camera has
+    assert folder_bank(tmp_path, 16).images.mean() == pytest.approx(30_000 / 65_535 * 255, abs=1)

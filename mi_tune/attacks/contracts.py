@@ -37,7 +37,7 @@ from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import create_classifier, head_of
 from mi_tune.priors import fit_eigenfaces, render_samples
 from mi_tune.priors.base import PriorSamples
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import InputError, require
 from mi_tune.runtime.seeds import generator
 
 _CPU = torch.device("cpu")
@@ -54,30 +54,30 @@ def check_optimiser(part: Optimiser, latent: Latent | None = None) -> None:
     """
     _check_members(part, Optimiser)
     latent = latent or Point()
-    _require(not (part.follows_gradients and part.hard_labels_only), part, "hard labels have no gradients to follow")
-    _require(part.scaled(1) == part, part, "scaled(1) must be an equal optimiser")
+    require(not (part.follows_gradients and part.hard_labels_only), part, "hard labels have no gradients to follow")
+    require(part.scaled(1) == part, part, "scaled(1) must be an equal optimiser")
     start = _ground().prior.sample_latents(_PEOPLE * _CANDIDATES, generator(0, "start", device=_CPU))
     mover = part.start(start.view(_PEOPLE, _CANDIDATES, -1), latent, Free())
     _check_members(mover, Mover, part)
     says, does = part.follows_gradients, mover.follows_gradients
-    _require(says == does, part, f"says follows_gradients {says}, but its mover says {does}")
+    require(says == does, part, f"says follows_gradients {says}, but its mover says {does}")
     shape, wanted = tuple(mover.result(generator(0, "result", device=_CPU)).shape), (_PEOPLE, _CANDIDATES)
-    _require(shape[:2] == wanted, part, f"its result has shape {shape}, not (people, candidates, dim) from {wanted}")
+    require(shape[:2] == wanted, part, f"its result has shape {shape}, not (people, candidates, dim) from {wanted}")
 
     access = "white-box" if part.follows_gradients else "hard-label" if part.hard_labels_only else "soft-label"
     costs = []
     for factor in (1, 2):
         rule, steps = part.scaled(factor), _STEPS * factor
         counted = rule.passes(latent, _PEOPLE, _CANDIDATES, steps)
-        _require(isinstance(counted, Passes), part, f"passes returns {type(counted).__name__}, not Passes")
+        require(isinstance(counted, Passes), part, f"passes returns {type(counted).__name__}, not Passes")
         stage = Stage(steps=steps, optimiser=rule, latent=latent)
         attack = replace(_tiny_attack(), access=access, stages=(stage,))
         charged = _check_charges(part, attack)
-        _require(charged == counted, part, f"counts {counted} for {steps} steps, but a run is charged {charged}")
+        require(charged == counted, part, f"counts {counted} for {steps} steps, but a run is charged {charged}")
         costs.append(charged.forward)
         if factor == 1:
             _check_budgets(part, attack)
-    _require(0 < costs[0] < costs[1], part, f"twice as many steps cost {costs[1]} passes, after {costs[0]}")
+    require(0 < costs[0] < costs[1], part, f"twice as many steps cost {costs[1]} passes, after {costs[0]}")
 
 
 def check_latent(part: Latent) -> None:
@@ -87,11 +87,11 @@ def check_latent(part: Latent) -> None:
     variable = part.variable(start.view(_PEOPLE, _CANDIDATES, -1))
     _check_members(variable, Variable, part)
     drawn, counted = len(variable.draw(generator(0, "draw", device=_CPU)).latents), part.count(_PEOPLE, _CANDIDATES)
-    _require(drawn == counted, part, f"count says {counted} latents in a step, but {drawn} are drawn")
+    require(drawn == counted, part, f"count says {counted} latents in a step, but {drawn} are drawn")
     free = part.count(_PEOPLE, 2 * _CANDIDATES) == counted
     says = part.extra_budget_in_steps
     hint = f"says extra_budget_in_steps {says}, but more candidates cost {'nothing' if free else 'passes'}"
-    _require(says == free, part, hint)
+    require(says == free, part, hint)
     try:
         check_optimiser(Adam(), part)
     except InputError as error:
@@ -102,20 +102,20 @@ def check_init(part: Init) -> None:
     """Check an initialisation: members, starts, access, counted passes, and the number of samples that it needs."""
     _check_members(part, Init)
     needed = part.samples_needed(_CANDIDATES)
-    _require(_is_count(needed), part, f"samples_needed returns {needed!r}, not a count")
+    require(_is_count(needed), part, f"samples_needed returns {needed!r}, not a count")
     ground, classes = _ground(), torch.arange(_CLASSES - _PEOPLE, _CLASSES)
     for samples in (_SAMPLES, needed):
         kept = PriorSamples(ground.samples.latents[:samples], ground.samples.images[:samples])
         own = replace(ground, samples=kept)
         starts, charged = _charged(part, own, classes, _CANDIDATES, 0)
-        _require(
+        require(
             isinstance(starts, Tensor) and starts.shape == (_PEOPLE, _CANDIDATES, ground.prior.latent_dim),
             *(part, f"with {samples} samples, it does not return latents (people, candidates, latent_dim)"),
         )
         counted = Passes(part.passes(_PEOPLE, _CANDIDATES, len(kept.latents), False), 0)
-        _require(charged == counted, part, f"counts {counted} with {samples} samples, but is charged {charged}")
+        require(charged == counted, part, f"counts {counted} with {samples} samples, but is charged {charged}")
         again, _ = _charged(part, own, classes, _CANDIDATES, 0)
-        _require(torch.equal(starts, again), part, "does not repeat its starts with the same seed")
+        require(torch.equal(starts, again), part, "does not repeat its starts with the same seed")
     attack = replace(_tiny_attack(), init=part)
     _check_charges(part, attack)
     _check_budgets(part, attack)
@@ -129,12 +129,12 @@ def check_selection(part: Selection) -> None:
         rule = part.known(law)
         _check_members(rule, Selection, part)
         same = (rule.access, rule.count) == (part.access, part.count)
-        _require(same, part, f"known({'law' if law else 'None'}) changes its access or count")
+        require(same, part, f"known({'law' if law else 'None'}) changes its access or count")
         score, charged = _charged(rule, images, labels, generator(0, "views", device=_CPU))
         finite = isinstance(score, Tensor) and score.shape == (5,) and bool(torch.isfinite(score).all())
-        _require(finite, part, "does not return one finite score for each image")
+        require(finite, part, "does not return one finite score for each image")
         counted = Passes(5 * part.count, 0)
-        _require(charged == counted, part, f"counts {counted} for 5 images, but is charged {charged}")
+        require(charged == counted, part, f"counts {counted} for 5 images, but is charged {charged}")
     attack = replace(_tiny_attack(), selection=part)
     _check_charges(part, attack)
     _check_budgets(part, attack)
@@ -150,18 +150,18 @@ def check_view(part: View) -> None:
         leaf = images.clone().requires_grad_(True)
         seen = rule(leaf, generator(0, "views", device=_CPU))
         again = rule(leaf, generator(0, "views", device=_CPU))
-        _require(seen.shape == images.shape, part, f"returns shape {tuple(seen.shape)} for {tuple(images.shape)}")
-        _require(seen.dtype == images.dtype, part, f"returns {seen.dtype} for {images.dtype}")
-        _require(torch.equal(seen, again), part, "does not repeat its draws with the same seed")
-        _require(seen.requires_grad, part, "is not differentiable")
+        require(seen.shape == images.shape, part, f"returns shape {tuple(seen.shape)} for {tuple(images.shape)}")
+        require(seen.dtype == images.dtype, part, f"returns {seen.dtype} for {images.dtype}")
+        require(torch.equal(seen, again), part, "does not repeat its draws with the same seed")
+        require(seen.requires_grad, part, "is not differentiable")
         for number in range(len(images)):
             (gradient,) = torch.autograd.grad(seen[number].sum(), leaf, retain_graph=True)
             reached = gradient.abs().flatten(1).sum(1) > 0
-            _require(bool(reached[number]), part, "lets no gradient through to an image")
-            _require(int(reached.sum()) == 1, part, "carries the gradient of one image to another")
+            require(bool(reached[number]), part, "lets no gradient through to an image")
+            require(int(reached.sum()) == 1, part, "carries the gradient of one image to another")
     attack = replace(_tiny_attack(), views=(part, part))
     charged, steps = _check_charges(part, attack), _STEPS * _PEOPLE * _CANDIDATES
-    _require(charged == Passes(2 * steps, 2 * steps), part, f"two views cost {charged}, not one pass each per step")
+    require(charged == Passes(2 * steps, 2 * steps), part, f"two views cost {charged}, not one pass each per step")
     _check_budgets(part, attack)
 
 
@@ -170,32 +170,27 @@ def check_models(part: Models) -> None:
     _check_members(part, Models)
     public, samples = _PUBLIC, _SAMPLES
     lessons = part.lessons(public, samples)
-    _require(_is_count(lessons), part, f"lessons returns {lessons!r}, not a count")
-    _require((lessons > 0) == (part.trained > 0), part, f"says {part.trained} trained networks and {lessons} lessons")
+    require(_is_count(lessons), part, f"lessons returns {lessons!r}, not a count")
+    require((lessons > 0) == (part.trained > 0), part, f"says {part.trained} trained networks and {lessons} lessons")
     oracle = _oracle(part.access)
     members = part.members(oracle, _ground(), _CLASSES, 0)
     charged, counted = _passes_of(oracle), Passes(part.passes(public, samples), 0)
-    _require(charged == counted, part, f"counts {counted} before the optimisation, but is charged {charged}")
+    require(charged == counted, part, f"counts {counted} before the optimisation, but is charged {charged}")
     ok = len(members) > 0 and all(isinstance(member, WhiteBox) for member in members)
-    _require(ok, part, "members must return a list of WhiteBox models")
+    require(ok, part, "members must return a list of WhiteBox models")
     own = [member for member in members if member is not oracle]
-    _require(len(own) == part.trained, part, f"says {part.trained} trained networks, but returns {len(own)}")
+    require(len(own) == part.trained, part, f"says {part.trained} trained networks, but returns {len(own)}")
     says = part.with_target
-    _require(says == (members[0] is oracle), part, f"says with_target {says}, but its first model says otherwise")
+    require(says == (members[0] is oracle), part, f"says with_target {says}, but its first model says otherwise")
     for member in members:
         logits = member.logits(_images())
-        _require(logits.shape == (5, _CLASSES), part, f"a model returns logits of shape {tuple(logits.shape)}")
+        require(logits.shape == (5, _CLASSES), part, f"a model returns logits of shape {tuple(logits.shape)}")
     attack = replace(_tiny_attack(), access=part.access, models=part)
     _check_charges(part, attack)
     _check_budgets(part, attack)
 
 
 # ------------------------------------------------------------------------------------------------ what checks share
-
-
-def _require(holds: bool, part: object, says: str) -> None:
-    if not holds:
-        raise InputError(f"{type(part).__name__}: {says}")
 
 
 def _is_count(value: object) -> bool:
@@ -213,24 +208,24 @@ def _check_members(part: object, protocol: type, owner: object | None = None) ->
         where = f"{protocol.__name__}.{name}"
         # a function's own __call__ is no sign of a part: look at the class
         found = getattr(type(part) if name == "__call__" else part, name, None)
-        _require(found is not None, named, f"lacks {where}; see mi_tune.attacks.parts")
+        require(found is not None, named, f"lacks {where}; see mi_tune.attacks.parts")
         if isinstance(member, property):
             wanted = get_type_hints(member.fget)["return"]
             right = type(found) is wanted if wanted in (bool, int) else isinstance(found, wanted)
-            _require(right, named, f"{where} is {found!r}, not of type {wanted.__name__}")
+            require(right, named, f"{where} is {found!r}, not of type {wanted.__name__}")
             if name == "access":
-                _require(found in ORACLES, named, f"{where} is '{found}'; choose from {', '.join(ORACLES)}")
+                require(found in ORACLES, named, f"{where} is '{found}'; choose from {', '.join(ORACLES)}")
             if wanted is int:
-                _require(_is_count(found), named, f"{where} is {found!r}, not a count")
+                require(_is_count(found), named, f"{where} is {found!r}, not a count")
         else:
-            _require(callable(found), named, f"{where} is not a method")
+            require(callable(found), named, f"{where} is not a method")
             parameters = list(inspect.signature(member).parameters)[name != "__call__" :]
             try:
                 inspect.signature(found).bind(*parameters)  # type: ignore[arg-type]  # callable, as required above
             except TypeError:
-                _require(False, named, f"{where} must take ({', '.join(parameters)})")
+                require(False, named, f"{where} must take ({', '.join(parameters)})")
     for name in inspect.get_annotations(protocol):
-        _require(hasattr(part, name), named, f"lacks {protocol.__name__}.{name}; see mi_tune.attacks.parts")
+        require(hasattr(part, name), named, f"lacks {protocol.__name__}.{name}; see mi_tune.attacks.parts")
 
 
 def _check_charges(part: object, attack: Attack) -> Passes:
@@ -238,17 +233,17 @@ def _check_charges(part: object, attack: Attack) -> Passes:
     oracle = _oracle(attack.access)
     result = attack.run(oracle, _ground(), torch.arange(_CLASSES - _PEOPLE, _CLASSES), 0)
     charged, counted = _passes_of(oracle), attack.passes(_PEOPLE, _SAMPLES, _PUBLIC)
-    _require(charged == counted, part, f"an attack with it counts {counted}, but is charged {charged}")
+    require(charged == counted, part, f"an attack with it counts {counted}, but is charged {charged}")
     students = attack.models.trained > 0 and attack.follows_gradients
-    _require(students == (result.surrogate_passes > 0), part, f"has {result.surrogate_passes} passes through students")
+    require(students == (result.surrogate_passes > 0), part, f"has {result.surrogate_passes} passes through students")
     return charged
 
 
 def _check_budgets(part: object, attack: Attack) -> None:
-    _require(scaled(attack, 1, attack.budget) == attack, part, "changes at a budget of factor 1")
+    require(scaled(attack, 1, attack.budget) == attack, part, "changes at a budget of factor 1")
     one, four = (scaled(attack, k, "4x").passes(_PEOPLE, _SAMPLES, _PUBLIC).forward for k in (1, 4))
     if attack.models.with_target or not attack.follows_gradients:
-        _require(four > one, part, f"an attack with it costs {four} passes at 4 times its budget, after {one}")
+        require(four > one, part, f"an attack with it costs {four} passes at 4 times its budget, after {one}")
 
 
 class _AsksOracle(Protocol):

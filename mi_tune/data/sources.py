@@ -156,12 +156,13 @@ def _upright(image: Image.Image) -> Image.Image:
 def _eight_bits(image: Image.Image, deepest: float) -> Image.Image:
     """The image in 8 bits: deeper grey is scaled (Pillow's own conversion clips it), transparency is put on white.
 
-    deepest: the highest value of all deep images of the folder. White is what its number of bits can hold, such as 4095
-    for 12 bits in a file of 16; for floats within [0, 1] it is 1.
+    deepest: the highest value of all deep images of the folder. White is what the least camera depth (8, 10, 12, 14
+    or 16 bits) that holds it can hold, such as 4095 in a file of 16 bits; for floats within [0, 1] it is 1.
     """
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        white = 1.0 if image.mode == "F" and deepest <= 1 else max(255.0, 2.0 ** math.ceil(math.log2(deepest + 1)) - 1)
+        bits = max(8, 2 * math.ceil(math.log2(deepest + 1) / 2))
+        white = 1.0 if image.mode == "F" and deepest <= 1 else 2.0**bits - 1
         return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         pixels = image.convert("RGBA")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from mi_tune.defences.controls import CONTROLS, Control
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import require
 from mi_tune.runtime.seeds import generator
 
 _CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ def check_control(control: Control) -> None:
     """
     name, steps = type(control).__name__, list(control.steps)
     low, high = control.limits
-    _require(
+    require(
         steps == sorted(steps) and low < steps[0] and steps[-1] <= high, name, "its steps do not rise in its limits"
     )
     for channels in (1, 3):
@@ -41,23 +41,18 @@ def check_control(control: Control) -> None:
         state = torch.random.get_rng_state()
         changed, answer = fitting(images, labels, generator(1, "control contract", device=_CPU))
         again, _ = fitting(images, labels, generator(1, "control contract", device=_CPU))
-        _require(torch.equal(images, kept), name, "writes to the images that it was given")
-        _require(torch.equal(changed, again), name, "draws from another generator than the given one")
-        _require(torch.equal(state, torch.random.get_rng_state()), name, "draws from torch's global generator")
+        require(torch.equal(images, kept), name, "writes to the images that it was given")
+        require(torch.equal(changed, again), name, "draws from another generator than the given one")
+        require(torch.equal(state, torch.random.get_rng_state()), name, "draws from torch's global generator")
         same_kind = changed.shape == images.shape and changed.dtype == images.dtype
-        _require(same_kind and bool(torch.isfinite(changed).all()), name, "does not return as many finite images")
-        _require(not torch.equal(changed, images), name, f"changes nothing at strength {control.strength:g}")
+        require(same_kind and bool(torch.isfinite(changed).all()), name, "does not return as many finite images")
+        require(not torch.equal(changed, images), name, f"changes nothing at strength {control.strength:g}")
         if control.mixes_labels:
             sums = answer.sum(1)
-            _require(torch.allclose(sums, torch.ones_like(sums)), name, "returns labels that are no shares of classes")
+            require(torch.allclose(sums, torch.ones_like(sums)), name, "returns labels that are no shares of classes")
         else:
-            _require(torch.equal(answer, labels), name, "changes labels without saying that it mixes them")
+            require(torch.equal(answer, labels), name, "changes labels without saying that it mixes them")
         nothing, _ = replace(fitting, strength=0.0)(images, labels, generator(1, "control contract", device=_CPU))
-        _require(torch.equal(nothing, images), name, "changes images at strength 0")
+        require(torch.equal(nothing, images), name, "changes images at strength 0")
     if control.kind in CONTROLS:
-        _require(Control.from_dict(control.to_dict()) == control, name, "is another after to_dict and from_dict")
-
-
-def _require(kept: bool, name: str, broken: str) -> None:
-    if not kept:
-        raise InputError(f"{name}: {broken}")
+        require(Control.from_dict(control.to_dict()) == control, name, "is another after to_dict and from_dict")

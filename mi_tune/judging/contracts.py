@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mi_tune.judging.panel import Learned, PanelJudge
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import require
 
 _CPU = torch.device("cpu")
 
@@ -30,20 +30,15 @@ def check_judge(judge: PanelJudge, images: Tensor) -> None:
     classes = torch.arange(people)
     hits = judge.hits(images, classes, _CPU)
     right = isinstance(hits, np.ndarray) and hits.shape == (people, kept) and hits.dtype == bool
-    _require(right, judge, f"answers with {getattr(hits, 'shape', type(hits))}, not truth values ({people}, {kept})")
-    _require(bool((hits == judge.hits(images, classes, _CPU)).all()), judge, "answers otherwise when asked again")
+    require(right, judge, f"answers with {getattr(hits, 'shape', type(hits))}, not truth values ({people}, {kept})")
+    require(bool((hits == judge.hits(images, classes, _CPU)).all()), judge, "answers otherwise when asked again")
     turned = judge.hits(images.flip(0, 1), classes.flip(0), _CPU)[::-1, ::-1]
-    _require(bool((hits == turned).all()), judge, "judges an image by the others that it is shown")
+    require(bool((hits == turned).all()), judge, "judges an image by the others that it is shown")
     alone = judge.hits(images[:2], classes[:2], _CPU)
-    _require(bool((alone == hits[:2]).all()), judge, "judges fewer people otherwise")
+    require(bool((alone == hits[:2]).all()), judge, "judges fewer people otherwise")
     ceiling = judge.ceiling
     shares = ceiling.shape == (people,) and bool(((ceiling >= 0) & (ceiling <= 1)).all())
-    _require(shares, judge, "has no accuracy on real images for each class")
-    _require(abs(judge.held_out.value - ceiling.mean()) < 1e-6, judge, "has another mean accuracy than its classes'")
-    _require(judge.learned in get_args(Learned), judge, f"says that it learned '{judge.learned}'")
-    _require(bool(judge.name and judge.key and judge.question), judge, "lacks a name, a key or a question")
-
-
-def _require(kept: bool, judge: PanelJudge, broken: str) -> None:
-    if not kept:
-        raise InputError(f"{type(judge).__name__}: {broken}")
+    require(shares, judge, "has no accuracy on real images for each class")
+    require(abs(judge.held_out.value - ceiling.mean()) < 1e-6, judge, "has another mean accuracy than its classes'")
+    require(judge.learned in get_args(Learned), judge, f"says that it learned '{judge.learned}'")
+    require(bool(judge.name and judge.key and judge.question), judge, "lacks a name, a key or a question")

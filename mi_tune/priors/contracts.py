@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mi_tune.priors.base import Prior, check_prior
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import require
 from mi_tune.runtime.seeds import generator
 
 _CPU = torch.device("cpu")
@@ -29,38 +29,33 @@ def check_prior_contract(prior: Prior, classes: int = 3) -> None:
     latents = prior.sample_latents(_IMAGES, generator(0, "prior contract", device=_CPU))
     labels = torch.arange(_IMAGES) % classes if prior.conditional else None
     images = prior.decode(latents, labels)
-    _require(torch.equal(images, prior.decode(latents, labels)), prior, "makes other images of the same latents")
+    require(torch.equal(images, prior.decode(latents, labels)), prior, "makes other images of the same latents")
     alone = torch.cat(
         [prior.decode(latents[k : k + 1], None if labels is None else labels[k : k + 1]) for k in range(2)]
     )
-    _require(_alike(alone, images[:2]), prior, "makes an image that depends on the others of its batch")
+    require(_alike(alone, images[:2]), prior, "makes an image that depends on the others of its batch")
     leaf = latents.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(prior.decode(leaf, labels).sum(), leaf)
-    _require(
+    require(
         bool(torch.isfinite(gradient).all() and gradient.abs().sum() > 0), prior, "hands no gradient to its latents"
     )
     hidden = latents
     for block in range(prior.blocks):
-        _require(_alike(prior.finish(hidden, block, labels), images), prior, f"gives other images from block {block}")
+        require(_alike(prior.finish(hidden, block, labels), images), prior, f"gives other images from block {block}")
         if block + 1 < prior.blocks:
             hidden = prior.advance(hidden, block)
     encoded = prior.encode(images)
     if encoded is not None:
         again = prior.decode(encoded, labels)
         worse = float((again - images).square().mean()) > 0.05 * float(images.var())
-        _require(not worse, prior, "encodes its own images as latents of other images")
+        require(not worse, prior, "encodes its own images as latents of other images")
     if prior.realism is not None:
         score = prior.realism(images)
-        _require(score.shape == (_IMAGES,) and bool(torch.isfinite(score).all()), prior, "gives no score per image")
+        require(score.shape == (_IMAGES,) and bool(torch.isfinite(score).all()), prior, "gives no score per image")
     if labels is not None:
         others = prior.decode(latents, (labels + 1) % classes)
-        _require(not torch.equal(others, images), prior, "draws the same image for every label")
+        require(not torch.equal(others, images), prior, "draws the same image for every label")
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.allclose(one, other, atol=1e-4)
-
-
-def _require(kept: bool, prior: Prior, broken: str) -> None:
-    if not kept:
-        raise InputError(f"{type(prior).__name__}: {broken}")

@@ -12,7 +12,7 @@ from rich.console import Console
 from mi_tune.data.procedural import IDENTITY
 from mi_tune.judging import Gallery, IdentityRegressor, Judge
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
-from mi_tune.judging.same_people import find_pairs, pairs_sentence
+from mi_tune.judging.same_people import pairs_sentence
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.setup import Setup
 from mi_tune.study.cluster import Resources
@@ -20,7 +20,7 @@ from mi_tune.study.folder import StudyFolder
 from mi_tune.study.trainable import shared_failure
 from mi_tune.trial.assets import Attacker, StudyData, prepare_attacker
 from mi_tune.trial.ceiling import Ceiling, ceiling_sentence, measure_ceilings
-from mi_tune.trial.judges import prepare_judge, prepare_recogniser
+from mi_tune.trial.judges import possible_pairs, prepare_judge, prepare_recogniser
 
 Parts = Mapping[str, ray.ObjectRef]
 """References to the `judge`, `attacker` and `recogniser`, the prior's `ceilings`, and the `pairs` of private and public
@@ -125,7 +125,4 @@ def _ceilings_on_worker(data: StudyData, judge: Judge, attacker: Attacker, recog
 
 def _pairs_on_worker(data: StudyData, recogniser: Gallery | None) -> list[tuple[int, int]]:
     use_one_thread()
-    # drawn people are known to be different
-    if recogniser is None or data.identity_parameters is not None:
-        return []
-    return find_pairs(recogniser, data.private, data.split, data.public, pick_device())
+    return possible_pairs(data, recogniser, pick_device())

@@ -22,6 +22,7 @@ from mi_tune.judging.faces import faces_installed
 from mi_tune.judging.gallery import GalleryClassifier, check_gallery
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, Panel, PanelJudge
 from mi_tune.judging.recogniser import check_recogniser, load_recogniser
+from mi_tune.judging.same_people import find_pairs
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
@@ -127,6 +128,14 @@ def prepare_recogniser(setup: Setup, data: StudyData, device: torch.device) -> G
     gallery = enrol(load_recogniser(setup.judge, bank.channels, bank.resolution), bank, data.split, device)
     check_gallery(gallery)
     return gallery
+
+
+def possible_pairs(data: StudyData, recogniser: Gallery | None, device: torch.device) -> list[tuple[int, int]]:
+    """Private and public people whom the recogniser takes for one person, see `find_pairs`; none without a recogniser,
+    and none of drawn people, who are known to be different."""
+    if recogniser is None or data.identity_parameters is not None:
+        return []
+    return find_pairs(recogniser, data.private, data.split, data.public, device)
 
 
 def second_judge_recipe(setup: Setup) -> JudgeRecipe:

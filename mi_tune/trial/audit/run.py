@@ -20,7 +20,7 @@ from mi_tune.attacks import Ground, SoftLabel, code_of, open_oracle
 from mi_tune.attacks.inits import BestOfSamples
 from mi_tune.judging import Judge, class_interval, identity_errors, judge_images
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, PanelJudge
-from mi_tune.judging.same_people import find_pairs, pairs_sentence
+from mi_tune.judging.same_people import pairs_sentence
 from mi_tune.nets.training import predict
 from mi_tune.priors.base import to_uint8
 from mi_tune.runtime.cache import content_key
@@ -34,7 +34,7 @@ from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.audit.folder import AuditFolder, artefact_name
 from mi_tune.trial.audit.subject import Subject
 from mi_tune.trial.ceiling import ceiling_sentence, measure_ceilings
-from mi_tune.trial.judges import prepare_judge, prepare_recogniser
+from mi_tune.trial.judges import possible_pairs, prepare_judge, prepare_recogniser
 from mi_tune.trial.table import spreadsheet_safe
 
 CHANCE, BEST_SAMPLES = "chance", "best prior samples"
@@ -178,7 +178,7 @@ class _Audit:
         }
         if self.recogniser is not None:
             data = subject.data
-            pairs = find_pairs(self.recogniser, data.private, data.split, data.public, self.device)
+            pairs = possible_pairs(data, self.recogniser, self.device)
             self.description["recogniser"] = {**self.recogniser.describe(), "pairs_with_public": len(pairs)}
             if pairs:
                 text = pairs_sentence(pairs, data.private, data.public, self.recogniser.name)
