@@ -14,7 +14,7 @@ from optuna.trial import Trial, TrialState
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import one_line
 
-TRIALS = 14
+TRIALS = 10
 PENDING = 4
 """Trials that are out at a time."""
 
