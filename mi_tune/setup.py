@@ -26,8 +26,8 @@ class DataSetup(_Section):
     """The images and how they are split."""
 
     source: Literal["orl", "folder", "procedural"] = "orl"
-    private: Path | None = Field(None, description="ImageFolder of the people to protect")
-    public: Path | None = Field(None, description="ImageFolder of other people; default: split off from private")
+    private: Path | None = Field(None, description="the people to protect: an ImageFolder, or a file of arrays")
+    public: Path | None = Field(None, description="other people, in the same form; default: split off from private")
     private_identities: int | None = Field(None, ge=2, description="number of private identities (drawn by seed)")
     public_identities: int | None = Field(None, ge=2, description="procedural: number of public people")
     images_per_identity: int | None = Field(None, ge=3, description="procedural: images of each drawn person")

@@ -8,6 +8,7 @@ from analysis.figures.front import front_info, plot_front
 from analysis.figures.importance import plot_importance
 from analysis.figures.ladder import ladder_info, plot_ladder
 from analysis.figures.maps import maps_info, plot_maps
+from analysis.figures.of_study import FIGURES, IMPORTANCE, study_figure
 from analysis.figures.parameters import parameters_info, plot_parameters
 from analysis.figures.progress import plot_progress, progress_info
 from analysis.figures.robust_front import plot_robust_front, robust_front_info
@@ -15,6 +16,8 @@ from analysis.figures.searches import plot_searches, searches_info
 from analysis.figures.training import plot_training, training_info
 
 __all__ = [
+    "FIGURES",
+    "IMPORTANCE",
     "attacks_info",
     "feature_view_info",
     "front_info",
@@ -39,5 +42,6 @@ __all__ = [
     "progress_info",
     "robust_front_info",
     "searches_info",
+    "study_figure",
     "training_info",
 ]

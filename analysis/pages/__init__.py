@@ -1,7 +1,7 @@
 """Reports as HTML files that work offline, and tables for the terminal."""
 
 from analysis.pages.attack_report import write_attack_report
-from analysis.pages.confirm_report import write_confirmation_report
+from analysis.pages.confirm_report import confirmation_figures, write_confirmation_report
 from analysis.pages.contact_sheet import write_contact_sheet
 from analysis.pages.property_report import property_table, write_property_report
 from analysis.pages.report import headline, write_report
@@ -9,6 +9,7 @@ from analysis.pages.section import Section
 
 __all__ = [
     "Section",
+    "confirmation_figures",
     "headline",
     "property_table",
     "write_attack_report",

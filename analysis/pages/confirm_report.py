@@ -132,6 +132,12 @@ def describe_judge(judge: JudgeRecord) -> str:
     return f"{question}{seen}{'; the judge of the search' if judge.in_search else ''}"
 
 
+def confirmation_figures(confirmation: Confirmation) -> dict[str, go.Figure]:
+    """The figures of a confirmation by name: `front`, and `ladder` where budgets rise."""
+    evidence = draw_evidence(confirmation)
+    return _figures(evidence, shrinkage(evidence))
+
+
 def _figures(evidence: Evidence, shrunk: Shrinkage) -> dict[str, go.Figure]:
     found = {}
     front = figures.robust_front_info(evidence, shrunk)

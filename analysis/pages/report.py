@@ -103,17 +103,13 @@ def _figures(study: Study, answers: list[Importance | Unanswered]) -> dict[str, 
     if not len(study.complete):
         return {}
     return {
-        "front": figures.plot_front(figures.front_info(study)),
-        "progress": figures.plot_progress(figures.progress_info(study)),
-        "training": figures.plot_training(figures.training_info(study)),
-        "parameters": figures.plot_parameters(figures.parameters_info(study)),
-        "maps": figures.plot_maps(figures.maps_info(study)),
+        **{name: draw(study) for name, draw in figures.FIGURES.items()},
         **{_figure_of(a): figures.plot_importance(a) for a in answers if isinstance(a, Importance)},
     }
 
 
 def _figure_of(answer: Importance | Unanswered) -> str:
-    return f"importance-{answer.question}"
+    return f"{figures.IMPORTANCE}{answer.question}"
 
 
 def _importance_text(answer: Importance | Unanswered) -> dict[str, str | None]:

@@ -95,6 +95,18 @@ class ErasingLaw:
         if not all(0 <= v <= 1 for v in self.anchor):
             raise InputError(f"erasing law: anchor {self.anchor} is outside [0, 1]")
 
+    def __repr__(self) -> str:
+        """The law as Python code, without what has its default value."""
+        default = {field.name: field.default for field in fields(self)}
+        given = [f"{k}={v!r}" for k, v in vars(self).items() if v != default[k]]
+        return f"ErasingLaw({', '.join(given)})"
+
+    def _repr_html_(self) -> str:
+        """What the law erases of a few images, for notebooks."""
+        from mi_tune.erasing.picture import law_html  # it draws laws, so it imports this module
+
+        return law_html(self)
+
     @classmethod
     def from_dict(cls, values: dict) -> ErasingLaw:
         """Read a law as `to_dict` writes it. Raises InputError for an unknown parameter."""

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from mi_tune.runtime.notebook import NotebookConsole, Place
 from mi_tune.runtime.wording import duration
 
 Job = TypeVar("Job")
@@ -47,15 +48,22 @@ class JobProgress(Generic[Job]):
         self.faults: Counter[str] = Counter()
         self.bar = counting_bar(title, console)
         self.task = self.bar.add_task(title, total=self.jobs, note="")
+        self.place = Place(lambda: self.bar) if isinstance(console, NotebookConsole) else None
         self.begun = time.monotonic()
 
     def __enter__(self) -> JobProgress[Job]:
         self.begun = time.monotonic()
-        self.bar.start()
+        if self.place is not None:
+            self.place.__enter__()
+        else:
+            self.bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.bar.stop()
+        if self.place is not None:
+            self.place.update(now=True)
+        else:
+            self.bar.stop()
 
     def ended(self, job: Job, result: Mapping[str, Any]) -> None:
         """Show a job that has ended.
@@ -70,12 +78,14 @@ class JobProgress(Generic[Job]):
         self.spent += self.cost(job)
         left = self._time_left()
         self.bar.update(self.task, advance=1, note=left)
+        if self.place is not None:
+            self.place.update()
         if reason := result["reason"]:
             self.faults[reason] += 1
             if self.every == 1 or self.faults[reason] == 1:
                 text = f"{self.name(job)}: failed: {reason}"
                 self.console.print(text, style="red", highlight=False, markup=False)
-        elif not self.console.is_terminal and result.get("outcome"):
+        elif self.place is None and not self.console.is_terminal and result.get("outcome"):
             text = f"{self.name(job)}: {result['outcome']}" + f"  [{left}]" * bool(left)
             if self.every == 1:
                 self._line(text)

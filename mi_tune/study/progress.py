@@ -18,6 +18,7 @@ from rich.text import Text
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
+from mi_tune.runtime.notebook import NotebookConsole, Place
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.state import State
@@ -26,7 +27,7 @@ from mi_tune.study.journal import OBJECTIVES, StudyJournal
 
 
 class StudyProgress(tune.Callback):
-    """Live display on a terminal; elsewhere one line per trial that ends.
+    """Live display on a terminal, or in one place below a notebook's cell; elsewhere one line per trial that ends.
 
     Args:
         journal: rows of trials are read from it; a result must be stored there before `trial_ended` is called.
@@ -52,6 +53,7 @@ class StudyProgress(tune.Callback):
             transient=True,
             redirect_stderr=False,
         )
+        self.place = Place(self._render) if isinstance(console, NotebookConsole) else None
         self.summary = ""
         self._recount()
 
@@ -62,11 +64,20 @@ class StudyProgress(tune.Callback):
         self._summarise()
         if self.console.is_terminal:
             self.live.start()
+        if self.place is not None:
+            self.place.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.console.is_terminal:
             self.live.stop()
+        if self.place is not None:
+            self.running.clear()
+            self.place.update(now=True)
+
+    def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+        if self.place is not None:
+            self.place.update()
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = trial.config
@@ -101,6 +112,9 @@ class StudyProgress(tune.Callback):
             self.finished += 1
             self._count([[natural, attack]] if state == State.COMPLETE else [], [seconds])
         self._summarise()
+        if self.place is not None:
+            self.last = text
+            return
         if not self.console.is_terminal:
             text += f"  [{self.summary}]"
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -145,9 +159,10 @@ class StudyProgress(tune.Callback):
             table.add_row(str(number), row["phase"], str(row.get("epoch", "")), natural, row["law"])
         if len(self.running) > 12:
             table.add_row(f"and {len(self.running) - 12} more", "", "", "", "")
+        last = [Text(self.last)] if self.last else []
         if not self.running:
-            return Group(self.bar, Text("starting workers", style="dim"))
-        return Group(self.bar, table)
+            return Group(self.bar, *(last or [Text("starting workers", style="dim")]))
+        return Group(self.bar, table, *last)
 
 
 def _number(value: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ class RunOptions:
         gpus_per_trial, workers: see `connect`.
         smoke: the study only shows that everything works; its numbers mean nothing.
         images_allowed: the report shows faces without being asked to.
+        callbacks: trackers of the study; see `mi_tune.study.trackers.open_trackers`.
     """
 
     resume: bool = False
@@ -67,15 +69,20 @@ class RunOptions:
     workers: int | None = None
     smoke: bool = False
     images_allowed: bool = False
+    callbacks: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The study's folder, whether all its trials have ended, and how many it has."""
+    """The study's folder, whether all its trials have ended, and how many it has.
+
+    interrupted: whether it is unfinished because the user interrupted it, and not because its time was up.
+    """
 
     folder: Path
     finished: bool
     trials: int
+    interrupted: bool = False
 
 
 def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, console: Console) -> Outcome:
@@ -141,7 +148,7 @@ def _run(
         _write_examples(study, data)
     journal = StudyJournal(study.journal, setup.name, setup.search, seed, data.private.identities, warm=warm)
     study.write_table(journal.table())
-    todo = journal.remaining()
+    todo, begun = journal.remaining(), time.monotonic()
     if todo:
         try:
             with connect(options.address, options.gpus_per_trial, options.workers) as resources:
@@ -154,7 +161,10 @@ def _run(
             raise
     table = journal.table()
     study.write_table(table)
-    return Outcome(study.path, journal.remaining() == 0 and not (table.state == State.RUNNING).any(), len(table))
+    finished = journal.remaining() == 0 and not (table.state == State.RUNNING).any()
+    # Ray ends a search in order after an interrupt, and does not say that there was one
+    in_time = options.time_budget is None or time.monotonic() - begun < options.time_budget
+    return Outcome(study.path, finished, len(table), interrupted=not finished and in_time)
 
 
 def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:

@@ -14,8 +14,8 @@ from mi_tune.data import (
     Split,
     augment,
     drop_copies,
-    folder_bank,
     orl_bank,
+    own_bank,
     procedural,
     procedural_banks,
     split_each_identity,
@@ -136,7 +136,7 @@ def _drawn_people(setup: Setup, seed: int) -> StudyData:
 def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
     data = setup.data
     assert data.private is not None  # checked by DataSetup
-    private = folder_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
+    private = own_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
     if data.public is None:
         if private.identities < 4:
             raise InputError(
@@ -144,7 +144,7 @@ def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
                 "give --public DIR"
             )
         return split_identities(private, data.private_identities or round(private.identities * 0.6), seed)
-    public = folder_bank(data.public, data.resolution, data.channels or private.channels, data.fit)
+    public = own_bank(data.public, data.resolution, data.channels or private.channels, data.fit)
     shared = sorted(set(private.names) & set(public.names))
     if shared:
         raise InputError(

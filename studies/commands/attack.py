@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from mi_tune.runtime.command import Command
-from mi_tune.runtime.errors import InputError
 from studies.commands.next_step import say_next, short
 
 
@@ -80,63 +79,48 @@ def attack(
 ) -> None:
     """Attack a target of the study in folder STUDY, or your own model (--weights), and judge every attack."""
     from rich.console import Console
-    from torch import OutOfMemoryError
 
-    from mi_tune.erasing import named_law
-    from mi_tune.runtime.device import pick_device
-    from mi_tune.study.subject import study_subject
-    from mi_tune.trial.audit import AuditOptions, own_subject, plan_attempts, run_audit
+    from mi_tune.library.attacking import plan_audit, run_planned
 
     own = {"--architecture": architecture, "--private": private, "--public": public, "--resolution": resolution}
     own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law, "--recogniser": recogniser}
     _check_source(study, weights, trial, own)
-    planned = plan_attempts(attack, budget, prior or "eigenface")
-    if study is not None:
-        number = _trial(study, trial)
-        subject = study_subject(study, number)
-        planned = plan_attempts(attack, budget, prior or subject.setup.prior.kind)
-        out = out or study / "attacks" / f"trial-{number:04d}"
-    else:
-        assert weights is not None
-        assert architecture is not None
-        assert private is not None
-        known = named_law(law or "unknown")
-        size, data_seed, kind = resolution or 64, seed or 0, prior or "eigenface"
-        subject = own_subject(
-            weights,
-            architecture,
-            private,
-            public,
-            size,
-            known,
-            data_seed,
-            kind,
-            fit or "crop",
-            mean,
-            std,
-            recogniser or "none",
-        )
-        out = out or Path("results") / f"attack-{weights.stem}"
-    options = AuditOptions(
-        seed=subject.seed if seed is None else seed,
-        classes=classes,
-        law_known=not law_unknown,
-        images=subject.images_allowed if include_images is None else include_images,
-        force=force,
+    planned = plan_audit(
+        study if study is not None else weights,
+        private,
+        public,
+        attacks=attack,
+        budget=budget,
+        trial=trial,
+        architecture=architecture,
+        mean=mean,
+        std=std,
+        resolution=resolution,
+        fit=fit,
+        law=law,
+        recogniser=recogniser,
+        prior=prior,
+        seed=seed,
+        out=out,
     )
     console = Console()
-    try:
-        table = run_audit(subject, planned, out, options, pick_device(), console)
-    except OutOfMemoryError as error:
-        raise InputError("out of GPU memory; free it of other programs, or choose fewer --classes") from error
+    table = run_planned(
+        planned,
+        classes=classes,
+        seed=seed,
+        law_known=not law_unknown,
+        include_images=include_images,
+        force=force,
+        console=console,
+    )
 
     from analysis.pages import write_attack_report, write_contact_sheet
     from analysis.pages.terminal import attack_table
     from analysis.statistics import load_attacks
 
     console.print(attack_table(table, console.width))
-    found = load_attacks(out)
-    for path in (out / "attacks.csv", write_contact_sheet(found), write_attack_report(found)):
+    found = load_attacks(planned.folder)
+    for path in (planned.folder / "attacks.csv", write_contact_sheet(found), write_attack_report(found)):
         if path is not None:
             console.print(str(path), highlight=False, markup=False, soft_wrap=True)
     source = [short(study)] if study is not None else ["--weights", weights, "--architecture", architecture]
@@ -162,18 +146,3 @@ def _check_source(study: Path | None, weights: Path | None, trial: str | None, o
     for option in ("--architecture", "--private"):
         if own[option] is None:
             raise click.UsageError(f"--weights needs {option}: what the model is, and whom it tells apart")
-
-
-def _trial(study: Path, trial: str | None) -> int:
-    from mi_tune.study.subject import trial_number
-
-    if trial != "recommended":
-        return trial_number(study, trial)
-    from analysis.pages.report import DEFAULT_LOSS
-    from analysis.statistics import load_study
-    from analysis.statistics.recommendation import recommend
-
-    found = recommend(load_study(study), DEFAULT_LOSS)
-    if found is None:
-        raise click.UsageError(f"{study}: no trial to recommend yet; choose one by --trial NUMBER")
-    return found.trial

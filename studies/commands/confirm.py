@@ -38,37 +38,12 @@ def confirm(
     """Confirm the front of the study in the folder STUDY."""
     from rich.console import Console
 
-    from mi_tune.confirmation.plan import (
-        BUDGET_LADDER,
-        CONTROL_ATTACKS,
-        PORTFOLIO,
-        QUICK_PORTFOLIO,
-        Plan,
-    )
-    from mi_tune.trial.attempts import check_attacks
+    from mi_tune.library.confirming import plan_confirmation, run_planned
 
-    named = tuple(name.strip() for name in attacks.split(",") if name.strip()) if attacks is not None else None
-    portfolio = check_attacks(named or (QUICK_PORTFOLIO if quick else PORTFOLIO))
-    plan = Plan(
-        seeds=seeds or (2 if quick else 3),
-        portfolio=portfolio,
-        ladder=() if quick else BUDGET_LADDER,
-        controls=check_attacks(CONTROL_ATTACKS),
-    )
-
-    from mi_tune.confirmation.run import ConfirmOptions  # imports Ray and torch: only once the input makes sense
-    from mi_tune.confirmation.run import confirm as run
-
+    named = [name.strip() for name in attacks.split(",") if name.strip()] if attacks is not None else None
+    options = plan_confirmation(seeds, points, named, quick, not no_augmentations, address, gpus_per_trial, workers)
     console = Console()
-    options = ConfirmOptions(
-        plan=plan,
-        points=points if points is not None else (2 if quick else 4),
-        augmentations=not (no_augmentations or quick),
-        address=address,
-        gpus_per_trial=gpus_per_trial,
-        workers=workers,
-    )
-    run(study, options, console)
+    run_planned(study, options, console)
 
     from analysis.pages import write_confirmation_report
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,7 @@ import click
 
 from mi_tune.runtime.command import Command
 from studies.commands.next_step import line, say_next, short
-from studies.commands.setup_files import setup_file as file_of
 from studies.commands.setup_options import ATTACK, DATA, JUDGE, PRIOR, RECOGNISER, SEARCH, TARGET, takes_setup
-
-SMOKE = {
-    "target.epochs": 4,
-    "target.report_every": 2,
-    "target.replicates": 1,
-    "judge.epochs": 2,
-    "judge.regressor_steps": 20,
-    "prior.samples": 200,
-    "prior.gan_steps": 20,
-    "search.trials": 6,
-    "search.startup": 1,
-    "search.min_accuracy_kept": 0.0,
-}
 
 
 @click.command(cls=Command, kept="whatever had finished is in the study folder")
@@ -62,26 +47,10 @@ def pareto(
     """Search Random Erasing laws on real faces: train each law, attack it, draw the front."""
     from rich.console import Console
 
-    from mi_tune.setup import make_setup, read_setup
+    from mi_tune.library.tuning import plan_study
+    from mi_tune.study.run import RunOptions
 
     console = Console()
-    own, private = given.get("data.source") == "folder", given["data.private"]
-    file = file_of(setup_file or ("folder" if own else "orl"))
-    values = read_setup(file)
-    name = name or (_folder_name(Path(private)) if private else values.get("name"))
-    stored = out / str(name) / "study.yaml"
-    if resume and stored.exists():
-        # a resumed study has its own options; what is given besides must not contradict them
-        old = read_setup(stored)
-        file, seed = stored, old["seed"] if seed is None else seed
-        smoke, include_images = old["smoke"] or smoke, old["images_allowed"]
-        values = values | {"name": name} if setup_file else old["config"]
-    elif smoke:
-        given = SMOKE | {key: value for key, value in given.items() if value is not None}
-    setup = make_setup(values, str(file), given | {"name": name})
-
-    from mi_tune.study.run import RunOptions, run_study  # imports Ray and torch: only once the input makes sense
-
     options = RunOptions(
         resume=resume,
         time_budget=time_budget * 60 if time_budget else None,
@@ -89,14 +58,14 @@ def pareto(
         gpus_per_trial=gpus_per_trial,
         workers=workers,
         smoke=smoke,
-        images_allowed=setup.data.source != "folder" or include_images,
     )
-    outcome = run_study(setup, seed or 0, out / setup.name, options, console)
+    planned = plan_study(setup_file, given, name, out, seed, include_images, options)
+    outcome = planned.run(console)
 
     from analysis.pages import headline, write_report
     from analysis.statistics import load_study
 
-    if not smoke:
+    if not planned.options.smoke:
         console.print(headline(load_study(outcome.folder)), style="bold", highlight=False, markup=False)
     console.print(f"report: {write_report(outcome.folder)}", highlight=False, markup=False, soft_wrap=True)
     folder = short(outcome.folder)
@@ -104,9 +73,5 @@ def pareto(
         say_next(console, "see whether its front survives fresh seeds and attackers who know", "confirm", folder)
         return
     where = [] if str(out) == "results" else ["--out", str(out)]
-    again = line("pareto", "--resume", "--name", setup.name, *where)
+    again = line("pareto", "--resume", "--name", planned.setup.name, *where)
     console.print(f"not finished; go on with: {again}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _folder_name(folder: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._") or "own"

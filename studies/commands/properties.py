@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from mi_tune.defences.treatment import Treatment
+from mi_tune.library.setup_files import setup_file
 from mi_tune.runtime.command import Command
 from mi_tune.runtime.errors import InputError
 from studies.commands.next_step import say_next
-from studies.commands.setup_files import setup_file
 from studies.commands.setup_options import DATA, RECOGNISER, takes_setup
 
 ATTACKS = ("map_logit:4x", "taa:reduced", "eot_re:reduced")
@@ -53,16 +53,17 @@ def property_command(
     ) -> None:
         from rich.console import Console
 
+        from mi_tune.library.setups import by_key
         from mi_tune.setup import make_setup, read_setup
         from mi_tune.trial.attempts import check_attacks
 
-        private, public = given["data.private"], given["data.public"]
+        private, public = given["private"], given["public"]
         if (private is None) != (public is None):
             raise InputError("own images need both --private and --public")
         if private and setup_name == "orl":
             setup_name = "folder"
         file = setup_file(setup_name)
-        setup = make_setup(read_setup(file), str(file), given)
+        setup = make_setup(read_setup(file), str(file), by_key(given))
         chosen = check_attacks([one.strip() for one in attacks.split(",") if one.strip()])
         if not chosen:
             raise InputError("--attacks names no attack; leave it out, or name one such as map_logit:4x")

@@ -1,4 +1,4 @@
-"""The set-up files that come with the project, by name. `mi-tune setups` lists them."""
+"""List the set-up files that come with the project: `mi-tune setups`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mi_tune.library.setup_files import SETUPS
 from mi_tune.runtime.command import Command
 from studies.commands.next_step import say_next
-
-SETUPS = Path(__file__).parents[1] / "setups"
-
-
-def setup_file(name: str) -> Path:
-    """The file of a set-up: by its name in studies/setups, or any YAML file by its path."""
-    file = Path(name)
-    return file if file.suffix in (".yaml", ".yml") or file.exists() else SETUPS / f"{name}.yaml"
 
 
 def about(file: Path) -> str:

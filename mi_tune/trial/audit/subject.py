@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from mi_tune.data import Bank, drop_copies, folder_bank, orl_bank, split_each_identity
+from mi_tune.data import Bank, drop_copies, orl_bank, own_bank, split_each_identity
 from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import check_architecture
 from mi_tune.nets.checkpoints import load_classifier
@@ -75,6 +75,24 @@ def own_subject(
         InputError: from `load_classifier`, `make_setup`, or the sources and splits of images.
     """
     check_architecture(architecture)
+    setup = own_setup(private, public, resolution, prior, fit, recogniser, architecture)
+    data = own_data(setup, seed)
+    bank = data.private
+    model = load_classifier(weights, architecture, bank.identities, bank.channels, bank.resolution, mean, std)
+    about = {"weights": weights.name, "architecture": architecture}
+    return subject_of(model, weights.name, about, setup, data, law, seed)
+
+
+def own_setup(
+    private: Path,
+    public: Path | None,
+    resolution: int,
+    prior: str = "eigenface",
+    fit: str = "crop",
+    recogniser: str = "none",
+    architecture: str = "small_cnn",
+) -> Setup:
+    """The set-up that judges and priors of the user's own model are made from; see `own_subject`."""
     judge = "residual_gn" if architecture != "residual_gn" else "small_cnn"
     folders = {"private": str(private), "public": str(public) if public else None}
     values = {
@@ -84,13 +102,23 @@ def own_subject(
         "prior": {"kind": prior},
         "judge": {"architecture": judge, "recogniser": recogniser},
     }
-    setup = with_recogniser(make_setup(values, "options"))
-    data = load_data(setup, seed) if public else _with_built_in_public(setup, seed)
+    return with_recogniser(make_setup(values, "options"))
+
+
+def own_data(setup: Setup, seed: int) -> StudyData:
+    """The images of such a set-up; without public ones, the built-in faces are public."""
+    return load_data(setup, seed) if setup.data.public else _with_built_in_public(setup, seed)
+
+
+def subject_of(
+    model: nn.Module, name: str, about: dict[str, Any], setup: Setup, data: StudyData, law: ErasingLaw | None, seed: int
+) -> Subject:
+    """A trained model of the people of `data` as a subject; see `Subject`."""
     bank = data.private
     return Subject(
-        name=weights.name,
-        about={"weights": weights.name, "architecture": architecture, "public": "own" if public else "built-in ORL"},
-        model=load_classifier(weights, architecture, bank.identities, bank.channels, bank.resolution, mean, std),
+        name=name,
+        about={**about, "public": "own" if setup.data.public else "built-in ORL"},
+        model=model,
         setup=setup,
         data=data,
         seed=seed,
@@ -103,7 +131,7 @@ def own_subject(
 def _with_built_in_public(setup: Setup, seed: int) -> StudyData:
     data = setup.data
     assert data.private is not None
-    private = folder_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
+    private = own_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
     faces = orl_bank(data.resolution)
     public = Bank(np.ascontiguousarray(faces.images.repeat(private.channels, 1)), faces.labels, faces.names)
     public, dropped = drop_copies(public, private)
