@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.shared_parts import describe_parts, prepare_parts
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
+from mi_tune.study.trackers import Guarded, TrackerCallback, Watched, open_trackers
 from mi_tune.study.trainable import PROGRESS_UNITS, ErasingTrial, Shared, SharedFailureError
 from mi_tune.trial.assets import (
     StudyData,
@@ -95,6 +97,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     setup = with_recogniser(setup)
     check_sampler(setup.search.sampler)
     rung_schedule(setup)
+    trackers = open_trackers(options.callbacks, options.images_allowed, console)
     study = StudyFolder(folder)
     check_folder(study, setup, seed, options.resume, options.smoke)
     earlier = _earlier(study, setup)
@@ -125,7 +128,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     try:
         if earlier and earlier.folder != study.warm:
             copy_earlier(earlier, study.warm)
-        return _run(setup, seed, study, data, warm, expected, options, console)
+        return _run(setup, seed, study, data, warm, expected, options, trackers, console)
     finally:
         study.release()
 
@@ -138,6 +141,7 @@ def _run(
     warm: WarmStart | None,
     expected: Estimate,
     options: RunOptions,
+    trackers: list[Guarded | TrackerCallback],
     console: Console,
 ) -> Outcome:
     if options.resume:
@@ -154,7 +158,7 @@ def _run(
             with connect(options.address, options.gpus_per_trial, options.workers) as resources:
                 console.print(resources.where, highlight=False, soft_wrap=True)
                 _announce(setup, expected, resources, todo, console)
-                _search(setup, seed, study, data, journal, resources, expected, options, console)
+                _search(setup, seed, study, data, journal, resources, expected, options, trackers, console)
         except InputError:
             if not options.resume and journal.table().empty:
                 study.discard()  # nothing began, so the same command works once the cause is gone
@@ -193,6 +197,7 @@ def _search(
     resources: Resources,
     expected: Estimate,
     options: RunOptions,
+    trackers: list[Guarded | TrackerCallback],
     console: Console,
 ) -> None:
     # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
@@ -214,6 +219,8 @@ def _search(
             searcher.shared_failure = str(error)
         progress.trial_ended(number, state)
         keeper.mark_stale()
+        for tracker in trackers:
+            tracker.trial_ended(number, journal.row(number))
         resources.demand(journal.remaining() + journal.running)
 
     trainable = tune.with_resources(
@@ -241,18 +248,22 @@ def _search(
         run_config=tune.RunConfig(
             name=run_name,
             storage_path=str(study.ray),
-            callbacks=[progress, keeper],
+            callbacks=[progress, keeper, *trackers],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
         ),
     )
     resources.demand(journal.remaining())
+    for tracker in trackers:
+        tracker.begin(Watched(setup.name, study.path, _flat(setup.model_dump(mode="json"))))
     try:
         with progress:
             tuner.fit()
     finally:
         keeper.write()
+        for tracker in trackers:
+            tracker.close()
     if searcher.shared_failure:
         raise InputError(f"{searcher.shared_failure}; nothing that had finished is lost: mend that, then --resume")
 
@@ -344,6 +355,17 @@ def _write_examples(study: StudyFolder, data: StudyData) -> None:
     _, first = np.unique(data.private.labels[train], return_index=True)
     arrays = {"images": data.private.images[train[first]], "class_names": np.array(data.private.names)}
     save_atomically(study.path / "examples.npz", lambda p: np.savez_compressed(p, **arrays), owner_only=True)
+
+
+def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, str | int | float]:
+    """Nested values by dotted keys; lists as text, without what is None."""
+    found: dict[str, str | int | float] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{place}{key}.")
+        elif value is not None:
+            found[f"{place}{key}"] = value if isinstance(value, (str, int, float)) else str(value)
+    return found
 
 
 def _plain(value: Any) -> Any:

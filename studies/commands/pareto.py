@@ -28,6 +28,12 @@ from studies.commands.setup_options import ATTACK, DATA, JUDGE, PRIOR, RECOGNISE
     "--gpus-per-trial", type=click.FloatRange(min=0), help="GPUs of a trial, also fractions.  [default: 1 if any]"
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: as many as fit]")
+@click.option(
+    "--callback",
+    "callbacks",
+    multiple=True,
+    help="Tracker: csv, mlflow, tensorboard, wandb, or your own Ray Tune callback: path/to/file.py:factory.",
+)
 @click.option("--include-images", is_flag=True, help="Show faces in the report of your own data.")
 @click.option("--smoke", is_flag=True, help="A minute that shows that everything works; its numbers mean nothing.")
 def pareto(
@@ -41,6 +47,7 @@ def pareto(
     address: str | None,
     gpus_per_trial: float | None,
     workers: int | None,
+    callbacks: tuple[str, ...],
     include_images: bool,
     smoke: bool,
 ) -> None:
@@ -58,6 +65,7 @@ def pareto(
         gpus_per_trial=gpus_per_trial,
         workers=workers,
         smoke=smoke,
+        callbacks=callbacks,
     )
     planned = plan_study(setup_file, given, name, out, seed, include_images, options)
     outcome = planned.run(console)
