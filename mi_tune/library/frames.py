@@ -35,6 +35,8 @@ def table_html(table: pd.DataFrame, columns: dict[str, str]) -> str:
                 cells.append(str(row[name]))
             elif pd.isna(row[name]):
                 cells.append("")
+            elif pd.isna(row[f"{name}_low"]):
+                cells.append(f"{row[name]:.1%}")
             else:
                 cells.append(percent(Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])))
         lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")

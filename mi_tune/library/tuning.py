@@ -62,7 +62,10 @@ def plan_study(
         old = read_setup(stored)
         origin, seed = str(stored), old["seed"] if seed is None else seed
         smoke, include_images = old["smoke"] or smoke, old["images_allowed"]
-        values = values | {"name": name} if base is not None else old["config"]
+        if base is None:
+            values = old["config"]
+        elif smoke:
+            given = SMOKE | given
     elif smoke:
         given = SMOKE | given
     setup = make_setup(values, origin, given | {"name": name})

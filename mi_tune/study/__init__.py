@@ -1,6 +1,8 @@
 """Studies on Ray Tune: run, resume and store them. Only this package and those built on it import Ray."""
 
+import logging
 import os
+import warnings
 
 # Ray reads these variables while it is imported, and only modules of this package import it, so that they are set
 # before. A value that the user has set wins.
@@ -16,3 +18,7 @@ for _name, _value in {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# in a notebook Ray recommends packages while it is imported
+logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", message="IProgress not found")

@@ -13,6 +13,7 @@ from ray.tune.result import DONE
 
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.study.cluster import Resources
+from mi_tune.study.silence import Silence
 
 Work = Callable[[Any, Any], dict]
 """Does one job: takes what `prepare` returned in this process, and the job; returns a flat dict."""
@@ -110,6 +111,7 @@ def run_jobs(
             storage_path=str(storage),
             callbacks=[_ReportResults(jobs, done)],
             verbose=0,
+            progress_reporter=Silence(),
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

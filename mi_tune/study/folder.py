@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
-from mi_tune.setup import DataSetup
+from mi_tune.setup import Setup
 from mi_tune.trial.table import with_added_columns
 
 
@@ -68,13 +69,14 @@ class StudyFolder:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
 
-    def remember_places(self, data: DataSetup) -> None:
-        """Write where the images lie now, if they have moved since the study began."""
+    def remember_changes(self, setup: Setup) -> None:
+        """Write what a resumed study may change: where the images lie now, and how many trials it has."""
         config = self.read_config()
-        now = data.model_dump(mode="json")
-        places = {key: now[key] for key in ("private", "public")}
-        if any(config["config"]["data"].get(key) != value for key, value in places.items()):
-            config["config"]["data"] |= places
+        now = setup.model_dump(mode="json")
+        before = copy.deepcopy(config)
+        config["config"]["data"] |= {side: now["data"][side] for side in ("private", "public")}
+        config["config"].setdefault("search", {})["trials"] = now["search"]["trials"]
+        if config != before:
             self.write_config(config)
 
     def read_table(self) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from mi_tune.study.progress import StudyProgress
 from mi_tune.study.resuming import check_folder, check_same_data
 from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.shared_parts import describe_parts, prepare_parts
+from mi_tune.study.silence import Silence
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.trackers import Guarded, TrackerCallback, Watched, open_trackers
@@ -145,7 +146,7 @@ def _run(
     console: Console,
 ) -> Outcome:
     if options.resume:
-        study.remember_places(setup.data)
+        study.remember_changes(setup)
     else:
         study.write_config(_description(setup, seed, data, warm, options))
     if options.images_allowed and not (study.path / "examples.npz").exists():
@@ -250,6 +251,7 @@ def _search(
             storage_path=str(study.ray),
             callbacks=[progress, keeper, *trackers],
             verbose=0,
+            progress_reporter=Silence(),
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
         ),
