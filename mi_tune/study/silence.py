@@ -13,7 +13,7 @@ class Silence(ProgressReporter):
     def should_report(self, trials: list, done: bool = False) -> bool:
         return False
 
-    def report(self, trials: list, done: bool, *sys_info: dict) -> None:
+    def report(self, trials: list, done: bool, *sys_info: str) -> None:
         pass
 
     def setup(self, *arguments: Any, **info: Any) -> None:
