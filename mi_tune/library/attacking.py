@@ -19,9 +19,9 @@ from mi_tune.erasing import ErasingLaw, named_law
 from mi_tune.library.frames import table_html
 from mi_tune.library.setups import by_key
 from mi_tune.library.studies import Study
-from mi_tune.nets import check_architecture
 from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.nets.in_hand import classifier_in_hand
+from mi_tune.nets.sizes import check_size
 from mi_tune.runtime.device import pick_device
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.notebook import new_console
@@ -160,10 +160,10 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
     architecture = own["architecture"]
     if from_file and architecture is None:
         raise InputError("a file of weights needs its architecture: small_cnn, or a classifier of torchvision")
-    if architecture is not None:
-        check_architecture(architecture)
     places = by_key({"private": own["private"], "public": own["public"]})
     side = own["resolution"] or places.get("data.resolution") or DEFAULT_RESOLUTION
+    if architecture is not None:
+        check_size(architecture, side)
     public = places.get("data.public")
     setup = own_setup(
         Path(places["data.private"]),

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,18 +58,25 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
 
     Of several processes that need the same file at once, one makes it and the others wait. A file is complete or
     absent: it is written under a temporary name, then renamed. Files are loaded without unpickling code. A file that
-    cannot be read is made again.
+    cannot be read is made again. Where nothing can be written, what is made is not kept.
     """
     folder = folder or cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{kind}-{key}.pt"
     if (found := _load(path)) is not None:
         return found
-    with FileLock(path.with_suffix(".lock")):
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:  # a folder that is read-only, or another user's
+        return make()
+    with lock:
+        lock.release()  # the context holds it once more
         if (found := _load(path)) is not None:
             return found
         made = make()
-        save_atomically(path, lambda temporary: torch.save(made, temporary), owner_only=True)
+        with suppress(OSError, RuntimeError):  # torch turns a full disk into a RuntimeError
+            save_atomically(path, lambda temporary: torch.save(made, temporary), owner_only=True)
         return made
 
 

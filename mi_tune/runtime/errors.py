@@ -1,8 +1,25 @@
-"""The two expected errors: wrong input, and numbers that are not finite."""
+"""The two expected errors, wrong input and numbers that are not finite, and what a full disk looks like."""
+
+from __future__ import annotations
+
+import errno
+import os
 
 
 class InputError(ValueError):
     """An input of the user cannot be used. The message is one line: what is wrong and how to correct it."""
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that a disk or a quota is full."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        # torch's writer keeps only the text of the system's error
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class DivergedError(RuntimeError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rich.console import Console
 from mi_tune.attacks import make_attack
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import InputError, disk_is_full
 from mi_tune.runtime.provenance import provenance
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.halving import Halving, RungResults, RungSchedule
@@ -37,7 +38,7 @@ from mi_tune.study.silence import Silence
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.trackers import Guarded, TrackerCallback, Watched, open_trackers
-from mi_tune.study.trainable import PROGRESS_UNITS, ErasingTrial, Shared, SharedFailureError
+from mi_tune.study.trainable import FULL_DISK, PROGRESS_UNITS, ErasingTrial, Shared, SharedFailureError
 from mi_tune.trial.assets import (
     StudyData,
     check_names,
@@ -159,17 +160,32 @@ def _run(
             with connect(options.address, options.gpus_per_trial, options.workers) as resources:
                 console.print(resources.where, highlight=False, soft_wrap=True)
                 _announce(setup, expected, resources, todo, console)
-                _search(setup, seed, study, data, journal, resources, expected, options, trackers, console)
+                with _told_of_a_full_disk(study):
+                    _search(setup, seed, study, data, journal, resources, expected, options, trackers, console)
         except InputError:
             if not options.resume and journal.table().empty:
                 study.discard()  # nothing began, so the same command works once the cause is gone
             raise
     table = journal.table()
-    study.write_table(table)
+    with _told_of_a_full_disk(study):
+        study.write_table(table)
     finished = journal.remaining() == 0 and not (table.state == State.RUNNING).any()
     # Ray ends a search in order after an interrupt, and does not say that there was one
     in_time = options.time_budget is None or time.monotonic() - begun < options.time_budget
     return Outcome(study.path, finished, len(table), interrupted=not finished and in_time)
+
+
+@contextmanager
+def _told_of_a_full_disk(study: StudyFolder) -> Iterator[None]:
+    """Within it, a full disk ends the study in one line."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, InputError) or not disk_is_full(error):
+            raise
+        raise InputError(
+            f"{study.path}: {FULL_DISK}; nothing that had finished is lost: free some space, then --resume"
+        ) from error
 
 
 def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:

@@ -17,7 +17,7 @@ from ray.tune.result import DONE, SHOULD_CHECKPOINT
 from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
-from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.errors import DivergedError, InputError, disk_is_full
 from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.state import State
@@ -28,6 +28,8 @@ from mi_tune.trial.evaluation import LawEvaluation
 CHECKPOINT = "state.pt"
 SHARED_FAILURE = "shared_failure"
 """Key of a result whose trial ended because what all trials share could not be made."""
+FULL_DISK = "the disk is full"
+"""What ends a study and is no law's fault."""
 PROGRESS_UNITS = ("epoch",)
 """Names under which trials report their progress."""
 
@@ -145,6 +147,8 @@ class ErasingTrial(tune.Trainable):
         except torch.OutOfMemoryError as error:
             return self._final(State.FAILED, f"out of GPU memory: {str(error).splitlines()[0]}")
         except Exception as error:
+            if disk_is_full(error):
+                return {"state": State.FAILED, SHARED_FAILURE: FULL_DISK, DONE: True}
             where = traceback.extract_tb(error.__traceback__)[-1]
             message = " ".join(str(error).split()) or type(error).__name__
             return self._final(

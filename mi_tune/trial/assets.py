@@ -23,6 +23,7 @@ from mi_tune.data import (
 )
 from mi_tune.erasing import fills, law
 from mi_tune.nets import check_architecture, gan
+from mi_tune.nets.sizes import check_size
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
     DCGANPrior,
@@ -273,6 +274,8 @@ def check_names(setup: Setup) -> None:
     """Raise InputError for unknown names or choices that do not fit together, before anything is read or computed."""
     check_architecture(setup.target.architecture)
     check_architecture(setup.judge.architecture)
+    for architecture in (setup.target.architecture, setup.judge.architecture):
+        check_size(architecture, setup.data.resolution)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
