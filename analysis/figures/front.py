@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.labels import LINE, add_far_labels, place_labels, text_box
-from analysis.figures.look import DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
+from analysis.figures.look import CONTROL, DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
+from analysis.statistics.control_line import control_line
 from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
@@ -30,7 +31,8 @@ class FrontInfo:
     """Numbers of the figure.
 
     front, dominated, references, infeasible: rows of the table of laws with a column `label`; a reference point is also
-    in `front` or `dominated`. baselines: (label, attack accuracy). floor: as natural accuracy, or None.
+    in `front` or `dominated`. baselines: (label, attack accuracy). floor: as natural accuracy, or None. control: rows of
+    natural accuracy, attack accuracy and its 95 % interval along the control line, (n, 4); empty without one.
     """
 
     front: pd.DataFrame
@@ -41,6 +43,7 @@ class FrontInfo:
     floor: float | None
     attack: str
     judge: str
+    control: np.ndarray
 
 
 def front_info(study: Study) -> FrontInfo:
@@ -65,7 +68,16 @@ def front_info(study: Study) -> FrontInfo:
         floor=float(floors.max()) if len(floors) else None,
         attack=f"{study.config['attack']['name']}, {study.config['attack']['budget']} budget",
         judge=(study.config["judge"] or {}).get("name", "not trained yet"),
+        control=_control(study),
     )
+
+
+def _control(study: Study) -> np.ndarray:
+    line = control_line(study)
+    if line is None:
+        return np.empty((0, 4))
+    natural = np.linspace(line.lowest, line.natural.mean(1).max(), 41)
+    return np.array([(at, *line.at(float(at))) for at in natural])
 
 
 def _label(row: pd.Series) -> str:
@@ -87,6 +99,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     )
     complete = pd.concat([info.front, info.dominated])
     left, right = _x_range(complete if len(complete) else info.infeasible)
+    _add_control(figure, info.control)
     if len(info.front):
         ordered = info.front.sort_values("natural_accuracy")
         x = [left, *ordered.natural_accuracy, ordered.natural_accuracy.iloc[-1]]
@@ -219,6 +232,34 @@ def _points(rows: pd.DataFrame, name: str, colour: str, size: int, bars: float, 
         "<br>attack %{y:.1%} [%{customdata[4]}, %{customdata[5]}]"
         "<br>%{customdata[6]} of the pixels erased<extra></extra>",
     )
+
+
+def _add_control(figure: go.Figure, control: np.ndarray) -> None:
+    """The control line with its band. Laws above it leak more than an undefended training of the same accuracy."""
+    if not len(control):
+        return
+    natural, attack, low, high = control.T
+    band = go.Scatter(
+        x=[*natural, *natural[::-1]],
+        y=[*high, *low[::-1]],
+        fill="toself",
+        fillcolor=CONTROL,
+        opacity=0.12,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    line = go.Scatter(
+        x=natural,
+        y=attack,
+        mode="lines",
+        name="no defence, stopped early",
+        line={"color": CONTROL, "width": 2, "dash": "dash"},
+        hovertemplate="no defence, stopped early<br>natural %{x:.1%}<br>attack %{y:.1%}<extra></extra>",
+    )
+    figure.add_trace(band, row=1, col=1)
+    figure.add_trace(line, row=1, col=1)
 
 
 RING = 17

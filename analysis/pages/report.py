@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from analysis import figures
 from analysis.pages.faces import face_strips
 from analysis.pages.settings import settings_text
+from analysis.statistics.control_line import ControlLine, control_line, gain_of, gains
 from analysis.statistics.importance import TITLES, Importance, Unanswered, answer_text, importances, question_text
 from analysis.statistics.recommendation import Expectation, Recommendation, recommend
 from analysis.statistics.records import Study, load_study
@@ -66,7 +67,9 @@ def render(study: Study, include_images: bool) -> str:
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     faces = face_strips(study) if include_images else None
-    recommendations = [_recommendation(study, r) if (r := recommend(study, loss)) else None for loss in ALLOWED_LOSSES]
+    line = control_line(study)
+    found = [recommend(study, loss) for loss in ALLOWED_LOSSES]
+    recommendations = [_recommendation(study, one, line) if one else None for one in found]
     answers = importances(study) if len(study.complete) else []
     data = {
         "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study, answers).items()},
@@ -82,6 +85,7 @@ def render(study: Study, include_images: bool) -> str:
         settings=settings_text(study.config),
         counts=study.runs.state.value_counts().to_dict(),
         headline=headline(study),
+        controlled=controlled(study),
         believable=believable(study),
         recogniser=study.config.get("recogniser"),
         rows=[_trial(study, row) for _, row in study.trials.iterrows()],
@@ -169,7 +173,7 @@ def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
+def _recommendation(study: Study, found: Recommendation, line: ControlLine | None) -> dict[str, Any]:
     row, undefended = study.trials.loc[found.trial], study.undefended
     assert undefended is not None  # or there would be no recommendation
     if found.trial == undefended.trial:
@@ -183,6 +187,8 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
             f"No significant reduction: compared with no defence, attack accuracy changes by "
             f"{_change(found.attack_change)}, and this interval is not entirely below zero."
         )
+    if line is not None and found.trial != undefended.trial:
+        verdict += f" {_against_control(study, line, found.trial)}"
     others = len(found.equals)
     return {
         "trial": found.trial,
@@ -200,6 +206,19 @@ def _recommendation(study: Study, found: Recommendation) -> dict[str, Any]:
         if not others
         else f"{others} other law{'s' if others > 1 else ''} within this loss cannot be distinguished from it.",
     }
+
+
+def _against_control(study: Study, line: ControlLine, trial: int) -> str:
+    """What a law gains over stopping the training without defence at the same natural accuracy."""
+    gain = gain_of(study, line, trial)
+    if gain is None:
+        return "It is less accurate than every stopped training that was attacked, so it has no control."
+    law = float(study.trials.loc[trial].attack_accuracy)
+    without = f"Without defence, a training stopped at the same natural accuracy leaks {_percent(law + gain.value)}"
+    change = Estimate(-gain.value, -gain.high, -gain.low)
+    if gain.low > 0:
+        return f"{without}, so that erasing itself changes {_change(change)}."
+    return f"{without}: erasing is not told from stopping early ({_change(change)})."
 
 
 def _expected(found: Recommendation) -> str:
@@ -265,6 +284,40 @@ def headline(study: Study) -> str:
         f"{_percent(study.undefended.natural_accuracy)} {_interval(study.undefended, 'natural_accuracy')}, "
         f"attack accuracy {attack}"
     )
+
+
+def controlled(study: Study) -> str:
+    """Whether erasing buys more than stopping the undefended training early, in sentences; "" if that is unknown.
+
+    A judge from outside that recognises anybody is asked as well.
+    """
+    judge, recogniser = (study.config.get("judge") or {}).get("name", ""), study.config.get("recogniser")
+    asked = [("attack_accuracy", judge)]
+    if recogniser and recogniser["name"] != judge:
+        asked.append(("recognised", recogniser["name"]))
+    sentences = []
+    for column, name in asked:
+        line = control_line(study, column)
+        found = gains(study, line, column) if line is not None else None
+        if found is None or not found.by_trial:
+            continue
+        against = "the training without defence, stopped early at the same natural accuracy"
+        if not found.better:
+            sentences.append(f"Before {name}, no erasing law is told from {against}.")
+            continue
+        best = max(found.better, key=lambda trial: found.by_trial[trial].low)
+        title = study.trials.loc[best].reference or f"law {best}"
+        value, low, high = (round(100 * v) for v in found.by_trial[best])
+        count, all_laws = len(found.better), len(found.by_trial)
+        sentences.append(
+            f"Before {name}, {count} of {all_laws} erasing laws leak{'s' if count == 1 else ''} less than {against}; "
+            f"surest is {title}, by {value} points [{low}, {high}]."
+        )
+    if sentences:
+        sentences.append(
+            "(95% intervals over people, not corrected for the number of laws; other trainings may differ.)"
+        )
+    return " ".join(sentences)
 
 
 def believable(study: Study) -> str:

@@ -24,6 +24,7 @@ from mi_tune.search.state import State
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, cheap_attacker
 from mi_tune.trial.evaluation import LawEvaluation
+from mi_tune.trial.stopped_early import stopping_epochs
 
 CHECKPOINT = "state.pt"
 SHARED_FAILURE = "shared_failure"
@@ -124,15 +125,18 @@ class ErasingTrial(tune.Trainable):
         self.floor: float | None = config.get("floor")
         self.started = _now()
         self.checkpointed = datetime.now(UTC)
+        law = ErasingLaw.from_dict(config["law"])
         self.evaluation = LawEvaluation(
             self.shared.setup,
             self.shared.data,
-            ErasingLaw.from_dict(config["law"]),
+            law,
             self.shared.seed,
             self.device,
             config.get("repeat", 0),
             # reference points and repeats are never stopped, so their half-trained targets need no attack
             () if config.get("reference") or config.get("repeat") else self.shared.looks,
+            # the control that every law is compared with
+            stopping_epochs(self.shared.setup.target.epochs) if law.probability == 0 else (),
         )
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])

@@ -31,6 +31,7 @@ from mi_tune.runtime.device import peak_memory_mb
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, target_recipe
+from mi_tune.trial.stopped_early import STOPPED_EARLY
 from mi_tune.trial.table import spreadsheet_safe
 
 # columns of per_class.csv, and the keys of an attack's results that hold them; identity errors for drawn people only,
@@ -112,6 +113,7 @@ class LawEvaluation:
         seed: the study's seed.
         repeat: how often the law was run before. Each repeat uses new replicate numbers, and so new seeds.
         rungs: epochs at which training pauses, so that `attack_at_rung` can attack the half-trained targets.
+        stops: epochs whose targets are kept and attacked as well, after the trained ones: what stopping early gives.
     """
 
     def __init__(
@@ -123,9 +125,10 @@ class LawEvaluation:
         device: torch.device,
         repeat: int = 0,
         rungs: Sequence[int] = (),
+        stops: Sequence[int] = (),
     ) -> None:
         self.setup, self.data, self.seed, self.device = setup, data, seed, device
-        self.rungs = tuple(rungs)
+        self.rungs, self.stops = tuple(rungs), tuple(stops)
         self.rung_accuracies: list[tuple[float, float]] = []  # natural and attack accuracy at each rung reached
         self.first_replicate = repeat * setup.target.replicates
         self.runs = [
@@ -141,6 +144,8 @@ class LawEvaluation:
         }
         self.per_class_natural: list[list[float]] = []
         self.attacked: list[dict] = []
+        self.kept: list[dict] = []  # at the stops: epoch, natural accuracy, weights
+        self.stopped: list[dict] = []  # accuracies per class of those that were attacked
         self.first: tuple[Reconstructions, Verdicts] | None = None
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -168,8 +173,8 @@ class LawEvaluation:
         """
         begun = time.perf_counter()
         self.per_class_natural = []
-        rungs_ahead = [rung for rung in self.rungs if rung > self.epoch]
-        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *rungs_ahead])
+        pauses = [epoch for epoch in (*self.rungs, *self.stops) if epoch > self.epoch]
+        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *pauses])
         for number, run in enumerate(self.runs):
             loss = math.nan
             while run.epoch < end:
@@ -181,6 +186,8 @@ class LawEvaluation:
             self.history["natural_accuracy"][number].append(float(correct.mean()))
             self.history["train_loss"][number].append(loss)
         self.history["epochs"].append(self.epoch)
+        if self.epoch in self.stops:
+            self._keep()
         self.seconds["train"] += time.perf_counter() - begun
 
     # ---------------------------------------------------------------------------------------------------- rungs
@@ -207,14 +214,18 @@ class LawEvaluation:
 
     @property
     def finished(self) -> bool:
-        """Whether every replicate was attacked."""
-        return len(self.attacked) == len(self.runs)
+        """Whether every replicate was attacked, and every target that was kept."""
+        return len(self.attacked) == len(self.runs) and len(self.stopped) == len(self.kept)
 
     def attack_next(self, attacker: Attacker, judge: Judge, recogniser: Gallery | None = None) -> None:
         """Attack all classes of the next replicate and judge the reconstructions; ask the recogniser too, if any.
 
-        Raises DivergedError, InputError.
+        After the last replicate, the targets at the next stop are attacked in the same way. Raises DivergedError,
+        InputError.
         """
+        if len(self.attacked) == len(self.runs):
+            self._attack_stopped(attacker, judge, recogniser)
+            return
         begun = time.perf_counter()
         number = len(self.attacked)
         classes = torch.arange(self.data.private.identities)
@@ -239,6 +250,32 @@ class LawEvaluation:
                 **self._recognised(recogniser, result, classes),
             }
         )
+        self.seconds["attack"] += time.perf_counter() - begun
+
+    def _keep(self) -> None:
+        """Keep the targets of this epoch. They are attacked at the end, because attacker and judge may not exist yet."""
+        models = [{k: v.detach().cpu().clone() for k, v in run.model.state_dict().items()} for run in self.runs]
+        natural = np.mean(self.per_class_natural, axis=0).tolist()
+        self.kept.append({"epoch": self.epoch, "natural_accuracy": natural, "models": models})
+
+    def _attack_stopped(self, attacker: Attacker, judge: Judge, recogniser: Gallery | None) -> None:
+        begun = time.perf_counter()
+        stop, found = self.kept[len(self.stopped)], []
+        for number, (run, state) in enumerate(zip(self.runs, stop["models"], strict=True)):
+            model = copy.deepcopy(run.model)
+            model.load_state_dict(state)
+            classes = torch.arange(self.data.private.identities)
+            oracle = open_oracle(attacker.attack.access, model, self.device, len(classes))
+            ground = attacker.ground.knowing(self.law)
+            result = attacker.attack.run(oracle, ground, classes, self._attack_seed(number))
+            verdicts = judge_images(judge, result.images, classes, self.device)
+            found.append({"per_class": verdicts.accuracy.tolist(), **self._recognised(recogniser, result, classes)})
+        mean = {
+            column: np.mean([one[key] for one in found], axis=0).tolist()
+            for column, key in PER_CLASS_COLUMNS.items()
+            if key in found[0]
+        }
+        self.stopped.append({"epoch": stop["epoch"], "natural_accuracy": stop["natural_accuracy"], **mean})
         self.seconds["attack"] += time.perf_counter() - begun
 
     def _attack_seed(self, number: int) -> int:
@@ -314,7 +351,7 @@ class LawEvaluation:
         }
 
     def write_artefacts(self, folder: Path) -> None:
-        """Write history.json, target.pt, per_class.csv and, after an attack, reconstructions.npz.
+        """Write history.json, target.pt, per_class.csv and, after attacks, stopped_early.csv and reconstructions.npz.
 
         docs/study_folder.md describes the files.
         """
@@ -325,6 +362,10 @@ class LawEvaluation:
         state = {k: v.cpu() for k, v in self.runs[0].model.state_dict().items()}
         save_atomically(folder / "target.pt", lambda p: torch.save(state, p), owner_only=True)
         save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
+        if self.stopped:
+            names = spreadsheet_safe(self.data.private.names)
+            table = pd.concat([pd.DataFrame({"class_name": names, **one}) for one in self.stopped], ignore_index=True)
+            save_atomically(folder / STOPPED_EARLY, lambda p: table.to_csv(p, index=False))
         if self.first is not None:
             result, verdicts = self.first
             arrays = {
@@ -365,6 +406,8 @@ class LawEvaluation:
             "history": self.history,
             "per_class_natural": self.per_class_natural,
             "attacked": self.attacked,
+            "kept": self.kept,
+            "stopped": self.stopped,
             "first": first,
             "seconds": dict(self.seconds),
             "seen": [list(pair) for pair in self.rung_accuracies],
@@ -377,6 +420,7 @@ class LawEvaluation:
         self.history, self.per_class_natural = state["history"], state["per_class_natural"]
         self.attacked, self.seconds = state["attacked"], defaultdict(float, state["seconds"])
         self.rung_accuracies = [(natural, attacked) for natural, attacked in state["seen"]]
+        self.kept, self.stopped = state.get("kept", []), state.get("stopped", [])
         if state["first"] is not None:
             saved = dict(state["first"])
             verdicts = {f.name: saved.pop(f"verdict_{f.name}").numpy() for f in dataclasses.fields(Verdicts)}
