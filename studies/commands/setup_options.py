@@ -61,7 +61,11 @@ RECOGNISER = (
     SetupOption("--recogniser-weights", "judge.recogniser_weights", "Its weights, a state_dict.", type=PATH),
 )
 TARGET = (
-    SetupOption("--architecture", "target.architecture", "small_cnn, or any classifier of torchvision."),
+    SetupOption(
+        "--architecture",
+        "target.architecture",
+        "small_cnn, any classifier of torchvision, timm:NAME, or your own: path/to/file.py:factory.",
+    ),
     SetupOption("--epochs", "target.epochs", "Training epochs of a target.", type=int),
     SetupOption("--replicates", "target.replicates", "Targets trained and attacked per trial.", type=int),
 )

@@ -87,10 +87,15 @@ def own_subject(
     setup = with_recogniser(make_setup(values, "options"))
     data = load_data(setup, seed) if public else _with_built_in_public(setup, seed)
     bank = data.private
+    network = setup.target.architecture  # with the absolute path of an own one
     return Subject(
         name=weights.name,
-        about={"weights": weights.name, "architecture": architecture, "public": "own" if public else "built-in ORL"},
-        model=load_classifier(weights, architecture, bank.identities, bank.channels, bank.resolution, mean, std),
+        about={
+            "weights": weights.name,
+            "architecture": Path(network).name,
+            "public": "own" if public else "built-in ORL",
+        },
+        model=load_classifier(weights, network, bank.identities, bank.channels, bank.resolution, mean, std),
         setup=setup,
         data=data,
         seed=seed,
