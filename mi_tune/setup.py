@@ -61,7 +61,11 @@ class DataSetup(_Section):
 class TargetSetup(_Section):
     """Architecture and training of the targets. The erasing law is set by each trial."""
 
-    architecture: str = "small_cnn"
+    architecture: str = Field(
+        "small_cnn",
+        description="small_cnn, a classifier of torchvision, timm:NAME, or your own network: package.module:factory or "
+        "path/to/file.py:factory",
+    )
     epochs: int = Field(80, ge=1)
     batch_size: int = Field(32, ge=2)
     optimiser: Literal["adamw", "sgd"] = "adamw"
@@ -71,6 +75,12 @@ class TargetSetup(_Section):
     flip: bool = True
     replicates: int = Field(1, ge=1, description="targets trained and attacked per trial; accuracies are their mean")
     report_every: int = Field(10, ge=1, description="epochs between reports and checkpoints")
+
+    @field_validator("architecture")
+    @classmethod
+    def _check_own_network(cls, architecture: str) -> str:
+        own = ":" in architecture and not architecture.startswith("timm:")
+        return checked_factory(architecture) if own else architecture
 
 
 class PriorSetup(_Section):

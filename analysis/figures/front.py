@@ -31,8 +31,8 @@ class FrontInfo:
     """Numbers of the figure.
 
     front, dominated, references, infeasible: rows of the table of laws with a column `label`; a reference point is also
-    in `front` or `dominated`. baselines: (label, attack accuracy). floor: as natural accuracy, or None. control: rows of
-    natural accuracy, attack accuracy and its 95 % interval along the control line, (n, 4); empty without one.
+    in `front` or `dominated`. baselines: (label, attack accuracy). floor: as natural accuracy, or None.
+    control: natural accuracy, attack accuracy and its 95 % interval along the control line, (n, 4); or no rows.
     """
 
     front: pd.DataFrame

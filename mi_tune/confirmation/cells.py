@@ -20,7 +20,7 @@ from mi_tune.attacks import Ground, SoftLabel, code_of, make_attack, open_oracle
 from mi_tune.confirmation import baselines
 from mi_tune.judging import gallery, panel
 from mi_tune.judging.panel import Panel
-from mi_tune.nets import create_classifier, place
+from mi_tune.nets import create_classifier, own_code, place
 from mi_tune.nets.training import Training, predict
 from mi_tune.runtime.cache import cached, content_key, tensor_key
 from mi_tune.runtime.errors import DivergedError, InputError
@@ -99,7 +99,7 @@ class Workbench:
             *(self._private, self.setup.target.architecture, dataclasses.asdict(run.recipe)),
             *(run.law.to_dict(), control.to_dict() if control is not None else None),
             *(point.epoch, self.fresh_seed(number)),
-            modules=TARGET_CODE,
+            modules=TARGET_CODE + own_code(self.setup.target.architecture),
         )
 
     def target(self, point: Point, number: int) -> TargetCell:

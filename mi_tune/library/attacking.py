@@ -180,8 +180,9 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
     model: nn.Module
     if from_file:
         weights = Path(target)
-        model = load_classifier(weights, architecture, *shape, own["mean"], own["std"])
-        name, about = weights.name, {"weights": weights.name, "architecture": architecture}
+        network = setup.target.architecture  # with the absolute path of an own one
+        model = load_classifier(weights, network, *shape, own["mean"], own["std"])
+        name, about = weights.name, {"weights": weights.name, "architecture": Path(network).name}
         place = Path("results") / f"attack-{weights.stem}"
     else:
         model = classifier_in_hand(target, *shape, own["mean"], own["std"])

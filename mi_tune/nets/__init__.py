@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mi_tune.nets.conv_attention import ConvAttention
+from mi_tune.nets.own import NetworkSource, own_network
 from mi_tune.nets.residual import ResidualGroupNorm
 from mi_tune.nets.small_cnn import SmallCNN
 from mi_tune.nets.strided_cnn import StridedCNN
@@ -25,7 +27,8 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "strided_cnn_wide": partial(StridedCNN, width=32),
 }
 """This project's own architectures by name: functions of (classes, channels, resolution)."""
-
+TIMM = "timm:"
+"""What stands before the name of an architecture of timm."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -33,17 +36,19 @@ Module = TypeVar("Module", bound=nn.Module)
 class Classifier(nn.Module):
     """A backbone after the normalisation x -> (x - 0.5) / 0.5, so that all callers pass images in pixel space.
 
-    Grey images are repeated to three channels for torchvision's backbones.
+    Grey images are repeated to three channels for the backbones of torchvision and timm. A backbone that is `raw`, as
+    every user's own, gets the pixels as they are.
     """
 
-    def __init__(self, backbone: nn.Module, repeat_channels: int = 1) -> None:
+    def __init__(self, backbone: nn.Module, repeat_channels: int = 1, raw: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.repeat_channels = repeat_channels
+        self.raw = raw
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
-        x = images * 2 - 1
+        x = images if self.raw else images * 2 - 1
         if self.repeat_channels > 1:
             x = x.expand(-1, self.repeat_channels, -1, -1)
         return self.backbone(x)
@@ -53,30 +58,36 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
     """Create a classifier with random initial weights.
 
     Args:
-        name: a name from `ARCHITECTURES`, or any classification model of torchvision (without its weights).
+        name: a name from `ARCHITECTURES`, any classification model of torchvision (without its weights), `timm:` and
+            the name of one of timm, or a user's own: `package.module:factory` or `path/to/file.py:factory`.
         classes: number of classes.
         channels, resolution: shape of the images.
         seed: seeds the initialisation; the state of the global random generator is kept.
 
     Raises:
-        InputError: unknown name (the message offers similar ones), or a resolution that the architecture cannot take.
+        InputError: unknown name (the message offers similar ones), and as `own_network` does. `check_size` tells before
+            whether the architecture takes the resolution.
     """
     check_architecture(name)
+    if is_own(name):
+        return Classifier(own_network(name, classes, channels, resolution, seed), raw=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in ARCHITECTURES:
             return Classifier(ARCHITECTURES[name](classes, channels, resolution))
-        from torchvision.models import get_model  # slow to import and rarely needed
-
-        options = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
-        if options:
-            options["aux_logits"] = False
-        return Classifier(get_model(name, weights=None, num_classes=classes, **options), 3 if channels == 1 else 1)
+        backbone = library_network(name, classes, resolution)
+        return Classifier(backbone, 3 if channels == 1 else 1)
 
 
 def check_architecture(name: str) -> None:
-    """Raise InputError with similar names unless `name` is an architecture."""
+    """Raise InputError with similar names unless `name` is an architecture. Runs no user's code."""
     if name in ARCHITECTURES:
+        return
+    if name.startswith(TIMM):
+        _check_timm(name)
+        return
+    if is_own(name):
+        NetworkSource(name).check()
         return
     from torchvision import models
     from torchvision.models import list_models
@@ -84,6 +95,43 @@ def check_architecture(name: str) -> None:
     known = [*ARCHITECTURES, *list_models(module=models)]
     if name not in known:
         raise InputError(f"unknown architecture '{name}'; {did_you_mean(name, known, otherwise=ARCHITECTURES)}")
+
+
+def own_code(name: str) -> tuple[ModuleType, ...]:
+    """The module of a user's own architecture, whose source text goes into cache keys; empty for others."""
+    return (NetworkSource(name).module(),) if is_own(name) else ()
+
+
+def is_own(name: str) -> bool:
+    """Whether the name is the import path of a user's own network."""
+    return ":" in name and not name.startswith(TIMM)
+
+
+def _check_timm(name: str) -> None:
+    try:
+        import timm
+    except ImportError:
+        raise InputError(f"architecture '{name}': timm is not installed (pip install 'mi_tune[timm]')") from None
+    model = name.removeprefix(TIMM)
+    if not timm.is_model(model):
+        known = [f"{TIMM}{one}" for one in timm.list_models()]
+        raise InputError(f"unknown architecture '{name}'; {did_you_mean(name, known)}")
+
+
+def library_network(name: str, classes: int, resolution: int, trial: bool = False) -> nn.Module:
+    """A network of torchvision or timm. On `trial`, torchvision's slow initialisations are left out."""
+    if name.startswith(TIMM):
+        import timm
+
+        model = name.removeprefix(TIMM)
+        try:
+            return timm.create_model(model, num_classes=classes, img_size=resolution)
+        except TypeError:  # a network without position embeddings has no image size
+            return timm.create_model(model, num_classes=classes)
+    from torchvision.models import get_model  # slow to import and rarely needed
+
+    options = {"init_weights": not trial, "aux_logits": False} if name in ("inception_v3", "googlenet") else {}
+    return get_model(name, weights=None, num_classes=classes, **options)
 
 
 def head_of(model: nn.Module) -> nn.Linear:

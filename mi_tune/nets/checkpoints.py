@@ -105,6 +105,8 @@ def load_classifier(
             )
         _fill(model, state, path, architecture, classes)
         return model.eval()
+    if model.raw and mean is None and std is None:
+        mean, std = (0.0,), (1.0,)  # a user's own network normalises by itself
     if mean is None or std is None:
         raise InputError(
             f"{path}: the weights of a bare {architecture}; give the normalisation that it was trained with by "

@@ -64,8 +64,8 @@ class OwnFactory:
         except Exception as error:
             raise InputError(f"{self}: its import fails ({one_line(error)})") from error
 
-    def call(self, *arguments: Any) -> Any:
-        """Call the factory. The state of the global random generator is kept.
+    def call(self, *arguments: Any, seed: int = 0) -> Any:
+        """Call the factory, with the global random generator seeded by `seed`; the generator's state is kept.
 
         Raises InputError if there is no such factory, or it fails.
         """
@@ -76,7 +76,7 @@ class OwnFactory:
             hint = f"did you mean {', '.join(near)}?" if near else "name a function or class of it"
             raise InputError(f"{self}: {self._location} has no factory '{name}'; {hint}")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(0, f"own {self.kind}"))
+            torch.manual_seed(derive_seed(seed, f"own {self.kind}"))
             try:
                 return make(*arguments)
             except Exception as error:

@@ -72,7 +72,7 @@ def study_subject(folder: Path, trial: int) -> Subject:
             "study": config["name"],
             "trial": trial,
             "reference": str(row.reference),
-            "architecture": setup.target.architecture,
+            "architecture": Path(setup.target.architecture).name,  # an own one without its place
         },
         model=model,
         setup=setup,

@@ -26,7 +26,7 @@ from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw, fills, law
 from mi_tune.judging import Judge, identity_errors, judge_images
 from mi_tune.judging.intervals import Estimate, class_difference, class_interval
-from mi_tune.nets import residual, small_cnn, strided_cnn, training
+from mi_tune.nets import own_code, residual, small_cnn, strided_cnn, training
 from mi_tune.nets.training import predict
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.device import pick_device, use_one_thread
@@ -77,7 +77,7 @@ def trained_target(
     key = content_key(
         *(data.private.fingerprint(), data.split.train.tolist(), run.law.to_dict(), setup.target.architecture),
         *(dataclasses.asdict(run.recipe), control.to_dict() if control else None, seed, replicate),
-        modules=TARGET_CODE,
+        modules=TARGET_CODE + own_code(setup.target.architecture),
     )
 
     def make() -> dict:

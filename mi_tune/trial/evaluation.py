@@ -144,7 +144,8 @@ class LawEvaluation:
         }
         self.per_class_natural: list[list[float]] = []
         self.attacked: list[dict] = []
-        self.kept: list[dict] = []  # at the stops: epoch, natural accuracy, weights
+        # at the stops reached: epoch, natural accuracy per class, weights of every target
+        self.kept: list[dict] = []
         self.stopped: list[dict] = []  # accuracies per class of those that were attacked
         self.first: tuple[Reconstructions, Verdicts] | None = None
         self.seconds: dict[str, float] = defaultdict(float)
@@ -253,7 +254,7 @@ class LawEvaluation:
         self.seconds["attack"] += time.perf_counter() - begun
 
     def _keep(self) -> None:
-        """Keep the targets of this epoch. They are attacked at the end, because attacker and judge may not exist yet."""
+        """Keep the targets of this epoch, to attack them at the end: attacker and judge may not exist yet."""
         models = [{k: v.detach().cpu().clone() for k, v in run.model.state_dict().items()} for run in self.runs]
         natural = np.mean(self.per_class_natural, axis=0).tolist()
         self.kept.append({"epoch": self.epoch, "natural_accuracy": natural, "models": models})

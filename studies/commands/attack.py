@@ -32,7 +32,9 @@ class Numbers(click.ParamType):
 @click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("--trial", help="Trial of the study: number, reference or 'recommended'.  [default: no defence]")
 @click.option("--weights", type=click.Path(path_type=Path), help="state_dict of your own model instead of a study.")
-@click.option("--architecture", help="Its architecture: small_cnn, or any classifier of torchvision.")
+@click.option(
+    "--architecture", help="Its architecture: small_cnn, one of torchvision, timm:NAME, or path/to/file.py:factory."
+)
 @click.option("--private", type=click.Path(path_type=Path), help="The people it tells apart: one sub-folder each.")
 @click.option("--public", type=click.Path(path_type=Path), help="Images of others.  [default: built-in faces]")
 @click.option("--resolution", type=int, help="Side of its images in pixels.  [default: 64]")

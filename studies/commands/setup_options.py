@@ -59,7 +59,10 @@ RECOGNISER = (
     SetupOption("--recogniser-weights", "Its weights, a state_dict.", type=PATH),
 )
 TARGET = (
-    SetupOption("--architecture", "small_cnn, or any classifier of torchvision."),
+    SetupOption(
+        "--architecture",
+        "small_cnn, any classifier of torchvision, timm:NAME, or your own: path/to/file.py:factory.",
+    ),
     SetupOption("--epochs", "Training epochs of a target.", type=int),
     SetupOption("--replicates", "Targets trained and attacked per trial.", type=int),
 )
