@@ -73,6 +73,10 @@ class TargetSetup(_Section):
     weight_decay: float = Field(0.05, ge=0)
     shift: int = Field(2, ge=0)
     flip: bool = True
+    pretrain: Literal["none", "public"] = Field(
+        "none", description="public: train first to tell the public people apart, then replace the head"
+    )
+    pretrain_epochs: int = Field(20, ge=1, description="epochs of that training")
     replicates: int = Field(1, ge=1, description="targets trained and attacked per trial; accuracies are their mean")
     report_every: int = Field(10, ge=1, description="epochs between reports and checkpoints")
 

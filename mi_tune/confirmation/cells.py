@@ -35,6 +35,7 @@ from mi_tune.trial.evaluation import natural_per_class, target_training
 from mi_tune.trial.judges import prepare_panel
 from mi_tune.trial.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
 from mi_tune.trial.point import Point
+from mi_tune.trial.pretraining import pretraining_key
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Workbench:
             *(self._private, self.setup.target.architecture, dataclasses.asdict(run.recipe)),
             *(run.law.to_dict(), control.to_dict() if control is not None else None),
             *(point.epoch, self.fresh_seed(number)),
+            pretraining_key(self.setup, self.data, self.fresh_seed(number)),
             modules=TARGET_CODE + own_code(self.setup.target.architecture),
         )
 

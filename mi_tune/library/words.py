@@ -13,6 +13,7 @@ KEYS = {
     "recogniser_weights": "judge.recogniser_weights",
     "architecture": "target.architecture",
     "epochs": "target.epochs",
+    "pretrain": "target.pretrain",
     "replicates": "target.replicates",
     "prior": "prior.kind",
     "generator": "prior.generator",

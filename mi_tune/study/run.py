@@ -47,6 +47,7 @@ from mi_tune.trial.assets import (
 )
 from mi_tune.trial.estimate import Estimate, estimate
 from mi_tune.trial.judges import with_recogniser
+from mi_tune.trial.pretraining import check_pretraining
 
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
 """What the scheduler compares of half-trained targets."""
@@ -124,6 +125,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         check_same_data(study, data)
     device = pick_device()
     check_own_generator(setup, data, seed, device)
+    check_pretraining(setup, data)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()

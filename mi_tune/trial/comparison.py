@@ -38,6 +38,7 @@ from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.evaluation import natural_per_class, target_training
 from mi_tune.trial.judges import prepare_judge
+from mi_tune.trial.pretraining import pretraining_key
 
 LAWS = {
     "no defence": NO_DEFENCE,
@@ -77,6 +78,7 @@ def trained_target(
     key = content_key(
         *(data.private.fingerprint(), data.split.train.tolist(), run.law.to_dict(), setup.target.architecture),
         *(dataclasses.asdict(run.recipe), control.to_dict() if control else None, seed, replicate),
+        pretraining_key(setup, data, seed),
         modules=TARGET_CODE + own_code(setup.target.architecture),
     )
 

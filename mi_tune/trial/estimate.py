@@ -138,6 +138,8 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     # one judge trains on all images, the one that measures its accuracy on all but the test images
     judge_images = 2 * len(private) - len(split.test)
     prepare_seconds = recipe.training.epochs * judge_images * judge_image
+    if target.pretrain == "public":
+        prepare_seconds += target.pretrain_epochs * len(data.public) * speed.train_image
     if data.identity_parameters is not None:
         regressor = regressor_recipe(setup)
         one_step = dataclasses.replace(regressor, steps=1)

@@ -31,6 +31,7 @@ from mi_tune.runtime.device import peak_memory_mb
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, target_recipe
+from mi_tune.trial.pretraining import start_from_public
 from mi_tune.trial.stopped_early import STOPPED_EARLY
 from mi_tune.trial.table import spreadsheet_safe
 
@@ -68,6 +69,7 @@ def target_training(
         bank.resolution,
         derive_seed(seed, "target", replicate, "weights"),
     )
+    start_from_public(model, setup, data, seed, device)
     return Training(
         model,
         *bank.tensors(),

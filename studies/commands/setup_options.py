@@ -64,6 +64,11 @@ TARGET = (
         "small_cnn, any classifier of torchvision, timm:NAME, or your own: path/to/file.py:factory.",
     ),
     SetupOption("--epochs", "Training epochs of a target.", type=int),
+    SetupOption(
+        "--pretrain",
+        "public: targets first learn to tell the public people apart.",
+        type=click.Choice(["none", "public"]),
+    ),
     SetupOption("--replicates", "Targets trained and attacked per trial.", type=int),
 )
 PRIOR = (

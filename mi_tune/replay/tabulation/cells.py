@@ -24,6 +24,7 @@ from mi_tune.trial.assets import (
 )
 from mi_tune.trial.comparison import TARGET_CODE
 from mi_tune.trial.judges import prepare_judge
+from mi_tune.trial.pretraining import pretraining_key
 
 
 class TrialBench:
@@ -51,6 +52,7 @@ class TrialBench:
         return content_key(
             *(data.private.fingerprint(), data.split.train.tolist(), data.split.val.tolist()),
             *(self.setup.target.architecture, dataclasses.asdict(recipe), rungs(recipe.epochs)),
+            pretraining_key(self.setup, data, self.seed),
             *(tools.cheap.describe(), tools.attack.describe(), tools.ground.key, tools.judge.key, self.seed),
             modules=(*TARGET_CODE, *code_of(tools.cheap), *code_of(tools.attack), verdicts, *trial.CODE_MODULES),
         )

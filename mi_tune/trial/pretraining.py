@@ -1,0 +1,80 @@
+"""Pre-training on the public people: targets that begin by telling other people apart.
+
+TL-DMI (Ho et al., CVPR 2024) starts targets from networks of public data; without a network trained elsewhere, the
+public people of the study are the honest stand-in. Here no layer is frozen afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from mi_tune.nets import create_classifier, head_of, own_code, small_cnn, training
+from mi_tune.nets.training import Recipe, Training
+from mi_tune.runtime.cache import cached, content_key
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.setup import Setup
+from mi_tune.trial.assets import StudyData, target_recipe
+
+
+def check_pretraining(setup: Setup, data: StudyData) -> None:
+    """Raise InputError if the set-up asks for a pre-training that the public images cannot give."""
+    if setup.target.pretrain == "public" and data.public.identities < 2:
+        raise InputError("--pretrain public needs at least two public people, each in a sub-folder of its own")
+
+
+def pretraining_recipe(setup: Setup) -> Recipe:
+    """The targets' recipe, with `pretrain_epochs` epochs."""
+    return dataclasses.replace(target_recipe(setup), epochs=setup.target.pretrain_epochs)
+
+
+def pretraining_key(setup: Setup, data: StudyData, seed: int) -> str | None:
+    """Hash of everything that the start of a target depends on, beside its own seed; None without pre-training."""
+    if setup.target.pretrain == "none":
+        return None
+    architecture = setup.target.architecture
+    return content_key(
+        *(data.public.fingerprint(), architecture, dataclasses.asdict(pretraining_recipe(setup)), seed),
+        modules=(sys.modules[__name__], training, small_cnn, *own_code(architecture)),
+    )
+
+
+def start_from_public(model: nn.Module, setup: Setup, data: StudyData, seed: int, device: torch.device) -> None:
+    """Give a new target the weights of a network that was trained to tell the public people apart, but for its head.
+
+    All targets of a seed start from the same network, which is trained once and cached.
+
+    Args:
+        model: as `create_classifier` makes it. seed: the study's, or a fresh one of a confirmation.
+
+    Raises:
+        DivergedError: the pre-training diverged. InputError: the network has no linear head.
+    """
+    key = pretraining_key(setup, data, seed)
+    if key is None:
+        return
+
+    def make() -> dict[str, Tensor]:
+        bank = data.public
+        shape = (bank.identities, bank.channels, bank.resolution)
+        network = create_classifier(setup.target.architecture, *shape, derive_seed(seed, "pretraining", "weights"))
+        run = Training(
+            network,
+            *bank.tensors(),
+            torch.arange(len(bank)),
+            pretraining_recipe(setup),
+            derive_seed(seed, "pretraining"),
+            device,
+        )
+        while not run.finished:
+            run.train_epoch()
+        return {name: value.cpu() for name, value in run.model.state_dict().items()}
+
+    head = head_of(model)
+    own = {f"{name}.{part}" for name, module in model.named_modules() if module is head for part in ("weight", "bias")}
+    state = {name: value for name, value in cached("pretrained", key, make).items() if name not in own}
+    model.load_state_dict(state, strict=False)
