@@ -38,6 +38,8 @@ class Recommendation:
         max_loss: the allowed loss, as a share (0.05: five points).
         natural_accuracy, attack_accuracy: measured, each with a 95 % interval over people.
         natural_change, attack_change: measured change from no defence, paired by person; None if it is no defence.
+        over_stopping: attack accuracy of the training without defence, stopped early at the same natural accuracy,
+            minus the law's, with an interval over people; None if it is no defence or cannot be compared.
         code: Python code to paste, with torchvision where that can express the law.
     """
 
@@ -49,6 +51,7 @@ class Recommendation:
     attack_accuracy: Estimate
     natural_change: Estimate | None
     attack_change: Estimate | None
+    over_stopping: Estimate | None
     code: str
 
     @property
@@ -78,7 +81,11 @@ class Recommendation:
         if self.attack_change is None:
             return "its difference from no defence has no interval"
         change = percent(self.attack_change, "+")
-        return f"attack {change} against no defence{'' if self.helps else ', no significant reduction'}"
+        text = f"attack {change} against no defence{'' if self.helps else ', no significant reduction'}"
+        if self.over_stopping is None:
+            return text
+        less = percent(self.over_stopping, "+")
+        return f"{text}; {less} less than stopping early{'' if self.over_stopping.low > 0 else ', not told from it'}"
 
     def _repr_html_(self) -> str:
         text = f"natural {percent(self.natural_accuracy)}, attack {percent(self.attack_accuracy)}"
@@ -192,6 +199,7 @@ class Study:
             >>> found.transform(torch.rand(8, 1, 32, 32)).shape
             torch.Size([8, 1, 32, 32])
         """
+        from analysis.statistics.control_line import control_line, gain_of
         from analysis.statistics.recommendation import recommend
 
         if isinstance(max_loss, bool) or not isinstance(max_loss, (int, float)) or not 0 <= max_loss <= 1:
@@ -203,6 +211,7 @@ class Study:
                 f"{self.folder}: the trial without defence has not ended, so no law can be recommended yet"
             )
         row, law = records.trials.loc[found.trial], records.law(found.trial)
+        line = control_line(records) if law.probability else None
         side, channels = records.config["data"]["resolution"], records.config["data"]["channels"]
         natural, attack = (
             Estimate(*(float(row[f"{column}{end}"]) for end in ("", "_low", "_high")))
@@ -217,6 +226,7 @@ class Study:
             attack_accuracy=attack,
             natural_change=found.natural_change,
             attack_change=found.attack_change,
+            over_stopping=gain_of(records, line, found.trial) if line is not None else None,
             code=law_snippet(law, side, side, channels),
         )
 
