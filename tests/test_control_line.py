@@ -18,7 +18,7 @@ from mi_tune.erasing import NO_DEFENCE
 from mi_tune.setup import make_setup
 from mi_tune.trial import assets, judges
 from mi_tune.trial.assets import load_data
-from mi_tune.trial.evaluation import LawEvaluation
+from mi_tune.trial.evaluation import LawEvaluation, natural_per_class, target_training
 from mi_tune.trial.stopped_early import STOPPED_EARLY, stopping_epochs
 
 CPU = torch.device("cpu")
@@ -140,11 +140,15 @@ def test_attacking_stopped_targets_changes_nothing_of_the_trial_and_survives_a_r
     assert plain.per_class_natural == looked.per_class_natural
     assert looked.stopped == resumed.stopped and len(looked.stopped) == 1
 
-    # the stopped target is the training of fewer epochs under the same schedule, and not the trained one
-    by_hand = LawEvaluation(setup, data, NO_DEFENCE, 0, CPU, stops=(stop,))
-    while by_hand.epoch < stop:
-        by_hand.train_block()
-    assert looked.stopped[0]["natural_accuracy"] == np.mean(by_hand.per_class_natural, axis=0).tolist()
+    # the stopped target is the same training, looked at earlier
+    by_hand = []
+    for number in range(setup.target.replicates):
+        run = target_training(setup, data, NO_DEFENCE, 0, number, CPU)
+        while run.epoch < stop:
+            run.train_epoch()
+        by_hand.append(natural_per_class(run.model, data, CPU))
+    assert looked.stopped[0]["natural_accuracy"] == np.mean(by_hand, axis=0).tolist()
+    assert plain.history["epochs"] == looked.history["epochs"]
     looked.write_artefacts(tmp_path)
     table = pd.read_csv(tmp_path / STOPPED_EARLY)
     assert table.epoch.unique().tolist() == [stop] and len(table) == data.private.identities

@@ -146,7 +146,7 @@ class LawEvaluation:
         }
         self.per_class_natural: list[list[float]] = []
         self.attacked: list[dict] = []
-        # at the stops reached: epoch, natural accuracy per class, weights of every target
+        # at the stops reached: epoch, and of every target natural accuracy per class and weights
         self.kept: list[dict] = []
         self.stopped: list[dict] = []  # accuracies per class of those that were attacked
         self.first: tuple[Reconstructions, Verdicts] | None = None
@@ -176,21 +176,19 @@ class LawEvaluation:
         """
         begun = time.perf_counter()
         self.per_class_natural = []
-        pauses = [epoch for epoch in (*self.rungs, *self.stops) if epoch > self.epoch]
-        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *pauses])
+        rungs_ahead = [rung for rung in self.rungs if rung > self.epoch]
+        end = min([self.epoch + self.setup.target.report_every, self.runs[0].recipe.epochs, *rungs_ahead])
         for number, run in enumerate(self.runs):
             loss = math.nan
             while run.epoch < end:
                 loss = run.train_epoch()
-            labels = self.data.private.labels[self.data.split.val]
-            logits = predict(run.model, self.images, self.device, self.val_indices)
-            correct = logits.argmax(1).numpy() == labels
-            self.per_class_natural.append(per_class_mean(correct, labels, self.data.private.identities).tolist())
+                if run.epoch in self.stops:
+                    self._keep(run)
+            correct, per_class = self._natural(run)
+            self.per_class_natural.append(per_class)
             self.history["natural_accuracy"][number].append(float(correct.mean()))
             self.history["train_loss"][number].append(loss)
         self.history["epochs"].append(self.epoch)
-        if self.epoch in self.stops:
-            self._keep()
         self.seconds["train"] += time.perf_counter() - begun
 
     # ---------------------------------------------------------------------------------------------------- rungs
@@ -255,11 +253,21 @@ class LawEvaluation:
         )
         self.seconds["attack"] += time.perf_counter() - begun
 
-    def _keep(self) -> None:
-        """Keep the targets of this epoch, to attack them at the end: attacker and judge may not exist yet."""
-        models = [{k: v.detach().cpu().clone() for k, v in run.model.state_dict().items()} for run in self.runs]
-        natural = np.mean(self.per_class_natural, axis=0).tolist()
-        self.kept.append({"epoch": self.epoch, "natural_accuracy": natural, "models": models})
+    def _natural(self, run: Training) -> tuple[np.ndarray, list[float]]:
+        """Whether each val image is classified correctly, bool (n,), and the accuracy of each class."""
+        labels = self.data.private.labels[self.data.split.val]
+        logits = predict(run.model, self.images, self.device, self.val_indices)
+        correct = logits.argmax(1).numpy() == labels
+        return correct, per_class_mean(correct, labels, self.data.private.identities).tolist()
+
+    def _keep(self, run: Training) -> None:
+        """Keep a target of this epoch, to attack it at the end: attacker and judge may not exist yet."""
+        kept = next((one for one in self.kept if one["epoch"] == run.epoch), None)
+        if kept is None:
+            kept = {"epoch": run.epoch, "natural_accuracy": [], "models": []}
+            self.kept.append(kept)
+        kept["natural_accuracy"].append(self._natural(run)[1])
+        kept["models"].append({k: v.detach().cpu().clone() for k, v in run.model.state_dict().items()})
 
     def _attack_stopped(self, attacker: Attacker, judge: Judge, recogniser: Gallery | None) -> None:
         begun = time.perf_counter()
@@ -278,7 +286,8 @@ class LawEvaluation:
             for column, key in PER_CLASS_COLUMNS.items()
             if key in found[0]
         }
-        self.stopped.append({"epoch": stop["epoch"], "natural_accuracy": stop["natural_accuracy"], **mean})
+        natural = np.mean(stop["natural_accuracy"], axis=0).tolist()
+        self.stopped.append({"epoch": stop["epoch"], "natural_accuracy": natural, **mean})
         self.seconds["attack"] += time.perf_counter() - begun
 
     def _attack_seed(self, number: int) -> int:

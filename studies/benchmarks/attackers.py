@@ -18,11 +18,11 @@ from rich.table import Table
 
 from mi_tune.attacks import PRESETS, make_attack, split_budget
 from mi_tune.judging.intervals import signed, with_interval
+from mi_tune.library.setup_files import setup_file
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.comparison import DEFENDED, LAWS, Results, compare
-from studies.commands.setup_files import setup_file
 
 
 @click.command()

@@ -18,11 +18,11 @@ from rich.table import Table
 
 from mi_tune.attacks import WhiteBox
 from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.library.setup_files import setup_file
 from mi_tune.runtime.device import comfortable_batch, use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import target_training
-from studies.commands.setup_files import setup_file
 
 SETUP = setup_file("orl")
 CPU = torch.device("cpu")

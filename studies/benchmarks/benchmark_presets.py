@@ -16,10 +16,10 @@ from rich.table import Table
 from mi_tune.attacks import PRESETS, Attack, make_attack, open_oracle
 from mi_tune.attacks.students import TargetOnly
 from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.library.setup_files import setup_file
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.comparison import Bench, trained_target
-from studies.commands.setup_files import setup_file
 
 SETUP = setup_file("orl")
 

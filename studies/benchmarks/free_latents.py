@@ -22,6 +22,7 @@ from mi_tune.attacks import Attack, Ground, make_attack, open_oracle
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.judging import class_interval, judge_images, train_judge
 from mi_tune.judging.panel import GalleryJudge
+from mi_tune.library.setup_files import setup_file
 from mi_tune.priors import fit_eigenfaces, render_samples
 from mi_tune.runtime.cache import content_key
 from mi_tune.runtime.device import pick_device, use_one_thread
@@ -32,7 +33,6 @@ from mi_tune.trial.assets import load_data
 from mi_tune.trial.ceiling import measure_ceilings
 from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import judge_recipe, prepare_recogniser
-from studies.commands.setup_files import setup_file
 
 LAWS = ("no defence", "MIDRE(0.1, 0.8)")
 

@@ -24,6 +24,7 @@ from scipy import stats
 from mi_tune.attacks import make_attack, open_oracle
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.judging import Judge, identity_errors, train_judge
+from mi_tune.library.setup_files import setup_file
 from mi_tune.nets.training import predict
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
@@ -33,7 +34,6 @@ from mi_tune.setup import Setup, make_setup, read_setup
 from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import judge_recipe, prepare_judge, prepare_recogniser, prepare_verifier
-from studies.commands.setup_files import setup_file
 
 ATTACK = "map_logit"
 PLAIN_CNNS = ("residual_gn", "conv_attention", "strided_cnn")

@@ -19,10 +19,10 @@ from mi_tune.attacks import Attack, make_attack
 from mi_tune.attacks.evolution import CMAES
 from mi_tune.attacks.selection import Last
 from mi_tune.judging.intervals import signed
+from mi_tune.library.setup_files import setup_file
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.comparison import DEFENDED, LAWS, Results, compare
-from studies.commands.setup_files import setup_file
 
 EVERYWHERE = tuple(LAWS)
 

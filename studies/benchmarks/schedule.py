@@ -19,11 +19,11 @@ from torch.multiprocessing import get_context
 from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.erasing.wording import describe
 from mi_tune.judging import class_interval
+from mi_tune.library.setup_files import setup_file
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.evaluation import LawEvaluation
-from studies.commands.setup_files import setup_file
 
 LAWS = {
     **REFERENCE_LAWS,

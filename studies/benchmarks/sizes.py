@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import click
 from torchvision import models
 
 from mi_tune.nets.sizes import check_size
@@ -27,6 +28,7 @@ def fitting(name: str, sizes: tuple[int, ...] = SIZES) -> tuple[bool, ...]:
     return tuple(found)
 
 
+@click.command(help=__doc__)
 def main() -> None:
     """Print the table."""
     names = defaultdict(list)

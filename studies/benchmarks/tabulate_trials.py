@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
+from mi_tune.library.setup_files import setup_file as file_of
 from mi_tune.runtime.command import Command, run_command
-from studies.commands.setup_files import setup_file as file_of
 
 DESIGN_SIZES, OTHER_SIZE = {"orl": 400}, 100
 """Laws of the design by set-up, and for all others."""
