@@ -104,6 +104,20 @@ def test_a_study_without_stopped_trainings_says_nothing_of_them(tmp_path):
     assert "stopped early" not in {trace.name for trace in plot_front(front_info(study)).data}
 
 
+def test_people_may_be_called_like_a_missing_value_or_a_number(tmp_path):
+    folder = write_study(tmp_path / "known")
+    for path in folder.glob("trials/*/per_class.csv"):
+        table = pd.read_csv(path)
+        table["class_name"] = ["NA", "null", "007", *table.class_name[3:]]
+        table.to_csv(path, index=False)
+    names = ["NA", "null", "007", *pd.read_csv(folder / "trials/0000/per_class.csv").class_name[3:]]
+    early = {"class_name": names, "epoch": 2, "natural_accuracy": 0.7, "attack_accuracy": 0.2}
+    pd.DataFrame(early).to_csv(folder / "trials/0000" / STOPPED_EARLY, index=False)
+    line = control_line(load_study(folder))
+    assert line.natural.shape == (2, 10) and np.isfinite(line.attack).all()
+    assert load_study(folder).per_class(0).class_name.tolist()[:3] == ["NA", "null", "007"]
+
+
 def test_the_line_is_drawn_with_its_band(tmp_path):
     study = load_study(stopped(write_study(tmp_path / "known"), {2: 0.2, 5: 0.5}, {2: 0.7, 5: 0.9}))
     (line,) = [t for t in plot_front(front_info(study)).data if t.name == "no defence, stopped early"]

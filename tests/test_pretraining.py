@@ -7,6 +7,8 @@ import pytest
 import torch
 from drawn_people import TINY
 
+from mi_tune.confirmation.cells import Workbench
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE
 from mi_tune.nets import head_of
 from mi_tune.nets.training import Training
@@ -14,6 +16,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, load_data
 from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.point import Point
 from mi_tune.trial.pretraining import check_pretraining, pretraining_key, pretraining_recipe
 
 CPU = torch.device("cpu")
@@ -77,6 +80,18 @@ def test_without_it_a_target_and_its_key_know_nothing_of_the_public_people(plain
     fewer = data.public.only(np.arange(2))
     changed = StudyData(data.private, fewer, data.split, data.copies_dropped, data.identity_parameters)
     assert pretraining_key(setup, data, 0) != pretraining_key(setup, changed, 0)
+
+
+def test_the_targets_of_a_confirmation_are_others_with_it(setup, plain, tmp_path):
+    data, point = load_data(setup, 0), Point("no defence", "reference", Treatment())
+    with_it, without = (Workbench(one, data, 0, tmp_path, CPU).target_key(point, 0) for one in (setup, plain))
+    assert with_it != without
+
+
+def test_a_longer_pretraining_is_another_start(setup):
+    data = load_data(setup, 0)
+    longer = make_setup(TINY, "test", {"target.pretrain": "public", "target.pretrain_epochs": 3})
+    assert pretraining_key(setup, data, 0) != pretraining_key(longer, data, 0)
 
 
 def test_one_public_person_is_refused(setup, plain):

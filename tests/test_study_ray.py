@@ -104,6 +104,12 @@ def test_every_trial_leaves_its_artefacts(finished):
             assert (path / folder / name).stat().st_mode & 0o077 == 0, f"others can read {name}"
 
 
+def test_only_the_trial_without_defence_attacks_its_earlier_epochs(finished):
+    path, table = finished
+    with_stops = [row.reference for row in table.itertuples() if (path / row.artefacts / "stopped_early.csv").exists()]
+    assert with_stops == ["no defence"]
+
+
 def test_the_stored_target_has_the_accuracy_that_the_table_says(finished, folders):
     from mi_tune.nets import create_classifier
     from mi_tune.nets.training import predict

@@ -18,6 +18,7 @@ from analysis.statistics.resampling import percentile_estimate
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.state import State
+from mi_tune.trial.laws import classes_in
 from mi_tune.trial.stopped_early import STOPPED_EARLY
 
 RESAMPLES = 1000
@@ -99,9 +100,9 @@ def control_line(study: Study, column: str = "attack_accuracy") -> ControlLine |
     if undefended is None:
         return None
     number = int(undefended.trial)
-    runs = study.runs[((study.runs.trial == number) | (study.runs.repeat_of == number))]
+    runs = study.runs[(study.runs.trial == number) | (study.runs.repeat_of == number)]
     paths = [study.folder / row.artefacts / STOPPED_EARLY for row in runs[runs.state == State.COMPLETE].itertuples()]
-    tables = [pd.read_csv(path) for path in paths if path.is_file()]
+    tables = [table for path in paths if (table := classes_in(path)) is not None]
     last = study.per_class(number)
     if not tables or last is None or column not in last or any(column not in table for table in tables):
         return None

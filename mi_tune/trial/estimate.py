@@ -24,6 +24,7 @@ from mi_tune.setup import Setup
 from mi_tune.trial.assets import StudyData, target_recipe
 from mi_tune.trial.evaluation import RECOGNISED
 from mi_tune.trial.judges import judge_recipe, regressor_recipe
+from mi_tune.trial.stopped_early import stopping_epochs
 
 SUGGESTION_SECONDS = {"gp": 0.6}
 """Seconds per suggestion of Optuna's Gaussian process, measured at 10 to 60 trials of the set-up `orl`, on one thread.
@@ -138,6 +139,8 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     # one judge trains on all images, the one that measures its accuracy on all but the test images
     judge_images = 2 * len(private) - len(split.test)
     prepare_seconds = recipe.training.epochs * judge_images * judge_image
+    # trials without defence are attacked at their stops, too; a study has one, and seldom repeats it
+    prepare_seconds += target.replicates * len(stopping_epochs(target.epochs)) * attack_seconds
     if target.pretrain == "public":
         prepare_seconds += target.pretrain_epochs * len(data.public) * speed.train_image
     if data.identity_parameters is not None:

@@ -70,5 +70,13 @@ def laws_of(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 def per_class(folder: Path, artefacts: str) -> pd.DataFrame | None:
     """Accuracies of every class from a trial's folder of artefacts; None if the trial wrote none."""
-    path = folder / artefacts / "per_class.csv"
-    return pd.read_csv(path) if artefacts and path.exists() else None
+    return classes_in(folder / artefacts / "per_class.csv") if artefacts else None
+
+
+def classes_in(path: Path) -> pd.DataFrame | None:
+    """A trial's table of its classes; None if there is no such file. Names are text, also `007` and `NA`."""
+    if not path.exists():
+        return None
+    # only numbers can be missing, and they are written as nothing
+    missing = {column: [""] for column in pd.read_csv(path, nrows=0).columns if column != "class_name"}
+    return pd.read_csv(path, dtype={"class_name": str}, keep_default_na=False, na_values=missing)

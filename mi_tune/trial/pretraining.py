@@ -12,13 +12,27 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from mi_tune.nets import create_classifier, head_of, own_code, small_cnn, training
+from mi_tune import nets
+from mi_tune.data import augment
+from mi_tune.nets import (
+    conv_attention,
+    create_classifier,
+    head_of,
+    own_code,
+    residual,
+    small_cnn,
+    strided_cnn,
+    training,
+)
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import StudyData, target_recipe
+
+_CODE = (training, augment, nets, small_cnn, residual, strided_cnn, conv_attention)
+"""All code that decides the weights of the public network."""
 
 
 def check_pretraining(setup: Setup, data: StudyData) -> None:
@@ -39,7 +53,7 @@ def pretraining_key(setup: Setup, data: StudyData, seed: int) -> str | None:
     architecture = setup.target.architecture
     return content_key(
         *(data.public.fingerprint(), architecture, dataclasses.asdict(pretraining_recipe(setup)), seed),
-        modules=(sys.modules[__name__], training, small_cnn, *own_code(architecture)),
+        modules=(sys.modules[__name__], *_CODE, *own_code(architecture)),
     )
 
 
