@@ -11,14 +11,17 @@ from synthetic_study import write_study
 
 from analysis.figures import front_info, plot_front
 from analysis.pages import write_report
-from analysis.pages.report import controlled
+from analysis.pages.report import _against_control, controlled
 from analysis.statistics import load_study
-from analysis.statistics.control_line import ControlLine, control_line, gain_of, gains
+from analysis.statistics.control_line import ControlLine, Gains, control_line, gain_of, gains
 from mi_tune.erasing import NO_DEFENCE
+from mi_tune.judging import judge_images
+from mi_tune.judging.intervals import Estimate
+from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import make_setup
 from mi_tune.trial import assets, judges
 from mi_tune.trial.assets import load_data
-from mi_tune.trial.evaluation import LawEvaluation, natural_per_class, target_training
+from mi_tune.trial.evaluation import LawEvaluation, attack_half_trained, natural_per_class, target_training
 from mi_tune.trial.stopped_early import STOPPED_EARLY, stopping_epochs
 
 CPU = torch.device("cpu")
@@ -118,6 +121,31 @@ def test_people_may_be_called_like_a_missing_value_or_a_number(tmp_path):
     assert load_study(folder).per_class(0).class_name.tolist()[:3] == ["NA", "null", "007"]
 
 
+def test_only_laws_whose_whole_interval_lies_below_the_line_count_as_better():
+    found = Gains({1: Estimate(0.1, -0.01, 0.2), 2: Estimate(0.1, 0.01, 0.2), 3: Estimate(-0.1, -0.2, 0.0)})
+    assert found.better == [2]
+
+
+def test_people_are_found_by_name_in_whatever_order_their_rows_are(tmp_path):
+    folder = stopped(write_study(tmp_path / "known"), {2: 0.2}, {2: 0.7})
+    path = folder / "trials/0000" / STOPPED_EARLY
+    table = pd.read_csv(path)
+    table["attack_accuracy"] = np.linspace(0, 0.9, len(table))
+    table.to_csv(path, index=False)
+    line = control_line(load_study(folder))
+    table.iloc[::-1].to_csv(path, index=False)
+    assert np.array_equal(control_line(load_study(folder)).attack, line.attack)
+
+
+def test_the_recommendation_has_the_law_s_loss_against_the_line_with_its_sign(tmp_path):
+    study = load_study(stopped(write_study(tmp_path / "known"), {2: 0.2, 5: 0.59}, {2: 0.7, 5: 0.92}))
+    line = control_line(study)
+    text = _against_control(study, line, 4)
+    value = 100 * gain_of(study, line, 4).value
+    assert value > 0
+    assert f"{-value:.1f} points" in text
+
+
 def test_the_line_is_drawn_with_its_band(tmp_path):
     study = load_study(stopped(write_study(tmp_path / "known"), {2: 0.2, 5: 0.5}, {2: 0.7, 5: 0.9}))
     (line,) = [t for t in plot_front(front_info(study)).data if t.name == "no defence, stopped early"]
@@ -155,12 +183,20 @@ def test_attacking_stopped_targets_changes_nothing_of_the_trial_and_survives_a_r
     assert looked.stopped == resumed.stopped and len(looked.stopped) == 1
 
     # the stopped target is the same training, looked at earlier
-    by_hand = []
+    by_hand, attacked = [], []
     for number in range(setup.target.replicates):
         run = target_training(setup, data, NO_DEFENCE, 0, number, CPU)
         while run.epoch < stop:
             run.train_epoch()
         by_hand.append(natural_per_class(run.model, data, CPU))
+        seed = derive_seed(0, "attack", number)
+        images, _ = attack_half_trained(run, attacker.attack, attacker.ground, judge, seed)
+        attacked.append(judge_images(judge, images.images, torch.arange(4), CPU).accuracy)
+        # so early, the weights are still far from the trained ones, and the attack was on them
+        kept, trained = looked.kept[0]["models"][number], looked.runs[number].model.state_dict()
+        assert all(torch.equal(kept[name], value) for name, value in run.model.state_dict().items())
+        assert not all(torch.equal(kept[name], trained[name].cpu()) for name in kept)
+    assert looked.stopped[0]["attack_accuracy"] == np.mean(attacked, axis=0).tolist()
     assert looked.stopped[0]["natural_accuracy"] == np.mean(by_hand, axis=0).tolist()
     assert plain.history["epochs"] == looked.history["epochs"]
     looked.write_artefacts(tmp_path)

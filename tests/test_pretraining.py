@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conftest import make_bank
 from drawn_people import TINY
 
+from mi_tune import tune
 from mi_tune.confirmation.cells import Workbench
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE
@@ -15,6 +17,7 @@ from mi_tune.nets.training import Training
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, load_data
+from mi_tune.trial.comparison import trained_target
 from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.point import Point
 from mi_tune.trial.pretraining import check_pretraining, pretraining_key, pretraining_recipe
@@ -86,6 +89,20 @@ def test_the_targets_of_a_confirmation_are_others_with_it(setup, plain, tmp_path
     data, point = load_data(setup, 0), Point("no defence", "reference", Treatment())
     with_it, without = (Workbench(one, data, 0, tmp_path, CPU).target_key(point, 0) for one in (setup, plain))
     assert with_it != without
+
+
+def test_a_target_in_the_cache_is_not_taken_for_one_with_it(setup, plain):
+    data = load_data(setup, 0)
+    keys = {trained_target(one, data, NO_DEFENCE, 0, 0, CPU)[2] for one in (setup, plain)}
+    assert len(keys) == 2
+
+
+def test_a_study_with_one_public_person_is_refused_before_anything_starts(tmp_path):
+    private, public = make_bank(5, images=8), make_bank(1, images=8, seed=1)
+    images = {"private": (private.images, private.labels), "public": (public.images, public.labels)}
+    with pytest.raises(InputError, match="at least two public people"):
+        tune(**images, pretrain="public", smoke=True, out=tmp_path / "results", quiet=True)
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_longer_pretraining_is_another_start(setup):
