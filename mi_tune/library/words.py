@@ -36,6 +36,7 @@ SMOKE: dict[str, Any] = {
     "target.replicates": 1,
     "judge.epochs": 2,
     "judge.regressor_steps": 20,
+    "judge.verifier_views": 400,
     "prior.samples": 200,
     "prior.gan_steps": 20,
     "search.trials": 6,
