@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class HardLabel:
         self.forward_passes = 0
         self.backward_passes = 0
         self._target = target
+        self._purify: Callable[[Tensor], Tensor] | None = getattr(target, "purify", None)
         self._key: str | None = None
 
     @property
@@ -72,7 +74,11 @@ class HardLabel:
         for part in images.split(comfortable_batch(self.device)):
             x = part.to(self.device)
             parts.append(self._ask(x.float() / 255 if x.dtype == torch.uint8 else x).softmax(1))
-        return torch.cat(parts)
+        return self._published(torch.cat(parts))
+
+    def _published(self, probabilities: Tensor) -> Tensor:
+        """What the target's owner lets out of its probabilities."""
+        return probabilities if self._purify is None else self._purify(probabilities)
 
     def _ask(self, images: Tensor) -> Tensor:
         self.forward_passes += len(images)
@@ -105,6 +111,9 @@ class WhiteBox(SoftLabel):
         super().__init__(target, device, classes)
         self._whole = self._target
         self._target = folded(self._target).to(memory_format=torch.channels_last)
+
+    def _published(self, probabilities: Tensor) -> Tensor:
+        return probabilities  # whoever holds the network does not ask its owner
 
     @property
     def key(self) -> str:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from mi_tune.attacks import Ground, SoftLabel, code_of, make_attack, open_oracle
 from mi_tune.confirmation import baselines
+from mi_tune.defences.registry import code_of_defences
+from mi_tune.defences.treatment import Treatment
 from mi_tune.judging import gallery, panel
 from mi_tune.judging.panel import Panel
 from mi_tune.nets import create_classifier, own_code, place
@@ -100,8 +102,9 @@ class Workbench:
             *(self._private, self.setup.target.architecture, dataclasses.asdict(run.recipe)),
             *(run.law.to_dict(), control.to_dict() if control is not None else None),
             *(point.epoch, self.fresh_seed(number)),
-            pretraining_key(self.setup, self.data, self.fresh_seed(number)),
-            modules=TARGET_CODE + own_code(self.setup.target.architecture),
+            *([one.to_dict() for one in point.treatment.defences] or ()),
+            pretraining_key(self.setup, self.data, self.fresh_seed(number), point.treatment.starts_from_public),
+            modules=TARGET_CODE + code_of_defences(point.treatment.defences) + own_code(self.setup.target.architecture),
         )
 
     def target(self, point: Point, number: int) -> TargetCell:
@@ -113,7 +116,7 @@ class Workbench:
             run = self.training(point, number)
             while run.epoch < (point.epoch or run.recipe.epochs):
                 run.train_epoch()
-            return self._measured(run, time.perf_counter() - begun)
+            return self._measured(point.treatment, run, time.perf_counter() - begun)
 
         return TargetCell(key, **cached("target", key, make, self.folder))
 
@@ -130,19 +133,22 @@ class Workbench:
 
         return cached("curve", key, make, self.folder)["natural"]
 
-    def _measured(self, run: Training, seconds: float) -> dict:
-        test = self.data.split.test
+    def _measured(self, treatment: Treatment, run: Training, seconds: float) -> dict:
+        test, published = self.data.split.test, treatment.deployed(run.model)
         answers = predict(run.model, run.images, self.device, torch.from_numpy(test)).argmax(1)
         return {
-            "state": {name: value.detach().cpu().clone() for name, value in run.model.state_dict().items()},
+            "state": {name: value.detach().cpu().clone() for name, value in published.state_dict().items()},
             "natural": torch.from_numpy(natural_per_class(run.model, self.data, self.device)),
             "correct": answers == torch.from_numpy(self.data.private.labels[test]),
             "seconds": seconds,
         }
 
-    def model(self, cell: TargetCell) -> nn.Module:
+    def model(self, cell: TargetCell, point: Point) -> nn.Module:
+        """The deployed network of a point's target, in evaluation mode."""
         bank = self.data.private
-        model = create_classifier(self.setup.target.architecture, bank.identities, bank.channels, bank.resolution, 0)
+        model = point.treatment.shaped(
+            create_classifier(self.setup.target.architecture, bank.identities, bank.channels, bank.resolution, 0)
+        )
         model.load_state_dict(cell.state)
         return place(model, self.device).eval()
 
@@ -170,7 +176,7 @@ class Workbench:
         attack, ground = attempt.attack, self.ground(attempt.prior).knowing(point.treatment.law)
 
         def make() -> dict:
-            model = self.model(target)
+            model = self.model(target, point)
             oracle = open_oracle(attack.access, model, self.device, len(self.classes))
             try:
                 found = attack.run(oracle, ground, self.classes, derive_seed(self.fresh_seed(number), "attack", 0))
@@ -193,7 +199,7 @@ class Workbench:
         target, ground = self.target(point, number), self.ground(self.setup.prior.kind)
 
         def make() -> dict:
-            begun, model = time.perf_counter(), self.model(target)
+            begun, model = time.perf_counter(), self.model(target, point)
             oracle = SoftLabel(model, self.device, len(self.classes))
             images = baselines.BASELINES[name](oracle, ground, self.classes.to(self.device))
             return {
@@ -219,7 +225,7 @@ class Workbench:
         name, encode = independent_encoder(self.panel, self.device)
 
         def make() -> dict:
-            encoders = {TARGET: target_encoder(self.model(target), self.device), name: encode}
+            encoders = {TARGET: target_encoder(self.model(target, point), self.device), name: encode}
             seed = derive_seed(self.fresh_seed(number), "features")
             return {**compare_features(encoders, self.data, found["images"], law, seed), "reason": ""}
 

@@ -1,12 +1,16 @@
-"""The promises that training relies on in a control, as a check that a user's own can be put through."""
+"""The promises that training relies on in a control or a defence, as checks that a user's own can be put through."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 
 import torch
 
 from mi_tune.defences.controls import CONTROLS, Control
+from mi_tune.defences.defence import Defence, deployed
+from mi_tune.nets import create_classifier
+from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.errors import require
 from mi_tune.runtime.seeds import generator
 
@@ -56,3 +60,45 @@ def check_control(control: Control) -> None:
         require(torch.equal(nothing, images), name, "changes images at strength 0")
     if control.kind in CONTROLS:
         require(Control.from_dict(control.to_dict()) == control, name, "is another after to_dict and from_dict")
+
+
+def check_defence(defence: Defence) -> None:
+    """Check an active defence, on a small residual classifier of grey images.
+
+    Raises InputError unless the defence
+
+    - is read back from `to_dict`, has limits for each of its parameters, and searches within them;
+    - gives a finite loss, of which gradients reach the classifier;
+    - draws from the given generators alone, so that the same training gives the same weights;
+    - leaves a deployed classifier that answers with as many finite logits.
+    """
+    name = type(defence).__name__
+    require(defence.active, name, "does nothing at the setting that is checked")
+    fields = {field.name for field in dataclasses.fields(defence)}
+    require(fields == set(defence.limits), name, "has parameters without limits, or limits without a parameter")
+    for parameter, limits in defence.limits.items():
+        low, high = limits.searched
+        within = limits.low <= low < high <= limits.high and (low > 0 or not limits.log)
+        require(within, name, f"searches {parameter} outside its limits")
+    images = (255 * torch.rand(12, 1, 16, 16, generator=generator(0, "defence contract", device=_CPU))).byte()
+    labels = torch.arange(12) % _CLASSES
+    ends, state = [], torch.random.get_rng_state()
+    for _ in range(2):
+        model = create_classifier("residual_gn", _CLASSES, 1, 16, seed=0)
+        defence.check(model, _CLASSES)
+        defence.rebuild(model, 1)
+        guard = defence.guard(model, images, _CLASSES, 1)
+        run = Training(
+            *(model, images, labels, torch.arange(12), Recipe(epochs=2, batch_size=6), 2, _CPU),
+            guards=() if guard is None else (guard,),
+        )
+        while not run.finished:
+            run.train_epoch()
+        ends.append(torch.cat([p.detach().flatten() for p in run.model.parameters()]))
+        published = deployed(run.model, [defence]).eval()
+        with torch.no_grad():
+            logits = published(images.float() / 255)
+        finite = logits.shape == (12, _CLASSES) and bool(torch.isfinite(logits).all())
+        require(finite, name, f"leaves a classifier without {_CLASSES} finite logits for an image")
+    require(torch.equal(*ends), name, "does not give the same weights twice")
+    require(torch.equal(state, torch.random.get_rng_state()), name, "draws from torch's global generator")

@@ -7,6 +7,7 @@ seeded by name, so a run that stops after any epoch and resumes gives the same w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from mi_tune.data.augment import random_affine, shift_and_flip
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import place
+from mi_tune.nets.guards import Guard, Step
 from mi_tune.runtime.device import autocast, comfortable_batch
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import generator
@@ -77,6 +79,7 @@ class Training:
         law: the erasing law, applied in pixel space after shift and flip; a `mean` fill must be resolved.
         control: another augmentation, applied after the law. If it mixes labels, `labels` must contain the model's last
             class.
+        guards: what other defences do while the model trains; they change the loss one after the other.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Training:
         device: torch.device,
         law: ErasingLaw = NO_DEFENCE,
         control: Augmentation | None = None,
+        guards: Sequence[Guard] = (),
     ) -> None:
         self.model = place(model, device)
         self.images, self.labels, self.indices = images.to(device), labels.to(device), indices.to(device)
@@ -100,6 +104,13 @@ class Training:
         self.erase_map = torch.zeros(images.shape[2:], device=device)
         self.views = 0
         self.optimiser = _optimiser(model, recipe)
+        self.guards = nn.ModuleList(guards).to(device)
+        for guard in self._guards:
+            self.optimiser = guard.start(self.optimiser)
+
+    @property
+    def _guards(self) -> list[Guard]:
+        return [guard for guard in self.guards if isinstance(guard, Guard)]
 
     @property
     def finished(self) -> bool:
@@ -113,15 +124,21 @@ class Training:
         batches = batches_of(order, self.recipe.batch_size)
         steps = len(batches)
         losses = torch.zeros((), device=self.device)
-        self.model.train()
         for step, batch in enumerate(batches):
-            self._set_learning_rate((self.epoch * steps + step) / (self.recipe.epochs * steps))
+            progress = (self.epoch * steps + step) / (self.recipe.epochs * steps)
+            self._set_learning_rate(progress)
             images, labels = self._augment(self.images[batch], random), self.labels[batch]
             if self.control is not None:
                 images, labels = self.control(images, labels, random)
             images = images.contiguous(memory_format=torch.channels_last)
+            self.model.train()
+            for guard in self._guards:
+                guard.before(images, random)
             with autocast(self.device):
-                loss = F.cross_entropy(self.model(images), labels)
+                logits = self.model(images)
+                loss = F.cross_entropy(logits, labels)
+                for guard in self._guards:
+                    loss = guard.loss(loss, Step(self.model, images, labels, logits, progress, random))
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -183,6 +200,7 @@ class Training:
             "epoch": self.epoch,
             "erase_map": self.erase_map,
             "views": self.views,
+            "guards": self.guards.state_dict(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -190,6 +208,7 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.epoch, self.views = state["epoch"], state["views"]
         self.erase_map = state["erase_map"].to(self.device)
+        self.guards.load_state_dict(state.get("guards", {}))
 
     @property
     def erased_share(self) -> Tensor:

@@ -22,6 +22,7 @@ from mi_tune.attacks import Ground, code_of, open_oracle
 from mi_tune.data import augment
 from mi_tune.defences import controls, treatment
 from mi_tune.defences.controls import Control
+from mi_tune.defences.registry import code_of_defences
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw, fills, law
 from mi_tune.judging import Judge, identity_errors, judge_images
@@ -36,7 +37,7 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.trial import evaluation
 from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.attempts import Attempt
-from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.evaluation import natural_per_class, target_training, treatment_of
 from mi_tune.trial.judges import prepare_judge
 from mi_tune.trial.pretraining import pretraining_key
 
@@ -73,13 +74,14 @@ def trained_target(
         DivergedError: the training diverged.
     """
     run = target_training(setup, data, law, seed, replicate, device)
-    control = run.control
+    treatment, control = treatment_of(law, data), run.control
     assert control is None or isinstance(control, Control)  # from a treatment
     key = content_key(
         *(data.private.fingerprint(), data.split.train.tolist(), run.law.to_dict(), setup.target.architecture),
         *(dataclasses.asdict(run.recipe), control.to_dict() if control else None, seed, replicate),
-        pretraining_key(setup, data, seed),
-        modules=TARGET_CODE + own_code(setup.target.architecture),
+        *([one.to_dict() for one in treatment.defences] or ()),
+        pretraining_key(setup, data, seed, treatment.starts_from_public),
+        modules=TARGET_CODE + code_of_defences(treatment.defences) + own_code(setup.target.architecture),
     )
 
     def make() -> dict:
@@ -90,7 +92,7 @@ def trained_target(
 
     stored = cached("target", key, make)
     run.model.load_state_dict(stored["state"])
-    return run.model, stored["natural"].numpy(), key
+    return treatment.deployed(run.model), stored["natural"].numpy(), key
 
 
 class Bench:

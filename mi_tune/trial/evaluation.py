@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from mi_tune.attacks import Attack, Ground, Portfolio, Reconstructions, open_oracle
-from mi_tune.defences.treatment import Treatment
+from mi_tune.defences.treatment import UNTREATED, Treatment
 from mi_tune.erasing import ErasingLaw
 from mi_tune.judging import Gallery, Judge, Verdicts, class_interval, identity_errors, judge_images
 from mi_tune.judging.intervals import class_mean, per_class_mean
@@ -60,8 +60,7 @@ def target_training(
         seed: the study's. replicate: number of the target; with `seed` it decides the target's own seeds.
     """
     bank = data.private
-    treatment = law if isinstance(law, Treatment) else Treatment(law)
-    treatment = treatment.resolved(bank.take(data.split.train).mean())
+    treatment = treatment_of(law, data)
     model = create_classifier(
         setup.target.architecture,
         bank.identities,
@@ -69,17 +68,29 @@ def target_training(
         bank.resolution,
         derive_seed(seed, "target", replicate, "weights"),
     )
-    start_from_public(model, setup, data, seed, device)
+    start_from_public(model, setup, data, seed, device, treatment.starts_from_public)
+    images, labels = bank.tensors()
+    guards = treatment.guarded(
+        model, images, bank.identities, derive_seed(seed, "target", replicate, "defences"), device
+    )
     return Training(
         model,
-        *bank.tensors(),
+        images,
+        labels,
         torch.from_numpy(data.split.train),
         treatment.recipe(target_recipe(setup)),
         derive_seed(seed, "target", replicate, "training"),
         device,
         treatment.law,
         treatment.control,
+        guards,
     )
+
+
+def treatment_of(law: ErasingLaw | Treatment, data: StudyData) -> Treatment:
+    """A law or a treatment as a treatment whose `mean` fills are those of the training images."""
+    treatment = law if isinstance(law, Treatment) else Treatment(law)
+    return treatment.resolved(data.private.take(data.split.train).mean())
 
 
 def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.device) -> np.ndarray:
@@ -90,15 +101,20 @@ def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.dev
 
 
 def attack_half_trained(
-    run: Training, attack: Attack | Portfolio, ground: Ground, judge: Judge, seed: int
+    run: Training,
+    attack: Attack | Portfolio,
+    ground: Ground,
+    judge: Judge,
+    seed: int,
+    treatment: Treatment = UNTREATED,
 ) -> tuple[Reconstructions, Verdicts]:
     """Attack all classes of a half-trained target and judge the reconstructions. Does not affect its training.
 
-    Raises DivergedError, InputError.
+    treatment: the target's, whose deployed network is attacked. Raises DivergedError, InputError.
     """
     classes = torch.arange(judge.held_out_per_class.size)
     # a copy, because an oracle freezes its model
-    oracle = open_oracle(attack.access, copy.deepcopy(run.model), run.device, len(classes))
+    oracle = open_oracle(attack.access, treatment.deployed(copy.deepcopy(run.model)), run.device, len(classes))
     result = attack.run(oracle, ground.knowing(run.law), classes, seed)
     return result, judge_images(judge, result.images, classes, run.device)
 
@@ -137,6 +153,7 @@ class LawEvaluation:
             target_training(setup, data, law, seed, self.first_replicate + k, device)
             for k in range(setup.target.replicates)
         ]
+        self.treatment = treatment_of(law, data)
         self.law, self.images = self.runs[0].law, self.runs[0].images
         self.val_indices = torch.from_numpy(data.split.val)
         self.history: dict[str, list] = {
@@ -206,7 +223,9 @@ class LawEvaluation:
         begun = time.perf_counter()
         accuracies = []
         for number, run in enumerate(self.runs):
-            _, verdicts = attack_half_trained(run, cheap.attack, cheap.ground, judge, self._attack_seed(number))
+            _, verdicts = attack_half_trained(
+                run, cheap.attack, cheap.ground, judge, self._attack_seed(number), self.treatment
+            )
             accuracies.append(verdicts.accuracy.mean())
         self.rung_accuracies.append((self.natural_accuracy, float(np.mean(accuracies))))
         self.seconds["attack"] += time.perf_counter() - begun
@@ -231,7 +250,7 @@ class LawEvaluation:
         number = len(self.attacked)
         classes = torch.arange(self.data.private.identities)
         attack, ground = attacker.attack, attacker.ground
-        oracle = open_oracle(attack.access, self.runs[number].model, self.device, len(classes))
+        oracle = open_oracle(attack.access, self.treatment.deployed(self.runs[number].model), self.device, len(classes))
         # erasing-aware attacks are told the law: a defence must not depend on being kept secret
         result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
         verdicts = judge_images(judge, result.images, classes, self.device)
@@ -276,7 +295,7 @@ class LawEvaluation:
             model = copy.deepcopy(run.model)
             model.load_state_dict(state)
             classes = torch.arange(self.data.private.identities)
-            oracle = open_oracle(attacker.attack.access, model, self.device, len(classes))
+            oracle = open_oracle(attacker.attack.access, self.treatment.deployed(model), self.device, len(classes))
             ground = attacker.ground.knowing(self.law)
             result = attacker.attack.run(oracle, ground, classes, self._attack_seed(number))
             verdicts = judge_images(judge, result.images, classes, self.device)
@@ -371,7 +390,7 @@ class LawEvaluation:
         erase_map = torch.stack([run.erased_share for run in self.runs]).mean(0)
         history = {**self.history, "erase_map": [[round(v, 4) for v in row] for row in erase_map.tolist()]}
         save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
-        state = {k: v.cpu() for k, v in self.runs[0].model.state_dict().items()}
+        state = {k: v.cpu() for k, v in self.treatment.deployed(self.runs[0].model).state_dict().items()}
         save_atomically(folder / "target.pt", lambda p: torch.save(state, p), owner_only=True)
         save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
         if self.stopped:

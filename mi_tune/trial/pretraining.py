@@ -35,10 +35,11 @@ _CODE = (training, augment, nets, small_cnn, residual, strided_cnn, conv_attenti
 """All code that decides the weights of the public network."""
 
 
-def check_pretraining(setup: Setup, data: StudyData) -> None:
-    """Raise InputError if the set-up asks for a pre-training that the public images cannot give."""
-    if setup.target.pretrain == "public" and data.public.identities < 2:
-        raise InputError("--pretrain public needs at least two public people, each in a sub-folder of its own")
+def check_pretraining(setup: Setup, data: StudyData, needed: str = "") -> None:
+    """Raise InputError if a pre-training is asked for that the public images cannot give. `needed`: by this defence."""
+    asked = f"defence {needed}" if needed else "--pretrain public"
+    if (needed or setup.target.pretrain == "public") and data.public.identities < 2:
+        raise InputError(f"{asked} needs at least two public people, each in a sub-folder of its own")
 
 
 def pretraining_recipe(setup: Setup) -> Recipe:
@@ -46,9 +47,12 @@ def pretraining_recipe(setup: Setup) -> Recipe:
     return dataclasses.replace(target_recipe(setup), epochs=setup.target.pretrain_epochs)
 
 
-def pretraining_key(setup: Setup, data: StudyData, seed: int) -> str | None:
-    """Hash of everything that the start of a target depends on, beside its own seed; None without pre-training."""
-    if setup.target.pretrain == "none":
+def pretraining_key(setup: Setup, data: StudyData, seed: int, needed: bool = False) -> str | None:
+    """Hash of everything that the start of a target depends on, beside its own seed; None without pre-training.
+
+    needed: whether a defence needs the pre-training, whatever the set-up says.
+    """
+    if setup.target.pretrain == "none" and not needed:
         return None
     architecture = setup.target.architecture
     return content_key(
@@ -57,18 +61,21 @@ def pretraining_key(setup: Setup, data: StudyData, seed: int) -> str | None:
     )
 
 
-def start_from_public(model: nn.Module, setup: Setup, data: StudyData, seed: int, device: torch.device) -> None:
+def start_from_public(
+    model: nn.Module, setup: Setup, data: StudyData, seed: int, device: torch.device, needed: bool = False
+) -> None:
     """Give a new target the weights of a network that was trained to tell the public people apart, but for its head.
 
     All targets of a seed start from the same network, which is trained once and cached.
 
     Args:
         model: as `create_classifier` makes it. seed: the study's, or a fresh one of a confirmation.
+        needed: whether a defence needs it, whatever the set-up says.
 
     Raises:
         DivergedError: the pre-training diverged. InputError: the network has no linear head.
     """
-    key = pretraining_key(setup, data, seed)
+    key = pretraining_key(setup, data, seed, needed)
     if key is None:
         return
 

@@ -1,0 +1,91 @@
+"""The defences by kind, and how they are read from text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from mi_tune.defences.adversarial import TargetedAdversarial
+from mi_tune.defences.bottleneck import LowRank, MutualInformation
+from mi_tune.defences.defence import Defence, at_defaults, check_mix
+from mi_tune.defences.dependence import BidoCoco, BidoHsic
+from mi_tune.defences.differential import DpSgd
+from mi_tune.defences.label_smoothing import LabelSmoothing, NegativeLabelSmoothing
+from mi_tune.defences.outputs import Rounding
+from mi_tune.defences.skips import SkipScaling
+from mi_tune.defences.transfer import TransferLearning
+from mi_tune.defences.trapdoors import Trapdoors
+from mi_tune.nets import guards, heads
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.wording import did_you_mean
+
+DEFENCES: dict[str, type[Defence]] = {
+    one.kind: one
+    for one in (
+        NegativeLabelSmoothing, LabelSmoothing, MutualInformation, LowRank, BidoHsic, BidoCoco, TransferLearning,
+        SkipScaling, TargetedAdversarial, Trapdoors, DpSgd, Rounding,
+    )
+}  # fmt: skip
+
+
+def kind_of(name: str) -> type[Defence]:
+    """The defence of this kind. Raises InputError with similar ones."""
+    if name not in DEFENCES:
+        raise InputError(f"unknown defence '{name}'; {did_you_mean(name, DEFENCES)}")
+    return DEFENCES[name]
+
+
+def read_defence(text: str) -> Defence:
+    """A defence from `kind` or `kind:value,value`, its parameters in order, the rest as published.
+
+    Raises InputError: an unknown kind, a value that is no number or outside its limits, or too many values.
+    """
+    name, _, rest = text.strip().partition(":")
+    kind = kind_of(name.strip())
+    parts = [part.strip() for part in rest.split(",")] if rest.strip() else []
+    if len(parts) > len(kind.limits):
+        raise InputError(f"defence {text}: {len(parts)} values; {kind.kind} has {', '.join(kind.limits)}")
+    values = {}
+    for parameter, part in zip(kind.limits, parts, strict=False):
+        try:
+            values[parameter] = float(part)
+        except ValueError:
+            raise InputError(f"defence {text}: {parameter} '{part}' is no number") from None
+    return at_defaults(kind, **values)
+
+
+SEPARATOR = "+"
+"""What stands between the defences of a mix, as `neg_ls:-0.05+bido:0.05,0.5`."""
+
+
+def read_mix(text: str) -> tuple[Defence, ...]:
+    """The defences of a mix, as `mix_text` writes them; "" is none. Raises InputError like `read_defence`, and for two
+    that clash."""
+    found = tuple(read_defence(part) for part in text.split(SEPARATOR)) if text.strip() else ()
+    check_mix(found)
+    return found
+
+
+def mix_text(defences: Iterable[Defence]) -> str:
+    """A mix in one text, which `read_mix` reads."""
+    return SEPARATOR.join(one.text for one in defences)
+
+
+def defence_from(values: Mapping[str, Any]) -> Defence:
+    """A defence as `Defence.to_dict` writes it. Raises InputError."""
+    given = dict(values)
+    return at_defaults(kind_of(str(given.pop("kind", ""))), **given)
+
+
+def code_of_defences(defences: Iterable[Defence]) -> tuple[ModuleType, ...]:
+    """The modules that decide what these defences do, for cache keys; empty without any."""
+    own = {sys.modules[type(one).__module__] for one in defences}
+    return (guards, heads, *sorted(own, key=lambda module: module.__name__)) if own else ()
+
+
+def mix_name(law: str, defences: Sequence[Defence], erases: bool = True) -> str:
+    """Name of an erasing law together with defences. `law`: its own description; left out unless it `erases`."""
+    parts = [one.name for one in defences]
+    return " + ".join([law, *parts] if erases or not parts else parts)
