@@ -209,8 +209,36 @@ class JudgeSetup(_Section):
         return self
 
 
+class ParameterRange(_Section):
+    """A parameter of a defence: its searched range, or its only value where both ends are equal.
+
+    In a set-up file `[low, high]` or a number will do; scale and published value are then the defence's own.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+    published: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return {"low": value, "high": value}
+        if isinstance(value, (list, tuple)) and len(value) == 2:
+            return {"low": value[0], "high": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ParameterRange:
+        if self.low > self.high:
+            raise ValueError(f"{[self.low, self.high]} is upside down; swap its ends")
+        return self
+
+
 class Space(_Section):
-    """The searched parameters of the erasing law with their ranges.
+    """The searched parameters of the erasing law, and of other defences, with their ranges.
 
     A range is searched, a single value is fixed, a list holds the choices. The law's area range is [area_low,
     area_low + area_span], cut at 0.95; its aspect ratio range is [1 / aspect_max, aspect_max].
@@ -224,6 +252,20 @@ class Space(_Section):
     fill: Annotated[list[str], Field(min_length=1)] = ["midre", "mean", "noise"]
     count: tuple[int, int] | int = 1
     clean_epochs: tuple[int, int] | int = 0
+    defences: dict[str, dict[str, ParameterRange]] = Field(
+        {}, description="other defences that a mix may have: all, a list of names, or names with ranges of parameters"
+    )
+    most_defences: int = Field(3, ge=1, description="largest number of defences beside erasing in one mix")
+    clashes: list[tuple[str, str]] = Field([], description="defences that cannot be used together; filled in")
+
+    @field_validator("defences", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        if isinstance(value, (list, tuple)):
+            return {str(name): {} for name in value}
+        return {name: ranges or {} for name, ranges in value.items()} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _in_range(self) -> Space:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mi_tune.defences.contracts import check_defence
-from mi_tune.defences.registry import DEFENCES, mix_text, read_defence, read_mix
+from mi_tune.defences.registry import DEFENCES, read_defence, read_mix
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import create_classifier
@@ -119,7 +119,7 @@ def test_a_defence_is_read_back_from_its_text_and_its_values(kind):
 def test_a_mix_is_read_back_from_its_text():
     mix = read_mix("neg_ls:-0.1+bido:0.05,2 + loft:20")
     assert [one.kind for one in mix] == ["neg_ls", "bido", "loft"]
-    assert read_mix(mix_text(mix)) == mix
+    assert read_mix(Treatment(defences=mix).mix) == mix
     assert read_mix("") == ()
 
 
@@ -129,6 +129,7 @@ def test_a_mix_is_read_back_from_its_text():
         ("nels", "did you mean neg_ls"),
         ("neg_ls:0.05", "alpha 0.05"),
         ("neg_ls:-0.1,3", "2 values"),
+        ("bido:a3=1", "no parameter a3"),
         ("bido:a,b", "'a' is no number"),
         ("loft:2.5", "whole number"),
         ("mid:nan", "beta nan"),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mi_tune.nets.guards import Guard
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.mix_text import mix_text
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,8 @@ class Defence:
 
     @property
     def text(self) -> str:
-        """As it is written on the command line, such as `bido:0.05,0.5`."""
-        values = ",".join(f"{getattr(self, name):.6g}" for name in self.limits)
-        return f"{self.kind}:{values}"
+        """As tables and commands write it, such as `bido:a1=0.05,a2=0.5`."""
+        return mix_text([(self.kind, {name: getattr(self, name) for name in self.limits})])
 
     @property
     def name(self) -> str:

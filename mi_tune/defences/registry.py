@@ -19,6 +19,7 @@ from mi_tune.defences.transfer import TransferLearning
 from mi_tune.defences.trapdoors import Trapdoors
 from mi_tune.nets import guards, heads
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.mix_text import Values, mix_values
 from mi_tune.runtime.wording import did_you_mean
 
 DEFENCES: dict[str, type[Defence]] = {
@@ -38,39 +39,33 @@ def kind_of(name: str) -> type[Defence]:
 
 
 def read_defence(text: str) -> Defence:
-    """A defence from `kind` or `kind:value,value`, its parameters in order, the rest as published.
+    """A defence from `kind`, `kind:value,value` with its parameters in order, or `kind:name=value`; the rest as
+    published.
 
-    Raises InputError: an unknown kind, a value that is no number or outside its limits, or too many values.
+    Raises InputError: an unknown kind or parameter, or a value that is no number or outside its limits.
     """
-    name, _, rest = text.strip().partition(":")
-    kind = kind_of(name.strip())
-    parts = [part.strip() for part in rest.split(",")] if rest.strip() else []
-    if len(parts) > len(kind.limits):
-        raise InputError(f"defence {text}: {len(parts)} values; {kind.kind} has {', '.join(kind.limits)}")
-    values = {}
-    for parameter, part in zip(kind.limits, parts, strict=False):
-        try:
-            values[parameter] = float(part)
-        except ValueError:
-            raise InputError(f"defence {text}: {parameter} '{part}' is no number") from None
-    return at_defaults(kind, **values)
+    found = mix_values(text)
+    if len(found) != 1:
+        raise InputError(f"defence '{text}': give one, such as neg_ls or bido:0.05,0.5")
+    return _made(*found[0], text)
 
 
-SEPARATOR = "+"
-"""What stands between the defences of a mix, as `neg_ls:-0.05+bido:0.05,0.5`."""
+def _made(name: str, given: Values, text: str) -> Defence:
+    kind = kind_of(name)
+    if any(place.isdigit() and int(place) >= len(kind.limits) for place in given):
+        raise InputError(f"defence {text}: {len(given)} values; {kind.kind} has {', '.join(kind.limits)}")
+    order = list(kind.limits)
+    return at_defaults(kind, **{order[int(name)] if name.isdigit() else name: v for name, v in given.items()})
 
 
 def read_mix(text: str) -> tuple[Defence, ...]:
-    """The defences of a mix, as `mix_text` writes them; "" is none. Raises InputError like `read_defence`, and for two
-    that clash."""
-    found = tuple(read_defence(part) for part in text.split(SEPARATOR)) if text.strip() else ()
+    """The defences of a mix, as `Treatment.mix` writes them; "" is none.
+
+    Raises InputError like `read_defence`, and for two that clash.
+    """
+    found = tuple(_made(kind, values, text) for kind, values in mix_values(text))
     check_mix(found)
     return found
-
-
-def mix_text(defences: Iterable[Defence]) -> str:
-    """A mix in one text, which `read_mix` reads."""
-    return SEPARATOR.join(one.text for one in defences)
 
 
 def defence_from(values: Mapping[str, Any]) -> Defence:

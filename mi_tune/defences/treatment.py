@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from mi_tune.defences.controls import CONTROLS, CUTOUT_STEPS, Control, cutout
 from mi_tune.defences.defence import Defence, check_mix, deployed
-from mi_tune.defences.registry import defence_from, mix_text
+from mi_tune.defences.registry import defence_from
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import place
 from mi_tune.nets.guards import Guard
 from mi_tune.nets.training import Recipe
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.mix_text import mix_text
 
 CONTROL_NAMES = ("cutout", *CONTROLS)
 """The names that `controlled` and `strengths_of` accept."""
@@ -70,7 +71,7 @@ class Treatment:
     @property
     def mix(self) -> str:
         """The defences beside erasing as one text, "" without any."""
-        return mix_text(self.defences)
+        return mix_text((one.kind, {name: getattr(one, name) for name in one.limits}) for one in self.defences)
 
     @property
     def starts_from_public(self) -> bool:

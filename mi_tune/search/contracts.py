@@ -13,6 +13,7 @@ from optuna.trial import Trial, TrialState
 
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import one_line
+from mi_tune.search.optuna_private import ask
 
 TRIALS = 10
 PENDING = 4
@@ -58,7 +59,7 @@ def _search(
         if len(proposed) == renewed_at:
             study.sampler = make(space, seed + 1)
         while len(out) < PENDING and len(proposed) < TRIALS:
-            trial = study.ask(space)
+            trial = ask(study, space)
             out.append(trial)
             proposed.append(trial.params)
         _tell(study, out.pop(0), space)

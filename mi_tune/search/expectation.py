@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mi_tune.erasing.columns import law_of
 from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.observations import Observations
-from mi_tune.search.space import distributions, params_of
+from mi_tune.search.space import distributions, point_of
 from mi_tune.search.state import State
 from mi_tune.setup import Space
 
@@ -37,13 +36,13 @@ def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFra
     geometry = Geometry(distributions(space))
     trials = []
     for _, run in runs[runs.state.isin(State.measured())].iterrows():
-        if (params := params_of(space, law_of(run))) is not None:
+        if (params := point_of(space, run)) is not None:
             trials.append((params, run))
     observed = Observations.of_trials(geometry, trials, attack_below_floor=False)
     if np.isfinite(observed.attack).sum() < MIN_TRIALS_FOR_MODEL:
         return found
     model = FrontModel(geometry).update(observed)
-    points = [params_of(space, law_of(row)) for _, row in laws.iterrows()]
+    points = [point_of(space, row) for _, row in laws.iterrows()]
     inside = np.array([point is not None for point in points])
     if inside.any():
         natural, attack = model.expected(geometry.units([point for point in points if point is not None]))

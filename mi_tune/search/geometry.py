@@ -9,6 +9,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from scipy import optimize
 
+from mi_tune.search.mixes import ERASING, Switchboard, as_search_space
 from mi_tune.search.space import LARGEST_AREA, numeric
 
 ERASED_SHARE_PARAMETERS = ("probability", "area_low", "area_span")
@@ -23,6 +24,10 @@ class Geometry:
     upper end of the area takes the place of the span, so that laws that are cut to the same largest area are the same
     point. And the mean erased share has a column of its own, because most of a law's effect goes through it.
 
+    A space with other defences has switches. A parameter whose switch is off does not exist, and has a column of the
+    middle of its range. Which switches are on at a point of the cube is decided by a `Switchboard`, so that every point
+    is a mix that is allowed; several points of the cube can be the same mix.
+
     Args:
         space: the searched parameters.
 
@@ -33,19 +38,24 @@ class Geometry:
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
-        self.space = dict(space)
+        self.space = as_search_space(space)
         self.names = list(self.space)
+        self.switchboard = Switchboard(self.space) if self.space.switches else None
         groups: list[int] = []
         for number, name in enumerate(self.names):
             distribution = self.space[name]
             choices = len(distribution.choices) if isinstance(distribution, CategoricalDistribution) else 1
+            choices = 1 if name in self.space.switches else choices
             groups += [number] * choices
         if self._erases:
             groups.append(len(self.names))
         self.groups = np.array(groups, dtype=int)
         self.shares: tuple[int, float, float] | None = None
         if self._erases:
-            low, high = self.erased_share(np.array([[0.0], [1.0]]) * np.ones(len(self.names)))
+            ends = np.array([[0.0], [1.0]]) * np.ones(len(self.names))
+            if self.switchboard is not None:  # with erasing alone
+                ends[:, self.switchboard.columns] = 0.0
+            low, high = self.erased_share(ends)
             self.shares = len(groups) - 1, float(low), float(high)
 
     @property
@@ -61,19 +71,38 @@ class Geometry:
         """
         out = np.empty((len(params), len(self.names)))
         for column, name in enumerate(self.names):
-            out[:, column] = [quantile_of(self.space[name], point[name]) for point in params]
+            if self.switchboard is not None and name in self.space.switches:
+                out[:, column] = [self.switchboard.coordinate(name, point[name]) for point in params]
+            else:
+                distribution = self.space[name]
+                out[:, column] = [quantile_of(distribution, point[name]) if name in point else 0.5 for point in params]
         return out
 
     def params(self, unit: np.ndarray) -> dict[str, Any]:
-        """The parameters at one point of the unit cube, (parameters,)."""
-        return {name: value_at(self.space[name], u) for name, u in zip(self.names, unit, strict=True)}
+        """The parameters that exist at one point of the unit cube, (parameters,)."""
+        values = {name: value_at(self.space[name], u) for name, u in zip(self.names, unit, strict=True)}
+        if self.switchboard is None:
+            return values
+        on = dict(zip(self.switchboard.names, self.switchboard.on(unit[None])[0].tolist(), strict=True))
+        values |= on
+        return {name: value for name, value in values.items() if self.space.active(on, name)}
+
+    def allowed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The nearest mix that is allowed: without parameters that do not exist there, or defences that clash."""
+        return dict(params) if self.switchboard is None else self.params(self.units([params])[0])
 
     def columns(self, units: np.ndarray) -> np.ndarray:
         """The model's columns (n, columns) of points of the unit cube (n, parameters)."""
         parts: list[np.ndarray] = []
+        if self.switchboard is not None:
+            on, active = self.switchboard.on(units), self.switchboard.active(units)
+            units = np.where(active, units, 0.5)
+            units[:, self.switchboard.columns] = np.where(on, 1 - 1e-9, 0.0)
         for column, name in enumerate(self.names):
             distribution, u = self.space[name], units[:, column]
-            if isinstance(distribution, CategoricalDistribution):
+            if name in self.space.switches:
+                parts.append((u > 0.5).astype(float)[:, None])
+            elif isinstance(distribution, CategoricalDistribution):
                 count = len(distribution.choices)
                 chosen = np.minimum((u * count).astype(int), count - 1)
                 parts.append(np.eye(count)[chosen] / np.sqrt(2))
@@ -82,7 +111,10 @@ class Geometry:
                 parts.append((np.minimum(low + high, LARGEST_AREA) / LARGEST_AREA)[:, None])
             elif isinstance(distribution, IntDistribution):
                 count = distribution.high - distribution.low + 1
-                parts.append((np.clip(np.floor(u * count), 0, count - 1) / (count - 1))[:, None])
+                if distribution.log:
+                    parts.append(u[:, None])
+                else:
+                    parts.append((np.clip(np.floor(u * count), 0, count - 1) / (count - 1))[:, None])
             else:
                 parts.append(u[:, None])
         if self._erases:
@@ -94,7 +126,10 @@ class Geometry:
         low = self._values("area_low", units)
         high = np.minimum(low + self._values("area_span", units), LARGEST_AREA)
         probability = self._values("probability", units) if "probability" in self.space else 1.0
-        return probability * (low + high) / 2
+        share = probability * (low + high) / 2
+        if self.switchboard is None:
+            return share
+        return np.where(self.switchboard.on(units)[:, self.switchboard.names.index(ERASING)], share, 0.0)
 
     def at_share(self, unit: np.ndarray, share: float) -> np.ndarray:
         """Move a point of the unit cube, (parameters,), until its law erases `share` on average.
@@ -124,7 +159,8 @@ def value_at(distribution: BaseDistribution, u: float) -> Any:
     distribution = numeric(distribution)
     low, high = distribution.low, distribution.high
     if distribution.log:
-        return low * (high / low) ** u
+        value = low * (high / low) ** u
+        return round(value) if isinstance(low, int) else value
     if isinstance(low, int):
         return low + int(u * (high - low + 1))
     return low + (high - low) * u

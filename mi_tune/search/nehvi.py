@@ -114,7 +114,8 @@ class NoisyImprovementSampler(BaseSampler):
         self._open = open_now
 
     def _has_params(self, trial: FrozenTrial) -> bool:
-        return all(name in trial.params for name in self.geometry.names)
+        space = self.geometry.space
+        return all(name in trial.params for name in space if space.active(trial.params, name))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -15,6 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
+from mi_tune.search.mixes import as_search_space
+
 FIXED_PARAMS = "fixed_params"
 """System attribute under which Optuna keeps the parameters of an enqueued trial."""
 
@@ -49,6 +51,20 @@ def open_trial(study: Study, trial_id: int) -> Trial:
     `Trial(study, trial_id)`: Optuna advises against this constructor, but offers only new trials.
     """
     return Trial(study, trial_id)
+
+
+def ask(study: Study, space: Mapping[str, BaseDistribution]) -> Trial:
+    """A new trial with a value for every parameter of the space that exists at its point.
+
+    `_suggest`: Optuna's own `ask` gives values to all parameters of a space, and its public suggestions want the limits
+    of a distribution one by one.
+    """
+    trial = study.ask()
+    space = as_search_space(space)
+    for name, distribution in space.items():
+        if space.active(trial.params, name):
+            trial._suggest(name, distribution)
+    return trial
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import OwnFactory
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import did_you_mean
-from mi_tune.search.geometry import Geometry, value_at
+from mi_tune.search.geometry import Geometry
+from mi_tune.search.mixes import as_search_space
 from mi_tune.search.nehvi import NoisyImprovementSampler
 from mi_tune.search.observations import Observations
 from mi_tune.search.optuna_private import fixed_params
@@ -55,7 +56,8 @@ class SobolStart(BaseSampler):
     def __init__(
         self, space: dict[str, BaseDistribution], startup: int | None, model: BaseSampler | None, seed: int
     ) -> None:
-        self.space, self.startup, self.model, self.seed = space, startup, model, seed
+        self.space, self.startup, self.model, self.seed = as_search_space(space), startup, model, seed
+        self._geometry = Geometry(self.space)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.space
@@ -66,7 +68,7 @@ class SobolStart(BaseSampler):
         if not self.space or fixed_params(trial) is not None:
             # the parameters of this trial are fixed already
             return {}
-        return with_min_probability(self.space, self._propose(study, trial, search_space))
+        return with_min_probability(self.space, self._geometry.allowed(self._propose(study, trial, search_space)))
 
     def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         if self.model is None or self._is_startup(study, trial):
@@ -77,8 +79,20 @@ class SobolStart(BaseSampler):
                 name: self.model.sample_independent(study, trial, name, distribution)
                 for name, distribution in self.space.items()
             }
+        if self.space.switches and not isinstance(self.model, NoisyImprovementSampler):
+            return self._with_independent(study, trial)
         # a model without enough finished trials returns nothing
         return self.model.sample_relative(study, trial, search_space) or self._point(self._index(study, trial))
+
+    def _with_independent(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        """Optuna's samplers model what every trial has; what exists at some points only they draw one by one."""
+        assert self.model is not None
+        always = {name: d for name, d in self.space.items() if self.space.switch_of(name) is None}
+        drawn = self.model.sample_relative(study, trial, always)
+        return {
+            name: drawn[name] if name in drawn else self.model.sample_independent(study, trial, name, distribution)
+            for name, distribution in self.space.items()
+        }
 
     def _is_startup(self, study: Study, trial: FrozenTrial) -> bool:
         return self.startup is not None and len(list(islice(_searched(study, trial), self.startup))) < self.startup
@@ -122,8 +136,8 @@ def _searched(study: Study, trial: FrozenTrial) -> Iterator[FrozenTrial]:
 
 def sobol_points(space: dict[str, BaseDistribution], seed: int, first: int, count: int) -> list[dict[str, Any]]:
     """Points `first` to `first + count - 1` of the Sobol sequence over the space, scrambled by `seed`."""
-    units = _sobol(len(space), seed, first, count)
-    return [{name: value_at(space[name], u) for name, u in zip(space, unit, strict=True)} for unit in units]
+    geometry = Geometry(space)
+    return [geometry.params(unit) for unit in _sobol(len(space), seed, first, count)]
 
 
 def share_spread_point(geometry: Geometry, seed: int, index: int) -> dict[str, Any]:
@@ -209,6 +223,12 @@ def _nsga3(wanted: Wanted) -> BaseSampler:
         return wanted.after_start(NSGAIIISampler(seed=wanted.seed, population_size=16), wanted.startup)
 
 
+def _random(wanted: Wanted) -> BaseSampler:
+    model = RandomSampler(seed=wanted.seed)
+    # where parameters depend on switches, the proposals must be mixes that are allowed
+    return wanted.after_start(model, 0) if as_search_space(wanted.space).switches else model
+
+
 SAMPLERS: dict[str, Factory] = {
     "gp": _gp,
     "nehvi": _nehvi,
@@ -216,7 +236,7 @@ SAMPLERS: dict[str, Factory] = {
     "nsga2": _nsga2,
     "nsga3": _nsga3,
     "qmc": lambda wanted: wanted.after_start(None, None),
-    "random": lambda wanted: RandomSampler(seed=wanted.seed),
+    "random": _random,
 }
 """The samplers by name. `nehvi` takes an earlier study as the prior of its model, without Sobol points, and uses the
 floor before it is known; the others ignore both."""
