@@ -262,7 +262,8 @@ class Space(_Section):
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = [name.strip() for name in value.split(",") if name.strip()]
+            between = "+" if ":" in value else ","
+            value = [name.strip() for name in value.split(between) if name.strip()]
         if isinstance(value, (list, tuple)):
             return {str(name): {} for name in value}
         return {name: ranges or {} for name, ranges in value.items()} if isinstance(value, dict) else value

@@ -13,8 +13,7 @@ from analysis.figures.labels import LINE, add_far_labels, place_labels, text_box
 from analysis.figures.look import CONTROL, DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
 from analysis.statistics.control_line import control_line
 from analysis.statistics.records import Study
-from mi_tune.erasing.columns import law_of
-from mi_tune.erasing.wording import describe
+from mi_tune.defences.columns import described
 from mi_tune.search.state import State
 
 HEIGHT, MARGIN = 560, {"t": 56, "b": 56}
@@ -81,7 +80,7 @@ def _control(study: Study) -> np.ndarray:
 
 
 def _label(row: pd.Series) -> str:
-    law = describe(law_of(row))
+    law = described(row)
     return f"<b>{row.reference}</b><br>{law}" if row.reference else f"<b>law {row.trial}</b><br>{law}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from analysis.figures.look import FRONT, NEUTRAL, REFERENCE, layout
-from analysis.statistics.importance import LABELS, Importance
+from analysis.statistics.importance import Importance, label_of
 
 PALE = "rgba(141,153,174,0.35)"
 
@@ -16,7 +16,7 @@ def plot_importance(answer: Importance) -> go.Figure:
     A mark shows the share that luck can reach; a bar below its mark is pale.
     """
     names = list(reversed(answer.shares))
-    labels = [LABELS[name] for name in names]
+    labels = [label_of(name) for name in names]
     shares = [answer.shares[name] for name in names]
     findings = ["larger than luck explains" if answer.above_luck(name) else "luck can explain it" for name in names]
     figure = go.Figure()

@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from analysis.figures.look import DOMINATED, FRONT, layout
 from analysis.statistics.records import Study
-from mi_tune.erasing.columns import law_of
-from mi_tune.erasing.wording import describe
+from mi_tune.defences.columns import described
+from mi_tune.runtime.mix_text import mix_values
 
 COLUMN_LABELS = {
     "realised_area": "share of pixels erased",
@@ -24,6 +24,7 @@ COLUMN_LABELS = {
     "fill": "fill",
     "count": "rectangles",
     "clean_epochs": "clean epochs",
+    "defences": "other defences",
 }
 
 
@@ -37,8 +38,9 @@ class ParametersInfo:
 
 def parameters_info(study: Study) -> ParametersInfo:
     complete = study.complete
-    labels = [row.reference or f"law {row.trial}: {describe(law_of(row))}" for _, row in complete.iterrows()]
-    trials = complete.assign(label=labels, on_front=complete.index.isin(study.front.index))
+    labels = [row.reference or f"law {row.trial}: {described(row)}" for _, row in complete.iterrows()]
+    kinds = [" + ".join(kind for kind, _ in mix_values(mix)) or "none" for mix in complete.defences]
+    trials = complete.assign(label=labels, on_front=complete.index.isin(study.front.index), defences=kinds)
     return ParametersInfo(trials, [name for name in COLUMN_LABELS if trials[name].nunique() > 1])
 
 
@@ -58,7 +60,8 @@ def plot_parameters(info: ParametersInfo) -> go.Figure:
     colours = np.where(rows.on_front, FRONT, DOMINATED)
     for column, name in enumerate(names, start=1):
         # a law that never erases has no area, fill or place
-        values = rows[name] if name in ("realised_area", "probability") else rows[name].where(rows.probability > 0)
+        always = name in ("realised_area", "probability", "defences")
+        values = rows[name] if always else rows[name].where(rows.probability > 0)
         x, ticks = values, {}
         if not pd.api.types.is_numeric_dtype(values):
             levels = sorted(values.dropna().unique())

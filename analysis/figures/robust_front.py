@@ -15,8 +15,8 @@ from analysis.statistics.attainment import AttainmentSurface
 from analysis.statistics.evidence import Evidence
 from analysis.statistics.shrinkage import Shrinkage
 from analysis.statistics.verdict import short_attack_name
-from mi_tune.erasing.wording import describe
-from mi_tune.trial.point import UNDEFENDED
+from mi_tune.defences.columns import described_treatment
+from mi_tune.trial.point import LEFT_OUT, UNDEFENDED
 
 POINT_COLUMNS = (
     *("name", "label", "kind", "natural", "natural_low", "natural_high", "attack", "attack_low", "attack_high"),
@@ -56,7 +56,7 @@ def robust_front_info(evidence: Evidence, shrunk: Shrinkage) -> RobustFrontInfo:
         at_search = (np.nan, np.nan)
         if search is not None and search.natural.search is not None and search.attack.search is not None:
             at_search = (search.natural.search.value, search.attack.search.value)
-        law = "" if point.is_control else f"<br>{describe(point.treatment.law)}"
+        law = "" if point.is_control else f"<br>{described_treatment(point.treatment)}"
         values = (point.name, f"<b>{point.name}</b>{law}", point.kind, *natural, *attack)
         rows.append((*values, short_attack_name(strongest.attack), on_front.get(point.name, np.nan), *at_search))
     baselines = [("chance", confirmation.chance)]
@@ -77,7 +77,7 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
     """Laws with both intervals, the band that contains the front, the search result of each law, and controls."""
     figure = go.Figure()
     _add_band(figure, info.surfaces)
-    laws = info.points[~info.points.kind.isin(["stopped early", "augmentation"])]
+    laws = info.points[~info.points.kind.isin(["stopped early", "augmentation", LEFT_OUT])]
     _add_search(figure, laws)
     left, right = _range(info.points)
     places = _label_places(laws, left, right)
@@ -86,6 +86,7 @@ def plot_robust_front(info: RobustFrontInfo) -> go.Figure:
         (laws[laws.kind == "reference"], "reference points", REFERENCE, "diamond", 13),
         (info.points[info.points.kind == "stopped early"], "undefended, stopped early", DOMINATED, "square-open", 10),
         (info.points[info.points.kind == "augmentation"], "another augmentation", INFEASIBLE, "triangle-up-open", 11),
+        (info.points[info.points.kind == LEFT_OUT], "a mix without one part", DOMINATED, "diamond-open", 10),
     )
     for rows, name, colour, symbol, size in kinds:
         if len(rows):

@@ -9,8 +9,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.look import SERIES, layout
 from analysis.statistics.records import Study
-from mi_tune.erasing.columns import law_of
-from mi_tune.erasing.wording import describe
+from mi_tune.defences.columns import described
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def training_info(study: Study) -> list[Curve]:
             curves.append(
                 Curve(
                     int(trial),
-                    reference or f"law {trial}: {describe(law_of(study.trials.loc[trial]))}",
+                    reference or f"law {trial}: {described(study.trials.loc[trial])}",
                     history["epochs"],
                     np.mean(history["natural_accuracy"], axis=0).tolist(),
                     trial in study.front.index,

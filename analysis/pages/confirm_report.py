@@ -19,7 +19,14 @@ from analysis.pages.mechanism import mechanism_sections
 from analysis.pages.report import inside_script
 from analysis.pages.section import Section
 from analysis.pages.settings import settings_text
-from analysis.statistics.comparisons import AUGMENTATION, EQUAL_ACCURACY, EQUAL_ACCURACY_MARGIN, Comparison, compare
+from analysis.statistics.comparisons import (
+    AUGMENTATION,
+    EQUAL_ACCURACY,
+    EQUAL_ACCURACY_MARGIN,
+    PART_LEFT_OUT,
+    Comparison,
+    compare,
+)
 from analysis.statistics.confirmation import Confirmation, JudgeRecord, load_confirmation
 from analysis.statistics.evidence import Evidence, draw_evidence
 from analysis.statistics.leak import LeakIndex
@@ -35,7 +42,7 @@ from analysis.statistics.verdict import (
     short_attack_name,
     verdicts,
 )
-from mi_tune.erasing.wording import describe
+from mi_tune.defences.columns import described_treatment
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
@@ -192,7 +199,7 @@ def _laws(evidence: Evidence) -> list[dict[str, Any]]:
             {
                 "name": point.name,
                 "kind": point.kind,
-                "law": "" if point.is_control else describe(point.treatment.law),
+                "law": "" if point.is_control else described_treatment(point.treatment),
                 "natural": _number(evidence.natural(point.name).estimate, 1),
                 "strongest": None if strongest is None else _number(strongest.drawn.estimate),
                 "by": "" if strongest is None else short_attack_name(strongest.attack),
@@ -263,6 +270,7 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     titles = {
         EQUAL_ACCURACY: "An undefended model of equal accuracy",
         AUGMENTATION: "Another augmentation of equal accuracy",
+        PART_LEFT_OUT: "What each part of a mix gives: the same mix without it",
     }
     found = []
     for question in dict.fromkeys(one.question for one in comparisons):
@@ -270,7 +278,7 @@ def _questions(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
         rows = [
             {
                 "law": one.law,
-                "other": one.other if question in (EQUAL_ACCURACY, AUGMENTATION) else "",
+                "other": one.other if question in (EQUAL_ACCURACY, AUGMENTATION, PART_LEFT_OUT) else "",
                 "under": "" if same else _listed([attack_name(attack) for attack in one.attacks]),
                 "natural": _change(one.natural.estimate),
                 "unmatched": question in (EQUAL_ACCURACY, AUGMENTATION) and not one.matched,

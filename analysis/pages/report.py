@@ -19,9 +19,9 @@ from analysis.statistics.control_line import ControlLine, control_line, gain_of,
 from analysis.statistics.importance import TITLES, Importance, Unanswered, answer_text, importances, question_text
 from analysis.statistics.recommendation import Expectation, Recommendation, recommend
 from analysis.statistics.records import Study, load_study
-from mi_tune.erasing.columns import law_of
-from mi_tune.erasing.export import law_snippet, torchvision_obstacles
-from mi_tune.erasing.wording import describe
+from mi_tune.defences.columns import described
+from mi_tune.defences.export import treatment_snippet
+from mi_tune.erasing.export import torchvision_obstacles
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
@@ -155,11 +155,11 @@ def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
         "trial": int(row.trial),
         "state": row.state,
         "reference": row.reference,
-        "law": describe(law_of(row)),
+        "law": described(row),
         "front": row.trial in study.front.index,
         "reason": row.reason,
         "runs": int(row.runs),
-        "snippet": law_snippet(law, side, side, channels),
+        "snippet": treatment_snippet(study.treatment(int(row.trial)), side, channels),
         "obstacles": obstacles,
         **{
             f"{name}_text": None if pd.isna(row[name]) else f"{_percent(row[name])} {_interval(row, name)}"

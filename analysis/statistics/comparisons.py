@@ -14,6 +14,7 @@ EQUAL_ACCURACY_MARGIN = 0.02
 """Natural accuracies that differ by more than this are not called equal."""
 EQUAL_ACCURACY = "its control of equal accuracy"
 AUGMENTATION = "another augmentation"
+PART_LEFT_OUT = "the same mix without one part"
 UNDER_AWARE_ATTACKS = ", under erasing-aware attacks only"
 """Suffix of a question in which only erasing-aware attacks count."""
 
@@ -23,7 +24,8 @@ class Comparison:
     """Difference between a law and another point, each under its strongest common attack, paired by seed and person.
 
     Args:
-        question: `EQUAL_ACCURACY`, `AUGMENTATION`, the name of a reference point, or this name followed by
+        question: `EQUAL_ACCURACY`, `AUGMENTATION`, `PART_LEFT_OUT`, the name of a reference point, or this name
+        followed by
             `UNDER_AWARE_ATTACKS`. law, other: names of the points.
         attacks: the attacks that ran on both (see `Evidence.common_attacks`). ours, theirs: the strongest of them on
             the law and on the other point.
@@ -99,4 +101,8 @@ def _questions(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
     others = [point.name for point in confirmation.controls if point.kind == "augmentation"]
     if best in laws:
         questions[AUGMENTATION] = [(best, other) for other in others]
+    names = {point.name for point in confirmation.points}
+    parts = {law: confirmation.config.get("left_out", {}).get(law, []) for law in laws}
+    if pairs := [(law, other) for law, some in parts.items() for other in some if other in names]:
+        questions[PART_LEFT_OUT] = pairs
     return questions

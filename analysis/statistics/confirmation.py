@@ -124,8 +124,8 @@ class Confirmation:
 
     @property
     def defended(self) -> tuple[Point, ...]:
-        """The laws that erase."""
-        return tuple(point for point in self.laws if point.treatment.law.probability > 0)
+        """The laws that erase or have another defence."""
+        return tuple(point for point in self.laws if not point.treatment.undefended)
 
     @property
     def controls(self) -> tuple[Point, ...]:

@@ -140,9 +140,6 @@ class Gains:
 
 
 def gains(study: Study, line: ControlLine, column: str = "attack_accuracy") -> Gains:
-    """The gain of every complete law that erases. Their intervals are not corrected for their number."""
-    found = {
-        int(trial): gain_of(study, line, int(trial), column)
-        for trial in study.complete.trial[study.complete.probability > 0]
-    }
+    """The gain of every complete law with a defence. Their intervals are not corrected for their number."""
+    found = {int(trial): gain_of(study, line, int(trial), column) for trial in study.defended.trial}
     return Gains({trial: gain for trial, gain in found.items() if gain is not None})

@@ -42,9 +42,11 @@ from analysis.statistics.ranks import best_ranks, position_along
 from analysis.statistics.records import Study
 from analysis.statistics.resampling import percentile_estimate
 from analysis.statistics.searched import SearchedLaws, searched_laws
+from mi_tune.defences.registry import DEFENCES
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.geometry import quantile_of
+from mi_tune.search.mixes import ERASING
 
 QUESTIONS = ("natural", "attack", "towards", "along")
 TITLES = {
@@ -54,6 +56,7 @@ TITLES = {
     "along": "Along the front",
 }
 LABELS = {
+    ERASING: "random erasing",
     "probability": "probability",
     "area_low": "least area",
     "area_span": "span of areas",
@@ -63,6 +66,16 @@ LABELS = {
     "count": "rectangles",
     "clean_epochs": "clean epochs",
 }
+
+
+def label_of(name: str) -> str:
+    """A searched parameter in words: of the law, the switch of a defence, or one of its parameters."""
+    kind, _, parameter = name.partition(".")
+    if kind in DEFENCES:
+        return f"{DEFENCES[kind].title} {parameter}".strip()
+    return LABELS[name]
+
+
 MIN_LAWS = 12
 """Least number of laws for a question about one accuracy."""
 MIN_COMPLETE_LAWS = 20
@@ -344,7 +357,7 @@ def answer_text(answer: Importance) -> str:
         )
     names = [name for name in answer.shares if answer.above_luck(name)]
     if names:
-        parts = [f"{LABELS[name]} ({_percent(answer.shares[name])})" for name in names]
+        parts = [f"{label_of(name)} ({_percent(answer.shares[name])})" for name in names]
         text = f"Larger than luck explains: {', '.join(parts)}."
     else:
         text = "No share is larger than luck explains."

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from mi_tune.defences.columns import treatment_of
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
@@ -89,6 +91,15 @@ class Study:
     def law(self, trial: int) -> ErasingLaw:
         """The erasing law of a trial, with its `mean` fill replaced by the mean colour of the data."""
         return law_of(self.trials.loc[trial]).resolved(tuple(self.config["data"]["mean"]))
+
+    def treatment(self, trial: int) -> Treatment:
+        """The erasing law of a trial, as `law` gives it, with its other defences."""
+        return treatment_of(self.trials.loc[trial]).resolved(tuple(self.config["data"]["mean"]))
+
+    @property
+    def defended(self) -> pd.DataFrame:
+        """The complete laws that erase or have another defence."""
+        return self.complete[(self.complete.probability > 0) | (self.complete.defences != "")]
 
     # ---------------------------------------------------------------------------------------------- artefacts
 

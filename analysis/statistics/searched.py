@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
-from mi_tune.search.space import coordinates, distributions, params_of
+from mi_tune.search.space import coordinates, distributions, point_of
 from mi_tune.search.state import State
 from mi_tune.setup import Space
 
@@ -49,10 +49,11 @@ def searched_laws(study: Study) -> SearchedLaws:
     points, natural, attack = [], [], []
     for _, row in study.trials[study.trials.state.isin(State.measured())].iterrows():
         law = law_of(row)
-        point = params_of(space, law) if row.reference else _clipped_to_space(known, coordinates(law))
+        inside = row.reference or known.switches
+        point = point_of(space, row) if inside else _clipped_to_space(known, coordinates(law))
         if point is None or not np.isfinite(row.natural_accuracy):
             continue
-        if law.probability == 0:
+        if law.probability == 0 and not known.switches:
             point = {name: value for name, value in point.items() if name == "probability"}
         points.append(point)
         natural.append(row.natural_accuracy)

@@ -25,7 +25,7 @@ def match_stops(
     """
     found: dict[str, Point | None] = {}
     for point in points:
-        if point.treatment.law.probability == 0:
+        if point.treatment.undefended:
             continue
         near = int(np.abs(curve - accuracy[point.name]).argmin()) + 1
         found[point.name] = None if accuracy[point.name] >= curve[-1] or near == len(curve) else stopped(near)

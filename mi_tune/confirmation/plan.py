@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mi_tune.confirmation.baselines import BASELINES
 from mi_tune.confirmation.jobs import AttackJob, BaselineJob, CurveJob, FeaturesJob, Job, JudgesJob, PriorJob, TargetJob
@@ -42,6 +42,11 @@ class Plan:
     ladder: tuple[str, ...] = BUDGET_LADDER
     controls: tuple[str, ...] = CONTROL_ATTACKS
     features: bool = True
+
+    def knowing(self, points: Sequence[Point]) -> Plan:
+        """The plan with all attacks in its portfolio that are known or likely to undo a defence of the points."""
+        known = [attack for point in points for one in point.treatment.defences for attack in one.undone_by]
+        return replace(self, portfolio=tuple(dict.fromkeys((*self.portfolio, *known))))
 
     def attacks_on(self, point: Point) -> list[str]:
         """The attacks on every target of a point."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from mi_tune.defences.columns import treatment_of
 from mi_tune.defences.treatment import CONTROL_NAMES, Treatment, strengths_of
-from mi_tune.erasing.columns import law_of
+from mi_tune.erasing import NO_DEFENCE
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.state import State
-from mi_tune.trial.point import CONFIRMED_LAWS, UNDEFENDED, Point
+from mi_tune.trial.point import CONFIRMED_LAWS, LEFT_OUT, UNDEFENDED, Point
 
 
 def choose_points(
@@ -52,8 +56,23 @@ def choose_points(
     chosen += [(int(numbers[i]), "near front") for i in near]
     rows = complete.set_index("trial")
     for number, kind in chosen:
-        points.append(Point(f"trial {number}", kind, Treatment(law_of(rows.loc[number])).resolved(mean), number))
+        points.append(Point(f"trial {number}", kind, treatment_of(rows.loc[number]).resolved(mean), number))
     return points
+
+
+def left_out(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """For each mix among the searched laws, by name, the same without erasing and without each other defence."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        mix, erases = point.treatment, point.treatment.law.probability > 0
+        if point.kind not in ("front", "near front") or len(mix.defences) + erases < 2:
+            continue
+        without = [(one.name, tuple(other for other in mix.defences if other != one)) for one in mix.defences]
+        parts = [(name, replace(mix, defences=rest)) for name, rest in without]
+        if erases:
+            parts.append(("random erasing", replace(mix, law=NO_DEFENCE)))
+        found[point.name] = [Point(f"{point.name} without {name}", LEFT_OUT, one) for name, one in parts]
+    return found
 
 
 def candidate_controls(mean: tuple[float, ...]) -> dict[str, list[Point]]:

@@ -19,7 +19,7 @@ from mi_tune.confirmation.crew import CellWork, do_jobs, write_tables
 from mi_tune.confirmation.jobs import JobCost
 from mi_tune.confirmation.matching import match_augmentations, match_stops
 from mi_tune.confirmation.plan import Plan
-from mi_tune.confirmation.points import candidate_controls, choose_points
+from mi_tune.confirmation.points import candidate_controls, choose_points, left_out
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device
@@ -132,20 +132,22 @@ def _run(
     console: Console,
 ) -> Path:
     bench = work.bench(pick_device())
+    plan, parts = plan.knowing(points), left_out(points)
+    less = [point for some in parts.values() for point in some]
     candidates = candidate_controls(tuple(work.data.private.take(work.data.split.train).mean()))
     if not options.augmentations:
         candidates = {}
-    trained = [*points, *(step for steps in candidates.values() for step in steps)]
+    trained = [*points, *less, *(step for steps in candidates.values() for step in steps)]
     undefended = next(point for point in points if point.name == UNDEFENDED)
     speed = measure_speed(work.setup, work.data, bench.device)
     cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
     with connect(options.address, options.gpus_per_trial, options.workers) as resources:
         console.print(resources.where, highlight=False, soft_wrap=True)
-        # at most one early-stopping control per erasing law, and one strength of every augmentation
-        erasing = [point for point in points if point.treatment.law.probability]
-        controls = [stopped(number + 1) for number in range(len(erasing) + len(candidates))]
-        foreseen = [*training, *plan.attacking([*points, *controls]), *plan.comparing(points)]
+        # at most one early-stopping control per defended law, and one strength of every augmentation
+        defended = [point for point in points if not point.treatment.undefended]
+        controls = [stopped(number + 1) for number in range(len(defended) + len(candidates))]
+        foreseen = [*training, *plan.attacking([*points, *less, *controls]), *plan.comparing(points)]
         expected = cost.of(foreseen) / resources.workers
         console.print(
             f"{len(points)} laws x {plan.seeds} fresh seeds, attacked by {', '.join(plan.every_attack())}, and "
@@ -161,7 +163,7 @@ def _run(
         stops, controls = match_stops(points, accuracy, curve)
         best = _best(points)
         controls += match_augmentations(candidates, accuracy, accuracy[best.name])
-        everything = [*points, *controls]
+        everything = [*points, *less, *controls]
         do_jobs(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
         do_jobs(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
     with console.status("writing tables"):
@@ -169,7 +171,10 @@ def _run(
         write_tables(folder, tables)
         views = collect_views(bench, plan, everything)
         _write_views(folder, views)
-        description = _description(bench, plan, everything, stops, best, curve) | {"feature_views": list(views)}
+        description = _description(bench, plan, everything, stops, best, curve) | {
+            "left_out": {name: [point.name for point in some] for name, some in parts.items()},
+            "feature_views": list(views),
+        }
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
         save_atomically(folder / "confirmation.yaml", lambda path: path.write_text(text))
     return folder
@@ -184,9 +189,9 @@ def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dic
 
 def _best(points: Sequence[Point]) -> Point:
     """The law that other augmentations are matched to: the searched law with the largest hypervolume, or else the last
-    reference point that erases."""
+    reference point with a defence."""
     own = [point for point in points if point.trial is not None and point.kind in ("front", "near front")]
-    return own[0] if own else next(p for p in reversed(points) if p.treatment.law.probability > 0)
+    return own[0] if own else next(p for p in reversed(points) if not p.treatment.undefended)
 
 
 def _write_views(folder: Path, views: dict[str, dict[str, Any]]) -> None:

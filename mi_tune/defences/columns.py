@@ -7,8 +7,9 @@ from typing import Any
 
 from mi_tune.defences.registry import mix_name, read_mix
 from mi_tune.defences.treatment import Treatment
-from mi_tune.erasing import ErasingLaw, describe
+from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_columns, law_of
+from mi_tune.erasing.wording import describe
 
 
 def treatment_columns(law: Mapping[str, Any], defences: str = "") -> dict[str, Any]:

@@ -12,15 +12,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from mi_tune.defences.columns import treatment_columns
 from mi_tune.erasing import NO_DEFENCE
-from mi_tune.erasing.columns import law_columns
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import one_line
 from mi_tune.search.state import State
 
 OBJECTIVES = ("natural_accuracy", "attack_accuracy")
-PARAMETERS = tuple(law_columns(NO_DEFENCE))
-"""The columns of a law in the table of trials."""
+PARAMETERS = tuple(treatment_columns(NO_DEFENCE.to_dict()))
+"""The columns of a law and of other defences in the table of trials."""
 CONSTRAINT = "natural_accuracy_floor"
 STATES = {
     State.COMPLETE: TrialState.COMPLETE,

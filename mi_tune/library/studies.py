@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mi_tune.defences.columns import described
+from mi_tune.defences.defence import Defence
+from mi_tune.defences.export import treatment_snippet
 from mi_tune.erasing import ErasingLaw
-from mi_tune.erasing.export import law_snippet
 from mi_tune.erasing.picture import law_html
-from mi_tune.erasing.wording import describe
 from mi_tune.judging.intervals import Estimate
 from mi_tune.library.frames import FRONT_COLUMNS, percent, table_html
 from mi_tune.runtime.errors import InputError
@@ -34,7 +35,7 @@ class Recommendation:
 
     Args:
         trial: number of its first trial. name: of the reference point, or `law <trial>`.
-        law: with its fill as numbers, ready to use.
+        law: with its fill as numbers, ready to use. defences: what else the targets were trained with.
         max_loss: the allowed loss, as a share (0.05: five points).
         natural_accuracy, attack_accuracy: measured, each with a 95 % interval over people.
         natural_change, attack_change: measured change from no defence, paired by person; None if it is no defence.
@@ -46,6 +47,7 @@ class Recommendation:
     trial: int
     name: str
     law: ErasingLaw
+    defences: tuple[Defence, ...]
     max_loss: float
     natural_accuracy: Estimate
     attack_accuracy: Estimate
@@ -55,9 +57,14 @@ class Recommendation:
     code: str
 
     @property
+    def undefended(self) -> bool:
+        """Whether it is the training without defence."""
+        return self.law.probability == 0 and not self.defences
+
+    @property
     def helps(self) -> bool | None:
         """Whether the attack accuracy is significantly below the one without defence (95 %); None if unknown."""
-        if self.law.probability == 0:
+        if self.undefended:
             return False
         return None if self.attack_change is None else self.attack_change.high < 0
 
@@ -76,7 +83,7 @@ class Recommendation:
     @property
     def verdict(self) -> str:
         """Whether it helps, in a few words."""
-        if self.law.probability == 0:
+        if self.undefended:
             return "no law within this loss had a lower attack accuracy"
         if self.attack_change is None:
             return "its difference from no defence has no interval"
@@ -210,8 +217,9 @@ class Study:
             raise InputError(
                 f"{self.folder}: the trial without defence has not ended, so no law can be recommended yet"
             )
-        row, law = records.trials.loc[found.trial], records.law(found.trial)
-        line = control_line(records) if law.probability else None
+        row, treatment = records.trials.loc[found.trial], records.treatment(found.trial)
+        law = treatment.law
+        line = None if treatment.undefended else control_line(records)
         side, channels = records.config["data"]["resolution"], records.config["data"]["channels"]
         natural, attack = (
             Estimate(*(float(row[f"{column}{end}"]) for end in ("", "_low", "_high")))
@@ -221,13 +229,14 @@ class Study:
             trial=found.trial,
             name=str(row.reference) or f"law {found.trial}",
             law=law,
+            defences=treatment.defences,
             max_loss=float(max_loss),
             natural_accuracy=natural,
             attack_accuracy=attack,
             natural_change=found.natural_change,
             attack_change=found.attack_change,
             over_stopping=gain_of(records, line, found.trial) if line is not None else None,
-            code=law_snippet(law, side, side, channels),
+            code=treatment_snippet(treatment, side, channels),
         )
 
     def figure(self, name: str = "front") -> Figure:
@@ -284,7 +293,7 @@ class Study:
         from analysis.pages import headline
 
         records = self._records
-        front = records.front.assign(law=[describe(records.law(int(trial))) for trial in records.front.trial])
+        front = records.front.assign(law=[described(row) for _, row in records.front.iterrows()])
         return (
             f"<div><b>{escape(self.name)}</b>: {escape(self.state)}<p>{escape(headline(records))}</p>"
             f"{table_html(front, FRONT_COLUMNS)}<small>{escape(str(self.folder))}</small></div>"

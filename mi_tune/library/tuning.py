@@ -17,6 +17,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.notebook import new_console
 from mi_tune.setup import Setup, make_setup, read_setup
 from mi_tune.study.run import Outcome, RunOptions, run_study
+from mi_tune.trial.mixes import completed
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def plan_study(
             given = SMOKE | given
     elif smoke:
         given = SMOKE | given
-    setup = make_setup(values, origin, given | {"name": name})
+    setup = completed(make_setup(values, origin, given | {"name": name}))
     shown = setup.data.source != "folder" or include_images
     return Planned(setup, seed or 0, out / setup.name, replace(options, smoke=smoke, images_allowed=shown))
 

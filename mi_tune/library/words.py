@@ -21,6 +21,7 @@ KEYS = {
     "judge": "judge.kind",
     "attack": "attack.preset",
     "budget": "attack.budget",
+    "defences": "search.space.defences",
     "sampler": "search.sampler",
     "trials": "search.trials",
     "repeats": "search.repeats",

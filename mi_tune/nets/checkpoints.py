@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -83,6 +83,7 @@ def load_classifier(
     resolution: int,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    shaped: Callable[[nn.Module], nn.Module] | None = None,
 ) -> nn.Module:
     """Load a trained classifier of images in [0, 1] from its weights.
 
@@ -91,6 +92,7 @@ def load_classifier(
         architecture: see `create_classifier`.
         classes, channels, resolution: of the images that it classifies.
         mean, std: normalisation that a bare backbone was trained with, one value or one per channel.
+        shaped: gives a classifier of mi_tune the structure that its defences left it with.
 
     Raises:
         InputError: see `read_state` and `create_classifier`; also if the weights do not fit the architecture or the
@@ -103,8 +105,9 @@ def load_classifier(
             raise InputError(
                 f"{path}: a classifier of mi_tune normalises its images itself; leave out --mean and --std"
             )
-        _fill(model, state, path, architecture, classes)
-        return model.eval()
+        published = model if shaped is None else shaped(model)
+        _fill(published, state, path, architecture, classes)
+        return published.eval()
     if model.raw and mean is None and std is None:
         mean, std = (0.0,), (1.0,)  # a user's own network normalises by itself
     if mean is None or std is None:

@@ -70,7 +70,7 @@ def _tell(study: Study, trial: Trial, space: dict[str, BaseDistribution]) -> Non
     if trial.number % 6 == 5:
         study.tell(trial, state=TrialState.FAIL)
         return
-    share = sum(_place(trial.params[name]) for name in space) / len(space)
+    share = sum(_place(value) for value in trial.params.values()) / len(space)
     trial.set_constraint("natural_accuracy_floor", share - 0.6)
     study.tell(trial, (1 - share, 1 - share**0.5))
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 
-from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import counted
 from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.geometry import Geometry
+from mi_tune.search.mixes import ERASING, SearchSpace
 from mi_tune.search.observations import Observations
-from mi_tune.search.space import coordinates, distributions, numeric, params_of
+from mi_tune.search.space import coordinates, distributions, numeric, params_of, point_of
 from mi_tune.search.state import State
 from mi_tune.setup import Space
 
@@ -81,7 +82,7 @@ def warm_start(earlier: EarlierStudy, space: Space, most: int, transfer: bool = 
     worth = expected(earlier.runs, complete, earlier.space)
     own = (complete.reference == "").to_numpy()
     best = _best(worth.natural_accuracy.to_numpy(float)[own], worth.attack_accuracy.to_numpy(float)[own], most)
-    first = [_placed(space, new, law_of(row)) for _, row in complete[own].iloc[best].iterrows()]
+    first = [_placed(space, new, row) for _, row in complete[own].iloc[best].iterrows()]
 
     distinct = list({tuple(params.values()): params for params, _ in first}.values())
     notes = [f"{counted(len(distinct), 'law')} of its front first; shared parameters: {', '.join(shared)}"]
@@ -101,13 +102,11 @@ def warm_start(earlier: EarlierStudy, space: Space, most: int, transfer: bool = 
     return WarmStart(distinct, observed, notes)
 
 
-def _observed(
-    earlier: EarlierStudy, space: Space, known: dict[str, BaseDistribution]
-) -> tuple[Observations, Counter[str]]:
+def _observed(earlier: EarlierStudy, space: Space, known: SearchSpace) -> tuple[Observations, Counter[str]]:
     """The measured trials inside the space, and for each parameter how many others it puts outside."""
     trials, outside = [], Counter[str]()
     for _, run in earlier.runs[earlier.runs.state.isin(State.measured())].iterrows():
-        params, misfits = _placed(space, known, law_of(run))
+        params, misfits = _placed(space, known, run)
         outside.update(misfits)
         if not misfits:
             trials.append((params, run))
@@ -128,10 +127,16 @@ def _best(natural: np.ndarray, attack: np.ndarray, most: int) -> list[int]:
     return chosen
 
 
-def _placed(space: Space, known: dict[str, BaseDistribution], law: ErasingLaw) -> tuple[dict[str, Any], list[str]]:
-    """The point of a space that is nearest to a law, and the names of the parameters that had to change."""
-    if (params := params_of(space, law)) is not None:
+def _placed(space: Space, known: SearchSpace, run: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The point of a space that is nearest to a trial's law, and the names of the parameters that had to change.
+
+    Other defences that the space lacks are left out.
+    """
+    if (params := point_of(space, run)) is not None:
         return params, []
+    if run.get("defences") and (params := params_of(space, law_of(run))) is not None:
+        return params, ["defences"]
+    law = law_of(run)
     point, misfits = {}, []
     for name, value in coordinates(law).items():
         distribution = known.get(name)
@@ -146,4 +151,5 @@ def _placed(space: Space, known: dict[str, BaseDistribution], law: ErasingLaw) -
         if near != value and not (isinstance(value, float) and np.isclose(near, value, atol=1e-6)):
             misfits.append(name)
         point[name] = near
-    return {name: point[name] for name in known}, misfits
+    point |= {name: name == ERASING for name in known.switches}
+    return {name: point[name] for name in known if known.active(point, name)}, misfits

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mi_tune.erasing import REFERENCE_LAWS
+from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.search.samplers import REFERENCE
 from mi_tune.search.space import params_of
 from mi_tune.search.warm import WarmStart
 from mi_tune.setup import Space
+from mi_tune.trial.mixes import published_mixes
 from mi_tune.trial.point import UNDEFENDED
 
 WARM_START_LAW = "warm"
@@ -29,6 +30,11 @@ class FixedLaw:
     attributes: dict[str, Any]
 
 
+def reference_points(space: Space) -> dict[str, tuple[ErasingLaw, str]]:
+    """The reference points of a study by name: each the erasing law and the mix of other defences."""
+    return {name: (law, "") for name, law in REFERENCE_LAWS.items()} | published_mixes(space)
+
+
 class FixedLaws:
     """The queue of laws that are run first; those that trials of the study have already are left out.
 
@@ -45,7 +51,8 @@ class FixedLaws:
         known = list(present)
         run = {attributes.get(REFERENCE) for attributes in known}
         taken = [attributes[WARM_START_LAW] for attributes in known if WARM_START_LAW in attributes]
-        self.references = [name for name in REFERENCE_LAWS if references and name not in run]
+        self.points = reference_points(space)
+        self.references = [name for name in self.points if references and name not in run]
         self.warm_laws = [k for k in range(0 if warm is None else len(warm.first)) if k not in taken]
 
     @property
@@ -57,7 +64,7 @@ class FixedLaws:
         """Take the next law out of the queue; None if it is empty."""
         if self.references:
             name = self.references.pop(0)
-            return FixedLaw(params_of(self.space, REFERENCE_LAWS[name]), {REFERENCE: name})
+            return FixedLaw(params_of(self.space, *self.points[name]), {REFERENCE: name})
         if self.warm is not None and self.warm_laws:
             k = self.warm_laws.pop(0)
             return FixedLaw(self.warm.first[k], {WARM_START_LAW: k})

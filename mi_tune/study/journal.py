@@ -19,16 +19,16 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
-from mi_tune.erasing.columns import law_columns
-from mi_tune.search.optuna_private import open_trial, storage_id
+from mi_tune.defences.columns import treatment_columns
+from mi_tune.erasing import ErasingLaw
+from mi_tune.search.optuna_private import ask, open_trial, storage_id
 from mi_tune.search.repeats import Repeats
 from mi_tune.search.samplers import REFERENCE, make_sampler
-from mi_tune.search.space import distributions, law_from
+from mi_tune.search.space import distributions, law_from, mix_from
 from mi_tune.search.state import State
 from mi_tune.search.warm import WarmStart
 from mi_tune.setup import SearchSetup
-from mi_tune.study.fixed_laws import FixedLaws
+from mi_tune.study.fixed_laws import FixedLaws, reference_points
 from mi_tune.study.floor import Floor
 from mi_tune.study.journal_file import JournalFile
 from mi_tune.study.journal_storage import OpenTrialsStorage
@@ -44,7 +44,7 @@ class Asked:
 
     Args:
         number: of the trial in the study.
-        law: to train with.
+        law: to train with. defences: the others, as `Treatment.mix` writes them.
         reference: name of the reference point, or "".
         floor: natural accuracy below which the trial is infeasible, or None.
         again: an earlier run of the study started this trial and did not end it.
@@ -57,6 +57,7 @@ class Asked:
     floor: float | None
     again: bool
     repeat: int = 0
+    defences: str = ""
 
 
 class StudyJournal:
@@ -102,6 +103,7 @@ class StudyJournal:
         self._storage: BaseStorage = InMemoryStorage() if self._file is None else OpenTrialsStorage(self._file)
         self.search, self.seed = search, seed
         self.space = distributions(search.space)
+        self._references = reference_points(search.space)
         self.main = _open(self._storage, name)
         self.aside = _open(self._storage, f"{name} references")
         self.main.sampler = make_sampler(
@@ -180,7 +182,7 @@ class StudyJournal:
             self.main.enqueue_trial(fixed.params, user_attrs=fixed.attributes)
         elif (number := self.repeats.next()) is not None:
             return self._repeat(number)
-        return self._hand_out(self.main, self.main.ask(self.space))
+        return self._hand_out(self.main, ask(self.main, self.space))
 
     def _repeat(self, number: int) -> Asked:
         """A new trial, with other seeds, of the law that trial `number` was the first to run."""
@@ -191,22 +193,26 @@ class StudyJournal:
             attributes[REFERENCE] = first.user_attrs[REFERENCE]
         with self.batch_writes():
             study.enqueue_trial(first.params, user_attrs=attributes)
-            return self._hand_out(study, study.ask(self.space if study is self.main else None))
+            return self._hand_out(study, ask(study, self.space if study is self.main else {}))
 
     def _hand_out(self, study: optuna.Study, trial: Trial, again: bool = False) -> Asked:
         attributes = trial.user_attrs
         reference = attributes.get(REFERENCE, "")
         # computed here, because the process may have ended before it wrote the attributes of an earlier trial
-        law = REFERENCE_LAWS[reference] if reference else law_from(self.search.space, trial.params)
+        if reference:
+            law, defences = self._references[reference]
+        else:
+            law, defences = law_from(self.search.space, trial.params), mix_from(self.search.space, trial.params)
         number = attributes.get("trial", self._index.next_number)
         # repeats are always attacked: they are run for the mean of both accuracies
         floor = None if reference or "repeat_of" in attributes else self.floor()
-        for key, value in {"trial": number, "law": law.to_dict(), "floor": floor, "state": State.RUNNING}.items():
+        treatment = {"law": law.to_dict()} | ({"defences": defences} if defences else {})
+        for key, value in {"trial": number, **treatment, "floor": floor, "state": State.RUNNING}.items():
             trial.set_user_attr(key, value)
         self._index.note((study, storage_id(trial)), trial.user_attrs)
         self._running[number] = (study, trial)
         self.repeats.handed_out(number, attributes.get("repeat_of", number))
-        return Asked(number, law, reference, floor, again, attributes.get("repeat", 0))
+        return Asked(number, law, reference, floor, again, attributes.get("repeat", 0), defences)
 
     def floor(self) -> float | None:
         """Natural accuracy below which a trial is infeasible, as far as known now; None without a floor."""
@@ -300,7 +306,7 @@ class StudyJournal:
     def _row(self, trial: FrozenTrial) -> dict[str, Any]:
         attributes = trial.user_attrs
         if (key := storage_id(trial)) not in self._law_columns:
-            self._law_columns[key] = law_columns(ErasingLaw.from_dict(attributes["law"]))
+            self._law_columns[key] = treatment_columns(attributes["law"], attributes.get("defences", ""))
         own = {"reference": attributes.get(REFERENCE, ""), "seed": self.seed}
         return {**attributes, **own, **self._law_columns[key]}
 

@@ -15,9 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mi_tune.erasing import ErasingLaw
-from mi_tune.erasing.columns import law_of
-from mi_tune.erasing.wording import describe
+from mi_tune.defences.columns import described, treatment_columns
 from mi_tune.runtime.notebook import NotebookConsole, Place
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.front import front_mask, hypervolume
@@ -81,7 +79,7 @@ class StudyProgress(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = trial.config
-        law = config["reference"] or describe(ErasingLaw.from_dict(config["law"]))
+        law = config["reference"] or described(treatment_columns(config["law"], config.get("defences", "")))
         self.running[config["trial"]] = {"law": law, "phase": "starting", "since": time.monotonic()}
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
@@ -95,7 +93,7 @@ class StudyProgress(tune.Callback):
         row = self.journal.row(number)
         value = {name: _number(row.get(name)) for name in (*OBJECTIVES, "judge_accuracy", "seconds")}
         natural, attack, judge, seconds = value.values()
-        law = row["reference"] or describe(law_of(row))
+        law = row["reference"] or described(row)
         recognised = _number(row.get("recognised"))
         outside = "" if math.isnan(recognised) else f", {row['recogniser']} {recognised:.3f}"
         text = f"trial {number:3d}  {state:10s}  "

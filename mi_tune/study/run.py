@@ -47,6 +47,7 @@ from mi_tune.trial.assets import (
 )
 from mi_tune.trial.estimate import Estimate, estimate
 from mi_tune.trial.judges import with_recogniser
+from mi_tune.trial.mixes import check_public_people, completed
 from mi_tune.trial.pretraining import check_pretraining
 
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
@@ -97,7 +98,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         InputError: something that the user gave cannot work. Raised before any training.
     """
     check_names(setup)
-    setup = with_recogniser(setup)
+    setup = with_recogniser(completed(setup))
     check_sampler(setup.search.sampler)
     rung_schedule(setup)
     trackers = open_trackers(options.callbacks, options.images_allowed, console)
@@ -126,6 +127,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     check_pretraining(setup, data)
+    check_public_people(setup, data.public)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()

@@ -60,6 +60,7 @@ class ParetoSearch(Searcher):
         return {
             "trial": asked.number,
             "law": asked.law.to_dict(),
+            "defences": asked.defences,
             "reference": asked.reference,
             "floor": asked.floor,
             "repeat": asked.repeat,

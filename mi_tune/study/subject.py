@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mi_tune.erasing.columns import law_of
+from mi_tune.defences.columns import treatment_of
 from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import near_names
@@ -64,21 +64,24 @@ def study_subject(folder: Path, trial: int) -> Subject:
                 "restore the images"
             )
     bank = data.private
-    model = load_classifier(place, setup.target.architecture, bank.identities, bank.channels, bank.resolution)
     row = table.loc[trial]
+    treatment = treatment_of(row)
+    shape = (bank.identities, bank.channels, bank.resolution)
+    model = load_classifier(place, setup.target.architecture, *shape, shaped=treatment.shaped)
     return Subject(
         name=f"{config['name']}, trial {trial}",
         about={
             "study": config["name"],
             "trial": trial,
             "reference": str(row.reference),
+            "defences": treatment.mix,
             "architecture": Path(setup.target.architecture).name,  # an own one without its place
         },
         model=model,
         setup=setup,
         data=data,
         seed=seed,
-        law=law_of(row).resolved(bank.take(data.split.train).mean()),
+        law=treatment.law.resolved(bank.take(data.split.train).mean()),
         measured_on=("validation images", data.split.val),
         images_allowed=bool(config.get("images_allowed")),
     )

@@ -14,6 +14,8 @@ from ray import tune
 from ray.exceptions import RayError
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
+from mi_tune.defences.registry import read_mix
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
@@ -90,9 +92,9 @@ def shared_failure(name: str, error: RayError) -> SharedFailureError:
 class ErasingTrial(tune.Trainable):
     """Train one law's targets, attack them, judge the attack.
 
-    Config: `trial` (number), `law` (dict), `reference` (its name or ""), `floor` (natural accuracy below which the
-    attack is skipped, or None), `repeat` (how many trials ran the law before), `resume_from` (checkpoint folder of an
-    earlier run, or None).
+    Config: `trial` (number), `law` (dict), `defences` (text), `reference` (its name or ""), `floor` (natural accuracy
+    below which the attack is skipped, or None), `repeat` (how many trials ran the law before), `resume_from`
+    (checkpoint folder of an earlier run, or None).
 
     Every result has a `state`. While it is `running`, the result has `phase`, `epoch` and `natural_accuracy`; once the
     half-trained target was attacked, also `cheap_attack_accuracy`, `rungs` and `seconds`, which are stored if the
@@ -125,18 +127,18 @@ class ErasingTrial(tune.Trainable):
         self.floor: float | None = config.get("floor")
         self.started = _now()
         self.checkpointed = datetime.now(UTC)
-        law = ErasingLaw.from_dict(config["law"])
+        treatment = Treatment(ErasingLaw.from_dict(config["law"]), defences=read_mix(config.get("defences", "")))
         self.evaluation = LawEvaluation(
             self.shared.setup,
             self.shared.data,
-            law,
+            treatment,
             self.shared.seed,
             self.device,
             config.get("repeat", 0),
             # reference points and repeats are never stopped, so their half-trained targets need no attack
             () if config.get("reference") or config.get("repeat") else self.shared.looks,
             # the control that every law is compared with
-            stopping_epochs(self.shared.setup.target.epochs) if law.probability == 0 else (),
+            stopping_epochs(self.shared.setup.target.epochs) if treatment.undefended else (),
         )
         if config.get("resume_from"):
             self.load_checkpoint(config["resume_from"])

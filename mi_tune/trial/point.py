@@ -17,6 +17,9 @@ CONFIRMED_LAWS = {
 UNDEFENDED = "no defence"
 """Name of the point without defence."""
 
+LEFT_OUT = "part left out"
+"""Kind of a point that is a mix without one of its parts."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -24,7 +27,8 @@ class Point:
 
     Args:
         name: the name of a reference point or control, or `trial 7`.
-        kind: `reference`, `front`, `near front`, `stopped early` (without defence) or `augmentation`.
+        kind: `reference`, `front`, `near front`, `stopped early` (without defence), `augmentation`, or `part left out`
+            of a mix.
         treatment: what its targets are trained with; `mean` fills are resolved.
         trial: number of the study's trial of this law; None if the study has none.
         epoch: stop the training after this epoch; None trains to the end of the schedule.
@@ -38,8 +42,8 @@ class Point:
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a control: early stopping, or another augmentation than erasing."""
-        return self.kind in ("stopped early", "augmentation")
+        """Whether it is a control: early stopping, another augmentation than erasing, or a mix without one part."""
+        return self.kind in ("stopped early", "augmentation", LEFT_OUT)
 
 
 def stopped(epoch: int) -> Point:

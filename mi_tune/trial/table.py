@@ -7,13 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from mi_tune.erasing import ErasingLaw
-from mi_tune.erasing.columns import law_columns
+from mi_tune.defences.columns import treatment_columns
 
 COLUMNS = [
     *("trial", "state", "reference"),
     *("probability", "area_low", "area_high", "aspect_low", "aspect_high"),
-    *("location", "fill", "count", "clean_epochs"),
+    *("location", "fill", "count", "clean_epochs", "defences"),
     *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
     *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
     *("start_attack_accuracy", "start_attack_accuracy_low", "start_attack_accuracy_high"),
@@ -43,14 +42,14 @@ ADDED_COLUMNS = (
 )
 """Columns that tables of the first versions lack, because those versions did not measure or do what they record."""
 
-_TEXT_COLUMNS = {"state", "reference", "location", "fill", "attack", "budget", "judge", "recogniser"}
+_TEXT_COLUMNS = {"state", "reference", "location", "fill", "defences", "attack", "budget", "judge", "recogniser"}
 _TEXT_COLUMNS |= {"started", "finished", "artefacts", "reason"}
 _INTEGER_COLUMNS = {"trial", "count", "clean_epochs"}
 
 
 def table_of(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Make the table from records, each with `trial`, `law` (as `ErasingLaw.to_dict`) and any of the other columns."""
-    return frame_of({**record, **law_columns(ErasingLaw.from_dict(record["law"]))} for record in records)
+    return frame_of({**record, **treatment_columns(record["law"], record.get("defences", ""))} for record in records)
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -69,7 +68,8 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def with_added_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Add the columns that a table of an earlier version lacks, with every value missing."""
     added = table.assign(**{name: float("nan") for name in ADDED_COLUMNS if name not in table})
-    return added if "recogniser" in added else added.assign(recogniser=pd.array([""] * len(added), dtype="string"))
+    missing = [name for name in ("recogniser", "defences") if name not in added]
+    return added.assign(**{name: pd.array([""] * len(added), dtype="string") for name in missing})
 
 
 def spreadsheet_safe(names: Iterable[str]) -> list[str]:

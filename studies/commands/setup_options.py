@@ -90,6 +90,11 @@ ATTACK = (
 )
 SEARCH = (
     SetupOption(
+        "--defences",
+        "Defences beside erasing that mixes may have: all, or names (docs/defences.md), such as neg_ls,mid; a single "
+        "setting as bido:0.05,0.5, several joined by +.",
+    ),
+    SetupOption(
         "--sampler",
         "gp, nehvi, tpe, nsga2, nsga3, qmc, random, or your own: file.py:factory.",
     ),

@@ -12,8 +12,7 @@ import numpy as np
 from ray import tune
 from rich.console import Console
 
-from mi_tune.erasing import ErasingLaw
-from mi_tune.erasing.columns import law_columns
+from mi_tune.defences.columns import treatment_columns
 from mi_tune.runtime.imported import one_line
 from mi_tune.search.state import State
 from mi_tune.study.trackers.contract import Ended, Tracker, Value, Watched
@@ -96,7 +95,7 @@ class TrackerCallback(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = trial.config
-        parameters: dict[str, Value] = law_columns(ErasingLaw.from_dict(config["law"]))
+        parameters: dict[str, Value] = treatment_columns(config["law"], config.get("defences", ""))
         self.guard(self.tracker.started, config["trial"], parameters | {"reference": config["reference"]})
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
