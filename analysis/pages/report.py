@@ -16,6 +16,7 @@ from analysis import figures
 from analysis.pages.faces import face_strips
 from analysis.pages.settings import settings_text
 from analysis.statistics.control_line import ControlLine, control_line, gain_of, gains
+from analysis.statistics.edges import edges
 from analysis.statistics.importance import TITLES, Importance, Unanswered, answer_text, importances, question_text
 from analysis.statistics.recommendation import Expectation, Recommendation, recommend
 from analysis.statistics.records import Study, load_study
@@ -92,6 +93,7 @@ def render(study: Study, include_images: bool) -> str:
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
         answers=[_importance_text(answer) for answer in answers],
+        edges=edges(study) if len(study.complete) else [],
         has_faces=faces is not None,
         images_known=bool(study.config.get("images_allowed")) or include_images,
         curves=len(study.front),
