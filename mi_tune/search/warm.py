@@ -18,7 +18,7 @@ from mi_tune.runtime.wording import counted
 from mi_tune.search.expectation import expected
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.geometry import Geometry
-from mi_tune.search.mixes import ERASING, SearchSpace
+from mi_tune.search.mixes import ERASING, LAW_PARAMETERS, SearchSpace
 from mi_tune.search.observations import Observations
 from mi_tune.search.space import coordinates, distributions, numeric, params_of, point_of
 from mi_tune.search.state import State
@@ -89,9 +89,9 @@ def warm_start(earlier: EarlierStudy, space: Space, most: int, transfer: bool = 
     moved = Counter(name for _, misfits in first for name in misfits)
     if moved:
         notes.append(f"laws of its front that had to be moved into this space: {_by_name(moved)}")
-    notes += [f"{name} was not searched there; its laws have {getattr(earlier.space, name)}" for name in new
+    notes += [f"{name} was not searched there; its laws have {_fixed(earlier.space, name)}" for name in new
               if name not in old]  # fmt: skip
-    notes += [f"{name} is not searched here; its value is {getattr(space, name)}" for name in old
+    notes += [f"{name} is not searched here; its value is {_fixed(space, name)}" for name in old
               if name not in new]  # fmt: skip
     observed = Observations.of(Geometry(new), [])
     if transfer:
@@ -111,6 +111,11 @@ def _observed(earlier: EarlierStudy, space: Space, known: SearchSpace) -> tuple[
         if not misfits:
             trials.append((params, run))
     return Observations.of_trials(Geometry(known), trials, attack_below_floor=False), outside
+
+
+def _fixed(space: Space, name: str) -> Any:
+    """What a space that does not search a parameter has in its place; a defence that it lacks is off."""
+    return getattr(space, name) if name in LAW_PARAMETERS else name == ERASING
 
 
 def _by_name(names: Counter[str]) -> str:
