@@ -73,6 +73,15 @@ class TargetSetup(_Section):
     weight_decay: float = Field(0.05, ge=0)
     shift: int = Field(2, ge=0)
     flip: bool = True
+    pretrained: str | None = Field(
+        None, description="start from torchvision's or timm's own weights: DEFAULT, or their name"
+    )
+    start_from: Path | None = Field(None, description="start from a file of weights: a state_dict or safetensors")
+    mean: tuple[float, ...] | None = Field(
+        None, description="normalisation that the weights of start_from expect, per channel; default: the usual one"
+    )
+    std: tuple[float, ...] | None = None
+    freeze: int = Field(0, ge=0, description="number of first blocks that keep the weights that they start from")
     pretrain: Literal["none", "public"] = Field(
         "none", description="public: train first to tell the public people apart, then replace the head"
     )
@@ -83,8 +92,35 @@ class TargetSetup(_Section):
     @field_validator("architecture")
     @classmethod
     def _check_own_network(cls, architecture: str) -> str:
-        own = ":" in architecture and not architecture.startswith("timm:")
-        return checked_factory(architecture) if own else architecture
+        return _checked_network(architecture)
+
+    @field_validator("start_from")
+    @classmethod
+    def _absolute_start(cls, start_from: Path | None) -> Path | None:
+        return start_from and start_from.absolute()
+
+    @model_validator(mode="after")
+    def _consistent_start(self) -> TargetSetup:
+        if self.pretrained is not None and self.start_from is not None:
+            raise ValueError("pretrained and start_from are two starts; give one of them")
+        if self.freeze and self.pretrained is None and self.start_from is None and self.pretrain == "none":
+            raise ValueError(
+                "freeze keeps the weights that a target starts from; give some by --pretrained, --start-from or "
+                "--pretrain public"
+            )
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std go together; give both, or neither")
+        if self.mean is not None and self.std is not None:
+            if self.start_from is None:
+                raise ValueError("mean and std are the normalisation of the weights of start_from; give that file too")
+            if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3) or min(self.std) <= 0:
+                raise ValueError("mean and std: give one or three values of each, and std above 0")
+        return self
+
+
+def _checked_network(architecture: str) -> str:
+    own = ":" in architecture and not architecture.startswith("timm:")
+    return checked_factory(architecture) if own else architecture
 
 
 class PriorSetup(_Section):

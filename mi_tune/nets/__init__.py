@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,21 +34,47 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Classifier(nn.Module):
-    """A backbone after the normalisation x -> (x - 0.5) / 0.5, so that all callers pass images in pixel space.
+    """A backbone after a normalisation, so that all callers pass images in pixel space.
 
-    Grey images are repeated to three channels for the backbones of torchvision and timm. A backbone that is `raw`, as
-    every user's own, gets the pixels as they are.
+    The normalisation is x -> (x - 0.5) / 0.5, or the one that `normalise_by` sets. Grey images are repeated to three
+    channels for the backbones of torchvision and timm. A backbone that is `raw`, as every user's own, gets the pixels
+    as they are.
     """
+
+    mean: Tensor | None
+    std: Tensor | None
 
     def __init__(self, backbone: nn.Module, repeat_channels: int = 1, raw: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.repeat_channels = repeat_channels
         self.raw = raw
+        self.frozen: tuple[str, ...] = ()
+        self.register_buffer("mean", None)
+        self.register_buffer("std", None)
+
+    def normalise_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Use another normalisation, x -> (x - mean) / std, with one value per input channel of the backbone, or one
+        for all. It is kept with the weights."""
+        self.mean, self.std = (torch.tensor(list(values)).view(-1, 1, 1) for values in (mean, std))
+
+    def freeze(self, modules: tuple[str, ...]) -> None:
+        """Keep these modules of the backbone in evaluation mode, whatever mode the classifier is set to."""
+        self.frozen = modules
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        super().train(mode)
+        for name in self.frozen:
+            self.backbone.get_submodule(name).eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
-        x = images if self.raw else images * 2 - 1
+        if self.mean is not None and self.std is not None:
+            x = (images - self.mean) / self.std
+        else:
+            x = images if self.raw else images * 2 - 1
         if self.repeat_channels > 1:
             x = x.expand(-1, self.repeat_channels, -1, -1)
         return self.backbone(x)
@@ -118,20 +144,23 @@ def _check_timm(name: str) -> None:
         raise InputError(f"unknown architecture '{name}'; {did_you_mean(name, known)}")
 
 
-def library_network(name: str, classes: int, resolution: int, trial: bool = False) -> nn.Module:
-    """A network of torchvision or timm. On `trial`, torchvision's slow initialisations are left out."""
+def library_network(name: str, classes: int, resolution: int, trial: bool = False, **options: Any) -> nn.Module:
+    """A network of torchvision or timm. On `trial`, torchvision's slow initialisations are left out.
+
+    options: further ones of timm's `create_model`.
+    """
     if name.startswith(TIMM):
         import timm
 
         model = name.removeprefix(TIMM)
         try:
-            return timm.create_model(model, num_classes=classes, img_size=resolution)
+            return timm.create_model(model, num_classes=classes, img_size=resolution, **options)
         except TypeError:  # a network without position embeddings has no image size
-            return timm.create_model(model, num_classes=classes)
+            return timm.create_model(model, num_classes=classes, **options)
     from torchvision.models import get_model  # slow to import and rarely needed
 
-    options = {"init_weights": not trial, "aux_logits": False} if name in ("inception_v3", "googlenet") else {}
-    return get_model(name, weights=None, num_classes=classes, **options)
+    without = {"init_weights": not trial, "aux_logits": False} if name in ("inception_v3", "googlenet") else {}
+    return get_model(name, weights=None, num_classes=classes, **without)
 
 
 def head_of(model: nn.Module) -> nn.Linear:

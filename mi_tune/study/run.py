@@ -31,7 +31,7 @@ from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.progress import StudyProgress
-from mi_tune.study.resuming import check_folder, check_same_data
+from mi_tune.study.resuming import check_folder, check_same_data, check_same_start
 from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.shared_parts import describe_parts, prepare_parts
 from mi_tune.study.silence import Silence
@@ -44,6 +44,8 @@ from mi_tune.trial.assets import (
     check_names,
     check_own_generator,
     load_data,
+    start_key,
+    start_sentence,
 )
 from mi_tune.trial.estimate import Estimate, estimate
 from mi_tune.trial.judges import with_recogniser
@@ -118,11 +120,14 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         console.print(
             f"{counted(data.copies_dropped, 'public image')} dropped: (nearly) equal to private ones", highlight=False
         )
+    if sentence := start_sentence(setup, data.private):
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     if earlier and warm:
         text = f"warm start from {earlier.name}: {'; '.join(warm.notes)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if options.resume:
         check_same_data(study, data)
+        check_same_start(study, setup)
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     check_pretraining(setup, data)
@@ -356,6 +361,7 @@ def _description(
             "mean": list(private.take(split.train).mean()),
         },
         "config": setup.model_dump(mode="json"),
+        "start": start_key(setup),
         "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},
         "judge": None,
         "prior": None,

@@ -22,8 +22,10 @@ from mi_tune.data import (
     split_identities,
 )
 from mi_tune.erasing import fills, law
-from mi_tune.nets import check_architecture, gan
+from mi_tune.nets import Classifier, blocks, check_architecture, checkpoints, create_classifier, gan, starting
+from mi_tune.nets.blocks import freeze
 from mi_tune.nets.sizes import check_size
+from mi_tune.nets.starting import Start, start_from
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
     DCGANPrior,
@@ -180,6 +182,56 @@ def target_recipe(setup: Setup) -> Recipe:
     )
 
 
+def target_start(setup: Setup) -> Start | None:
+    """The weights that the setup's targets start from, before any training of this project; None for random ones."""
+    target = setup.target
+    if target.pretrained is None and target.start_from is None:
+        return None
+    normalisation = (target.mean, target.std) if target.mean is not None and target.std is not None else None
+    return Start(target.pretrained, target.start_from, normalisation)
+
+
+def create_target(setup: Setup, bank: Bank, seed: int, frozen: bool = True) -> Classifier:
+    """Create a target of the setup that tells the people of `bank` apart, with the weights that it starts from.
+
+    Args:
+        seed: of all weights that are not started from. frozen: whether the first blocks are frozen that the setup
+            wants frozen.
+
+    Raises:
+        InputError: see `create_classifier`, `start_from` and `freeze`.
+    """
+    target, start = setup.target, target_start(setup)
+    model = create_classifier(target.architecture, bank.identities, bank.channels, bank.resolution, seed)
+    if start is not None:
+        start_from(model, start, target.architecture, bank.resolution)
+    if frozen:
+        freeze(model, target.freeze)
+    return model
+
+
+def start_key(setup: Setup) -> str | None:
+    """Hash of the weights that targets start from and of what is frozen; None if they start from random weights."""
+    start, target = target_start(setup), setup.target
+    if start is None and not target.freeze:
+        return None
+    weights = None if start is None else start.key(target.architecture, setup.data.resolution)
+    return content_key(weights, target.freeze, modules=(starting, blocks, checkpoints))
+
+
+def start_sentence(setup: Setup, bank: Bank) -> str:
+    """What the setup's targets start from, and what of it is frozen, in a sentence; empty for random weights.
+
+    Raises InputError as `create_target` does.
+    """
+    target, start = setup.target, target_start(setup)
+    model = create_classifier(target.architecture, bank.identities, bank.channels, bank.resolution, 0)
+    said = [] if start is None else [start_from(model, start, target.architecture, bank.resolution)]
+    if target.freeze:
+        said.append(f"frozen: {', '.join(freeze(model, target.freeze))}")
+    return "; ".join(said)
+
+
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
     """Make the setup's attack and its ground. Raises InputError if the attack does not fit the prior."""
     attack = make_attack(setup.attack.preset, setup.attack.budget)
@@ -276,6 +328,9 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.judge.architecture)
     for architecture in (setup.target.architecture, setup.judge.architecture):
         check_size(architecture, setup.data.resolution)
+    start = target_start(setup)
+    if start is not None:
+        start.check(setup.target.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")

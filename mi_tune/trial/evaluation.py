@@ -24,13 +24,12 @@ from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
 from mi_tune.judging import Gallery, Judge, Verdicts, class_interval, identity_errors, judge_images
 from mi_tune.judging.intervals import class_mean, per_class_mean
-from mi_tune.nets import create_classifier
 from mi_tune.nets.training import Training, predict
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import peak_memory_mb
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import Attacker, StudyData, target_recipe
+from mi_tune.trial.assets import Attacker, StudyData, create_target, target_recipe
 from mi_tune.trial.pretraining import start_from_public
 from mi_tune.trial.stopped_early import STOPPED_EARLY
 from mi_tune.trial.table import spreadsheet_safe
@@ -62,13 +61,7 @@ def target_training(
     bank = data.private
     treatment = law if isinstance(law, Treatment) else Treatment(law)
     treatment = treatment.resolved(bank.take(data.split.train).mean())
-    model = create_classifier(
-        setup.target.architecture,
-        bank.identities,
-        bank.channels,
-        bank.resolution,
-        derive_seed(seed, "target", replicate, "weights"),
-    )
+    model = create_target(setup, bank, derive_seed(seed, "target", replicate, "weights"))
     start_from_public(model, setup, data, seed, device)
     return Training(
         model,

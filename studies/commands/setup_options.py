@@ -64,6 +64,9 @@ TARGET = (
         "small_cnn, any classifier of torchvision, timm:NAME, or your own: path/to/file.py:factory.",
     ),
     SetupOption("--epochs", "Training epochs of a target.", type=int),
+    SetupOption("--pretrained", "Targets start from torchvision's or timm's weights: DEFAULT, or their name."),
+    SetupOption("--start-from", "Targets start from a file of weights, with a head of their own.", type=PATH),
+    SetupOption("--freeze", "How many first blocks keep the weights that they start from.", type=int),
     SetupOption(
         "--pretrain",
         "public: targets first learn to tell the public people apart.",
