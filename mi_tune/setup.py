@@ -66,6 +66,9 @@ class TargetSetup(_Section):
         description="small_cnn, a classifier of torchvision, timm:NAME, or your own network: package.module:factory or "
         "path/to/file.py:factory",
     )
+    trainer: str | None = Field(
+        None, description="your own training loop: package.module:train or path/to/file.py:train"
+    )
     epochs: int = Field(80, ge=1)
     batch_size: int = Field(32, ge=2)
     optimiser: Literal["adamw", "sgd"] = "adamw"
@@ -93,6 +96,11 @@ class TargetSetup(_Section):
     @classmethod
     def _check_own_network(cls, architecture: str) -> str:
         return _checked_network(architecture)
+
+    @field_validator("trainer")
+    @classmethod
+    def _check_trainer(cls, trainer: str | None) -> str | None:
+        return trainer and checked_factory(trainer)
 
     @field_validator("start_from")
     @classmethod

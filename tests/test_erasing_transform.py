@@ -142,7 +142,7 @@ class _Faces(Dataset):
         return self.transform(BYTES)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_of_a_data_loader_draw_differently_and_see_the_clean_epochs(method):
     transform = ErasingLaw(1.0, area=(0.2, 0.4), fill="noise", clean_epochs=1).transform()
     with warnings.catch_warnings():

@@ -12,6 +12,7 @@ KEYS = {
     "recogniser": "judge.recogniser",
     "recogniser_weights": "judge.recogniser_weights",
     "architecture": "target.architecture",
+    "trainer": "target.trainer",
     "epochs": "target.epochs",
     "pretrained": "target.pretrained",
     "start_from": "target.start_from",

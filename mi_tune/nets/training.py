@@ -50,6 +50,7 @@ class Recipe:
         affine: random rotation, zoom and brightness (the judge's augmentation) instead of `shift`.
         dropped: share of the training images left out of each epoch, drawn again every epoch, in [0, 1).
         refilled: whether the kept images are repeated until the epoch is as long as without `dropped`.
+        own: name and code of the user's own loop that trains instead of this one (`nets.trainers`); "" for none.
     """
 
     epochs: int = 60
@@ -62,6 +63,7 @@ class Recipe:
     affine: bool = False
     dropped: float = 0.0
     refilled: bool = False
+    own: str = ""
 
 
 class Training:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -65,17 +66,22 @@ class OwnFactory:
         except Exception as error:
             raise InputError(f"{self}: its import fails ({one_line(error)})") from error
 
-    def call(self, *arguments: Any, seed: int = 0) -> Any:
-        """Call the factory, with the global random generator seeded by `seed`; the generator's state is kept.
-
-        Raises InputError if there is no such factory, or it fails.
-        """
+    def find(self) -> Callable[..., Any]:
+        """The factory itself. Raises InputError if there is none of this name, or its import fails."""
         module, name = self.module(), self.factory.rpartition(":")[2]
         make = getattr(module, name, None)
         if not callable(make):
             near = near_names(name, vars(module))
             hint = f"did you mean {', '.join(near)}?" if near else "name a function or class of it"
             raise InputError(f"{self}: {self._location} has no factory '{name}'; {hint}")
+        return make
+
+    def call(self, *arguments: Any, seed: int = 0) -> Any:
+        """Call the factory, with the global random generator seeded by `seed`; the generator's state is kept.
+
+        Raises InputError if there is no such factory, or it fails.
+        """
+        make = self.find()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, f"own {self.kind}"))
             try:

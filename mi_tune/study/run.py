@@ -48,6 +48,7 @@ from mi_tune.trial.assets import (
     start_sentence,
 )
 from mi_tune.trial.estimate import Estimate, estimate
+from mi_tune.trial.evaluation import check_trainer
 from mi_tune.trial.judges import with_recogniser
 from mi_tune.trial.pretraining import check_pretraining
 
@@ -131,6 +132,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     check_pretraining(setup, data)
+    check_trainer(setup, data, device)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()

@@ -22,10 +22,11 @@ from mi_tune.data import (
     split_identities,
 )
 from mi_tune.erasing import fills, law
-from mi_tune.nets import Classifier, blocks, check_architecture, checkpoints, create_classifier, gan, starting
+from mi_tune.nets import Classifier, blocks, check_architecture, checkpoints, create_classifier, gan, starting, trainers
 from mi_tune.nets.blocks import freeze
 from mi_tune.nets.sizes import check_size
 from mi_tune.nets.starting import Start, start_from
+from mi_tune.nets.trainers import TrainerSource
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
     DCGANPrior,
@@ -171,7 +172,9 @@ def _draw_identities(bank: Bank, identities: int, seed: int) -> Bank:
 def target_recipe(setup: Setup) -> Recipe:
     """The setup's training recipe of a target, without its erasing law."""
     target = setup.target
+    own = TrainerSource(target.trainer) if target.trainer is not None else None
     return Recipe(
+        own="" if own is None else f"{own.factory} {content_key(modules=(own.module(), trainers))}",
         epochs=target.epochs,
         batch_size=target.batch_size,
         optimiser=target.optimiser,
@@ -328,6 +331,8 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.judge.architecture)
     for architecture in (setup.target.architecture, setup.judge.architecture):
         check_size(architecture, setup.data.resolution)
+    if setup.target.trainer is not None:
+        TrainerSource(setup.target.trainer).find()
     start = target_start(setup)
     if start is not None:
         start.check(setup.target.architecture)

@@ -42,8 +42,8 @@ def check_pretraining(setup: Setup, data: StudyData) -> None:
 
 
 def pretraining_recipe(setup: Setup) -> Recipe:
-    """The targets' recipe, with `pretrain_epochs` epochs."""
-    return dataclasses.replace(target_recipe(setup), epochs=setup.target.pretrain_epochs)
+    """The targets' recipe, with `pretrain_epochs` epochs, by this project's own loop."""
+    return dataclasses.replace(target_recipe(setup), epochs=setup.target.pretrain_epochs, own="")
 
 
 def pretraining_key(setup: Setup, data: StudyData, seed: int) -> str | None:

@@ -63,6 +63,7 @@ TARGET = (
         "--architecture",
         "small_cnn, any classifier of torchvision, timm:NAME, or your own: path/to/file.py:factory.",
     ),
+    SetupOption("--trainer", "Your own training loop of targets: path/to/file.py:train."),
     SetupOption("--epochs", "Training epochs of a target.", type=int),
     SetupOption("--pretrained", "Targets start from torchvision's or timm's weights: DEFAULT, or their name."),
     SetupOption("--start-from", "Targets start from a file of weights, with a head of their own.", type=PATH),
