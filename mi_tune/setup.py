@@ -16,6 +16,8 @@ from mi_tune.runtime.kinds import Budget, PriorKind
 from mi_tune.runtime.wording import did_you_mean, near_names
 
 Range = tuple[float, float]
+JUDGE_KINDS = ("auto", "classifier", "verifier", "recogniser")
+"""Who may judge the trials, beside a judge of the user's."""
 
 
 class _Section(BaseModel):
@@ -197,11 +199,13 @@ class AttackSetup(_Section):
 class JudgeSetup(_Section):
     """The judge of every trial, the recogniser beside it, and the verifier of a confirmation."""
 
-    kind: Literal["auto", "classifier", "verifier", "recogniser"] = Field(
+    kind: str = Field(
         "auto",
         description="who judges the trials: a classifier of the private people, the verifier, or the recogniser; "
-        "auto: the recogniser if there is one, else a classifier",
+        "auto: the recogniser if there is one, else a classifier; or your own classifier of the private people: "
+        "package.module:factory or path/to/file.py:factory",
     )
+    weights: Path | None = Field(None, description="own judge: a state_dict or safetensors; default: the factory's")
     architecture: str = "residual_gn"
     epochs: int = Field(40, ge=1)
     photographs: Literal["unseen", "all"] = Field(
@@ -221,6 +225,33 @@ class JudgeSetup(_Section):
     regressor_steps: int | None = Field(
         None, ge=1, description="procedural: training steps of the identity regressor; default: its recipe's"
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind: str) -> str:
+        if ":" in kind:
+            return checked_factory(kind)
+        if kind not in JUDGE_KINDS:
+            raise ValueError(f"unknown judge '{kind}'; choose {', '.join(JUDGE_KINDS)}, or path/to/file.py:factory")
+        return kind
+
+    @field_validator("architecture")
+    @classmethod
+    def _check_own_network(cls, architecture: str) -> str:
+        return _checked_network(architecture)
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute_weights(cls, weights: Path | None) -> Path | None:
+        return weights and weights.absolute()
+
+    @model_validator(mode="after")
+    def _own_judge(self) -> JudgeSetup:
+        if self.weights is not None and ":" not in self.kind:
+            raise ValueError(
+                f"weights go with your own judge (--judge path/to/file.py:factory), not with '{self.kind}'"
+            )
+        return self
 
     @field_validator("recogniser")
     @classmethod

@@ -23,6 +23,7 @@ KEYS = {
     "generator": "prior.generator",
     "generator_weights": "prior.weights",
     "judge": "judge.kind",
+    "judge_weights": "judge.weights",
     "attack": "attack.preset",
     "budget": "attack.budget",
     "sampler": "search.sampler",

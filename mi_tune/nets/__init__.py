@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,7 @@ class Classifier(nn.Module):
         self.repeat_channels = repeat_channels
         self.raw = raw
         self.frozen: tuple[str, ...] = ()
+        self.own: tuple[str, int, int, int] | None = None  # what a user's own backbone was created from
         self.register_buffer("mean", None)
         self.register_buffer("std", None)
 
@@ -69,6 +71,19 @@ class Classifier(nn.Module):
             self.backbone.get_submodule(name).eval()
         return self
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """A user's own backbone is pickled as its source and weights: other processes do not find its class by name."""
+        if self.own is None:
+            return super().__reduce_ex__(protocol)
+        learning = [name for name, value in self.named_parameters() if value.requires_grad]
+        return _rebuilt, (self.own, self.state_dict(), learning, self.frozen, self.training)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Classifier:
+        new = self.__class__.__new__(self.__class__)
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return new
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
         if self.mean is not None and self.std is not None:
@@ -78,6 +93,23 @@ class Classifier(nn.Module):
         if self.repeat_channels > 1:
             x = x.expand(-1, self.repeat_channels, -1, -1)
         return self.backbone(x)
+
+
+def _rebuilt(
+    own: tuple[str, int, int, int],
+    state: dict[str, Tensor],
+    learning: list[str],
+    frozen: tuple[str, ...],
+    training: bool,
+) -> Classifier:
+    model = create_classifier(*own, seed=0)
+    if "mean" in state:
+        model.normalise_by(*(state[name].flatten().tolist() for name in ("mean", "std")))
+    model.load_state_dict(state)
+    for name, value in model.named_parameters():
+        value.requires_grad_(name in learning)
+    model.freeze(frozen)
+    return model.train(training)
 
 
 def create_classifier(name: str, classes: int, channels: int, resolution: int, seed: int) -> Classifier:
@@ -96,7 +128,9 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
     """
     check_architecture(name)
     if is_own(name):
-        return Classifier(own_network(name, classes, channels, resolution, seed), raw=True)
+        model = Classifier(own_network(name, classes, channels, resolution, seed), raw=True)
+        model.own = (name, classes, channels, resolution)
+        return model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in ARCHITECTURES:

@@ -21,27 +21,6 @@ AUXILIARY_HEADS = ("AuxLogits.", "aux1.", "aux2.")
 """Prefixes of the heads of torchvision's inception_v3 and googlenet that only training uses."""
 
 
-class Normalised(nn.Module):
-    """A backbone after the normalisation that it was trained with: (x - mean) / std of pixels in [0, 1].
-
-    Args:
-        mean, std: one value per input channel of the backbone; grey images are repeated to that many channels.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, backbone: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
-        return self.backbone((images - self.mean) / self.std)
-
-
 def load_classifier(
     path: Path,
     architecture: str,
@@ -80,8 +59,10 @@ def load_classifier(
     state = taken.state
     if say is not None and taken.prefixes:
         say(f"{path.name}: {taken.sentence}")
-    if model.raw and mean is None and std is None:
-        mean, std = (0.0,), (1.0,)  # a user's own network normalises by itself
+    state = {name: value for name, value in state.items() if not name.startswith(AUXILIARY_HEADS)}
+    if model.raw and mean is None and std is None:  # a user's own network normalises by itself
+        _fill(model.backbone, state, path, architecture, classes)
+        return model.eval()
     if mean is None or std is None:
         raise InputError(
             f"{path}: the weights of a bare {architecture}; give the normalisation that it was trained with by "
@@ -93,10 +74,9 @@ def load_classifier(
             raise InputError(f"{option} {','.join(map(str, values))}: give one number, or {inputs}, one per channel")
     if min(std) <= 0:
         raise InputError(f"--std {','.join(map(str, std))}: must be above 0")
-    state = {name: value for name, value in state.items() if not name.startswith(AUXILIARY_HEADS)}
     _fill(model.backbone, state, path, architecture, classes)
-    mean, std = (list(values) * (inputs // len(values)) for values in (mean, std))
-    return Normalised(model.backbone, mean, std).eval()
+    model.normalise_by(*(list(values) * (inputs // len(values)) for values in (mean, std)))
+    return model.eval()
 
 
 def is_classifier(state: Mapping[str, Tensor]) -> bool:

@@ -49,7 +49,7 @@ from mi_tune.trial.assets import (
 )
 from mi_tune.trial.estimate import Estimate, estimate
 from mi_tune.trial.evaluation import check_trainer
-from mi_tune.trial.judges import with_recogniser
+from mi_tune.trial.judges import check_judge, with_recogniser
 from mi_tune.trial.pretraining import check_pretraining
 
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
@@ -133,6 +133,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     check_own_generator(setup, data, seed, device)
     check_pretraining(setup, data)
     check_trainer(setup, data, device)
+    check_judge(setup, data, device)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()

@@ -22,6 +22,7 @@ from mi_tune.data import (
     split_identities,
 )
 from mi_tune.erasing import fills, law
+from mi_tune.judging.own import check_own_judge
 from mi_tune.nets import Classifier, blocks, check_architecture, checkpoints, create_classifier, gan, starting, trainers
 from mi_tune.nets.blocks import freeze
 from mi_tune.nets.sizes import check_size
@@ -350,6 +351,8 @@ def check_names(setup: Setup) -> None:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
         )
+    if ":" in setup.judge.kind:
+        check_own_judge(setup.judge.kind, setup.judge.weights)
     if setup.judge.architecture == setup.target.architecture:
         raise InputError(
             f"the judge has the target's architecture '{setup.judge.architecture}', but needs another one; "

@@ -138,7 +138,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     train_seconds = target.epochs * (len(split.train) * speed.train_image + validation)
     # one judge trains on all images, the one that measures its accuracy on all but the test images
     judge_images = 2 * len(private) - len(split.test)
-    prepare_seconds = recipe.training.epochs * judge_images * judge_image
+    prepare_seconds = 0.0 if ":" in setup.judge.kind else recipe.training.epochs * judge_images * judge_image
     # trials without defence are attacked at their stops, too; a study has one, and seldom repeats it
     prepare_seconds += target.replicates * len(stopping_epochs(target.epochs)) * attack_seconds
     if target.pretrain == "public":

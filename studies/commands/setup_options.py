@@ -80,10 +80,13 @@ PRIOR = (
     SetupOption("--generator", "Your own generator, for --prior import or style: path/to/file.py:factory."),
     SetupOption("--generator-weights", "Its weights, a state_dict.", type=PATH),
 )
-JUDGE = SetupOption(
-    "--judge",
-    "Who judges trials.  [default: auto; docs/judges.md]",
-    type=click.Choice(["auto", "classifier", "verifier", "recogniser"]),
+JUDGE = (
+    SetupOption(
+        "--judge",
+        "Who judges trials: auto, classifier, verifier, recogniser, or your own: path/to/file.py:factory.  "
+        "[default: auto; docs/judges.md]",
+    ),
+    SetupOption("--judge-weights", "Your own judge's weights, a state_dict or safetensors.", type=PATH),
 )
 ATTACK = (
     SetupOption(
