@@ -18,6 +18,7 @@ KEYS = {
     "start_from": "target.start_from",
     "freeze": "target.freeze",
     "pretrain": "target.pretrain",
+    "compile": "target.compile",
     "replicates": "target.replicates",
     "prior": "prior.kind",
     "generator": "prior.generator",

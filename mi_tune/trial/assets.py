@@ -174,15 +174,10 @@ def target_recipe(setup: Setup) -> Recipe:
     """The setup's training recipe of a target, without its erasing law."""
     target = setup.target
     own = TrainerSource(target.trainer) if target.trainer is not None else None
+    shared = {field.name for field in dataclasses.fields(Recipe)} & set(type(target).model_fields)
     return Recipe(
         own="" if own is None else f"{own.factory} {content_key(modules=(own.module(), trainers))}",
-        epochs=target.epochs,
-        batch_size=target.batch_size,
-        optimiser=target.optimiser,
-        learning_rate=target.learning_rate,
-        weight_decay=target.weight_decay,
-        shift=target.shift,
-        flip=target.flip,
+        **{name: getattr(target, name) for name in sorted(shared)},
     )
 
 

@@ -73,6 +73,12 @@ TARGET = (
         "public: targets first learn to tell the public people apart.",
         type=click.Choice(["none", "public"]),
     ),
+    SetupOption(
+        "--compile",
+        "Compile trainings with torch.compile; for long ones.",
+        is_flag=True,
+        default=None,
+    ),
     SetupOption("--replicates", "Targets trained and attacked per trial.", type=int),
 )
 PRIOR = (
