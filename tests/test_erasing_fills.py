@@ -49,9 +49,6 @@ class Painted(NamedTuple):
     values: tuple[float, ...]
 
 
-LUMA = 0.299 * 0.2 + 0.587 * 0.4 + 0.114 * 0.9
-
-
 @pytest.mark.parametrize(
     "case",
     [
@@ -62,10 +59,8 @@ LUMA = 0.299 * 0.2 + 0.587 * 0.4 + 0.114 * 0.9
         Painted("midre", 3, (0.7425, 0.7280, 0.7030)),
         Painted("imagenet", 3, (0.485, 0.456, 0.406)),
         Painted((0.2, 0.4, 0.9), 3, (0.2, 0.4, 0.9)),
-        Painted((0.3,), 3, (0.3, 0.3, 0.3)),
         Painted((0.3,), 1, (0.3,)),
         Painted((0.1, 0.2, 0.3, 0.4), 4, (0.1, 0.2, 0.3, 0.4)),
-        Painted((0.2, 0.4, 0.9), 1, (LUMA,)),
         Painted("imagenet", 1, (0.4589,)),
         Painted("midre", 1, (0.7295,)),
     ],
@@ -152,7 +147,7 @@ def test_the_mean_fill_needs_the_mean_of_the_training_images_first() -> None:
     assert REFERENCE_LAWS["Zhong et al."].resolved((0.1,)) == REFERENCE_LAWS["Zhong et al."]
 
 
-@pytest.mark.parametrize(("values", "channels"), [(2, 3), (3, 2), (3, 4)])
+@pytest.mark.parametrize(("values", "channels"), [(2, 3), (3, 2), (3, 4), (1, 3), (3, 1)])
 def test_a_fill_for_another_number_of_channels_is_refused(values: int, channels: int) -> None:
     law = ErasingLaw(1.0, fill=(0.5,) * values)
     with pytest.raises(InputError, match=f"each of {channels} channels"):

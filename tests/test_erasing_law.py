@@ -114,7 +114,7 @@ def test_a_law_is_a_step_of_a_pipeline_for_a_single_image(fill: str) -> None:
         (torch.full((3, 8, 8), float("nan")), "pixels from nan to nan"),
         (torch.full((3, 8, 8), -1.0), "pixels from -1 to -1"),
         (torch.zeros(8, 8), r"got \(8, 8\), not a tensor \(channels, height, width\)"),
-        ("a path", "got str"),
+        ("a path", "got str and no image"),
     ],
 )
 def test_what_is_no_image_is_refused_in_one_line(images, said):

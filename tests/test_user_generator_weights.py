@@ -41,9 +41,9 @@ def wrong_weights(kind: str, module: nn.Module):
 
 HINTS = [
     ("nan", "has NaN or infinite values"),
-    ("module", "no file of plain tensors (UnpicklingError); save a state_dict"),
+    ("module", "not plain tensors: reading it would run pickled code"),
     ("other", "not the weights of generator"),
-    ("nested", "more than tensors by name; save a state_dict"),
+    ("nested", "holds no state_dict; save only its weights"),
 ]
 
 
@@ -68,5 +68,5 @@ def test_weights_never_run_code(generator_file, tmp_path):
     torch.save({"layer.weight": Harm()}, tmp_path / "zipped.pt")
     for name in ("weights.pt", "zipped.pt"):
         weights = source(generator_file, "Plain", tmp_path / name)
-        refused(lambda weights=weights: ImportedPrior(weights, 1, 16), "no file of plain tensors")
+        refused(lambda weights=weights: ImportedPrior(weights, 1, 16), "reading it would run pickled code")
     assert not (tmp_path / "harmed").exists()

@@ -22,14 +22,14 @@ from mi_tune.defences.registry import code_of_defences
 from mi_tune.defences.treatment import Treatment
 from mi_tune.judging import gallery, panel
 from mi_tune.judging.panel import Panel
-from mi_tune.nets import create_classifier, own_code, place
+from mi_tune.nets import own_code, place
 from mi_tune.nets.training import Training, predict
 from mi_tune.runtime.cache import cached, content_key, tensor_key
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial import mechanism
-from mi_tune.trial.assets import StudyData, prepare_ground
+from mi_tune.trial.assets import StudyData, create_target, prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.ceiling import Ceiling, measure_ceilings
 from mi_tune.trial.comparison import TARGET_CODE
@@ -145,10 +145,7 @@ class Workbench:
 
     def model(self, cell: TargetCell, point: Point) -> nn.Module:
         """The deployed network of a point's target, in evaluation mode."""
-        bank = self.data.private
-        model = point.treatment.shaped(
-            create_classifier(self.setup.target.architecture, bank.identities, bank.channels, bank.resolution, 0)
-        )
+        model = point.treatment.shaped(create_target(self.setup, self.data.private, 0))
         model.load_state_dict(cell.state)
         return place(model, self.device).eval()
 

@@ -135,8 +135,8 @@ def _run(
     plan, parts = plan.knowing(points), left_out(points)
     less = [point for some in parts.values() for point in some]
     candidates = candidate_controls(tuple(work.data.private.take(work.data.split.train).mean()))
-    if not options.augmentations:
-        candidates = {}
+    if not options.augmentations or work.setup.target.trainer is not None:
+        candidates = {}  # a user's own loop applies no other augmentation
     trained = [*points, *less, *(step for steps in candidates.values() for step in steps)]
     undefended = next(point for point in points if point.name == UNDEFENDED)
     speed = measure_speed(work.setup, work.data, bench.device)

@@ -1,4 +1,4 @@
-"""Random augmentation of whole batches: shifts and flips of stored pixels, and differentiable random crops."""
+"""Random augmentation of whole batches: shifts and flips of stored pixels, random crops, and changes of colour."""
 
 from __future__ import annotations
 
@@ -69,3 +69,62 @@ def random_affine(
     )
     grid = F.affine_grid(theta.to(images.dtype), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601 weights of red, green and blue."""
+
+
+def colour_jitter(
+    images: Tensor, generator: torch.Generator, brightness: float, contrast: float, saturation: float, hue: float
+) -> Tensor:
+    """Change brightness, contrast, saturation and hue of each image by draws of its own, as `ColorJitter` does.
+
+    The factors of the first three are uniform in [max(0, 1 - strength), 1 + strength], the hue is shifted by up to its
+    strength in turns of the colour circle (at most 0.5). The changes follow each other in this order; torchvision draws
+    their order. Grey images have no saturation and no hue.
+
+    Args:
+        images: uint8 (n, channels, height, width), or float in [0, 1], on the generator's device.
+
+    Returns:
+        Floats in [0, 1].
+    """
+    images = images.float() / 255 if images.dtype == torch.uint8 else images
+    u = torch.rand(4, len(images), 1, 1, 1, device=images.device, generator=generator)
+    light, much, colour = (
+        max(0.0, 1 - strength) + (1 + strength - max(0.0, 1 - strength)) * u[k]
+        for k, strength in enumerate((brightness, contrast, saturation))
+    )
+    if brightness:
+        images = (images * light).clamp(0, 1)
+    if contrast:
+        mean = _grey(images).mean((1, 2, 3), keepdim=True)
+        images = torch.lerp(mean, images, much).clamp(0, 1)
+    if images.shape[1] == 3 and saturation:
+        images = torch.lerp(_grey(images), images, colour).clamp(0, 1)
+    if images.shape[1] == 3 and hue:
+        images = _turned(images, (2 * u[3] - 1) * hue)
+    return images
+
+
+def _grey(images: Tensor) -> Tensor:
+    if images.shape[1] != 3:
+        return images
+    return (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _turned(images: Tensor, turns: Tensor) -> Tensor:
+    """RGB images with their hue shifted, by way of hue, saturation and value (HSV)."""
+    value, place = images.max(1, keepdim=True)
+    chroma = value - images.amin(1, keepdim=True)
+    red, green, blue = images.split(1, 1)
+    safe = chroma.clamp(min=1e-8)
+    sixths = torch.where(
+        place == 0,
+        (green - blue) / safe,
+        torch.where(place == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    # a channel's value falls from `value` by the chroma, as its distance on the circle of six demands
+    at = (images.new_tensor([5.0, 3.0, 1.0]).view(1, 3, 1, 1) + sixths + 6 * turns) % 6
+    return (value - chroma * torch.minimum(at, 4 - at).clamp(0, 1)).clamp(0, 1)

@@ -40,8 +40,8 @@ def law_snippet(law: ErasingLaw, height: int, width: int, channels: int) -> str:
         ]
         lines += [
             "from mi_tune.erasing import ErasingLaw",
-            f"erase = ErasingLaw({', '.join(given)})",
-            "# images = erase(images): one image or a batch, in [0, 1] or uint8, before Normalize",
+            f"erase = ErasingLaw({', '.join(given)}).transform()",
+            "# a step of torchvision.transforms.v2: one image or a batch, in [0, 1] or uint8, before Normalize",
         ]
         return "\n".join(lines)
     value = [_short(v) for v in law.fill_colour(channels)]

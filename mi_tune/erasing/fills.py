@@ -51,9 +51,9 @@ def fill_values(fill: str | tuple[float, ...], images: Tensor, generator: torch.
 
 
 def fill_colour(fill: str | tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """The colour of a constant fill in [0, 1], one value per channel; grey images get the luma of an RGB colour.
+    """The colour of a constant fill in [0, 1], one value per channel; grey images get the luma of a named colour.
 
-    Raises InputError if the fill is not constant or has the wrong number of channels.
+    Raises InputError if the fill is not constant, or is given by values of another number of channels.
     """
     if fill == "mean":
         raise InputError("erasing law: fill 'mean' needs the training images' mean; call resolved(mean) first")
@@ -62,8 +62,9 @@ def fill_colour(fill: str | tuple[float, ...], channels: int) -> tuple[float, ..
     values = _COLOURS[fill] if isinstance(fill, str) else fill
     if len(values) == channels:
         return values
-    if len(values) == 1:
-        return values * channels
-    if channels == 1:
-        return (sum(v * k for v, k in zip(values, _LUMA, strict=True)),)
+    if isinstance(fill, str):
+        if len(values) == 1:
+            return values * channels
+        if channels == 1:
+            return (sum(v * k for v, k in zip(values, _LUMA, strict=True)),)
     raise InputError(f"erasing law: fill {values} does not have one value for each of {channels} channels")

@@ -13,13 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mi_tune.erasing.fills import FILLS, fill_colour, fill_values
 from mi_tune.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from mi_tune.erasing.transform import ErasingTransform
 
 LOCATIONS = ("inside", "overflow", "centre", "fixed", "periphery")
 
@@ -195,15 +198,29 @@ class ErasingLaw:
             return images ^ ((images ^ fill) & -mask[:, None].view(torch.uint8)), mask
         return torch.lerp(images, fill, mask[:, None].to(images.dtype)), mask
 
-    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Erase one image (channels, height, width) or a batch; use it as a step of a transform pipeline.
+    def __call__(self, images: Any, generator: torch.Generator | None = None) -> Any:
+        """Erase one image (channels, height, width) or a batch, in [0, 1] or uint8.
+
+        PIL images, NumPy arrays and whole samples of a data set are erased as by `transform()`, without a generator.
 
         Raises InputError as `erase` does; also for images of another shape or type, or floats outside [0, 1].
         """
-        _check_images(images)
+        if type(images) is not Tensor and generator is None:
+            return self.transform()(images)
+        self.check_images(images)
         if images.ndim == 3:
             return self.erase(images[None], generator)[0][0]
         return self.erase(images, generator)[0]
+
+    def transform(self) -> ErasingTransform:
+        """The law as a step of a pipeline of `torchvision.transforms.v2`."""
+        from mi_tune.erasing.transform import ErasingTransform  # torchvision is slow to import
+
+        return ErasingTransform(self)
+
+    def check_images(self, images: Tensor) -> None:
+        """Raise InputError unless these are uint8 images or floats in [0, 1], one or a batch."""
+        _check_images(images)
 
     def fill_colour(self, channels: int) -> tuple[float, ...]:
         """The colour of a constant fill in [0, 1], one value per channel; see `fills.fill_colour`."""

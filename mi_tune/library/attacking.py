@@ -16,6 +16,7 @@ from torch import OutOfMemoryError, nn
 
 from mi_tune.attacks.oracle import SoftLabel
 from mi_tune.erasing import ErasingLaw, named_law
+from mi_tune.judging.own import check_own_judge
 from mi_tune.library.frames import table_html
 from mi_tune.library.setups import by_key
 from mi_tune.library.studies import Study
@@ -121,6 +122,8 @@ def plan_audit(
     fit: str | None = None,
     law: ErasingLaw | str | None = None,
     recogniser: str | None = None,
+    judge: str | None = None,
+    judge_weights: str | os.PathLike[str] | None = None,
     prior: str | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -129,6 +132,7 @@ def plan_audit(
     plan_attempts(attacks, budget, prior or DEFAULT_PRIOR)  # a wrong name is found before anything is read
     own = {"private": private, "public": public, "architecture": architecture, "mean": mean, "std": std}
     own |= {"resolution": resolution, "fit": fit, "law": law, "recogniser": recogniser}
+    own |= {"judge": judge, "judge_weights": judge_weights}
     if isinstance(target, Study) or _is_study(target, private):
         given = [name for name, value in own.items() if value is not None]
         if given:
@@ -173,7 +177,11 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
         own["fit"] or "crop",
         own["recogniser"] or "none",
         architecture or "small_cnn",
+        own["judge"] or "auto",
+        Path(own["judge_weights"]) if own["judge_weights"] else None,
     )
+    if ":" in setup.judge.kind:
+        check_own_judge(setup.judge.kind, setup.judge.weights)
     data = own_data(setup, seed)
     bank = data.private
     shape = (bank.identities, bank.channels, bank.resolution)
@@ -181,8 +189,10 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
     if from_file:
         weights = Path(target)
         network = setup.target.architecture  # with the absolute path of an own one
-        model = load_classifier(weights, network, *shape, own["mean"], own["std"])
+        said: list[str] = []
+        model = load_classifier(weights, network, *shape, own["mean"], own["std"], said.append)
         name, about = weights.name, {"weights": weights.name, "architecture": Path(network).name}
+        about |= {"read": said[0]} if said else {}
         place = Path("results") / f"attack-{weights.stem}"
     else:
         model = classifier_in_hand(target, *shape, own["mean"], own["std"])
@@ -242,6 +252,8 @@ def attack(
     law: ErasingLaw | str | None = None,
     law_known: bool = True,
     recogniser: str | None = None,
+    judge: str | None = None,
+    judge_weights: str | os.PathLike[str] | None = None,
     prior: str | None = None,
     classes: int | None = None,
     seed: int | None = None,
@@ -265,6 +277,7 @@ def attack(
         resolution, fit: side of its images in pixels; `crop` or `stretch`. Default: the arrays', or 64.
         law: the erasing law that it was trained with, or its name. law_known: whether attacks may use it.
         recogniser, prior: see docs/judges.md and docs/own.md. Default: none; the study's prior, or eigenfaces.
+        judge, judge_weights: who judges, see docs/judges.md; also your own, `path/to/file.py:factory`.
         classes: attack only the first so many people.
         seed: of the attacks. out: folder of the results. force: compute also what the folder already holds.
         include_images: whether the folder may hold faces. Default: as the study; not of your own images.
@@ -295,6 +308,8 @@ def attack(
         fit=fit,
         law=law,
         recogniser=recogniser,
+        judge=judge,
+        judge_weights=judge_weights,
         prior=prior,
         seed=seed,
         out=out,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,24 +35,81 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Classifier(nn.Module):
-    """A backbone after the normalisation x -> (x - 0.5) / 0.5, so that all callers pass images in pixel space.
+    """A backbone after a normalisation, so that all callers pass images in pixel space.
 
-    Grey images are repeated to three channels for the backbones of torchvision and timm. A backbone that is `raw`, as
-    every user's own, gets the pixels as they are.
+    The normalisation is x -> (x - 0.5) / 0.5, or the one that `normalise_by` sets. Grey images are repeated to three
+    channels for the backbones of torchvision and timm. A backbone that is `raw`, as every user's own, gets the pixels
+    as they are.
     """
+
+    mean: Tensor | None
+    std: Tensor | None
 
     def __init__(self, backbone: nn.Module, repeat_channels: int = 1, raw: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.repeat_channels = repeat_channels
         self.raw = raw
+        self.frozen: tuple[str, ...] = ()
+        self.own: tuple[str, int, int, int] | None = None  # what a user's own backbone was created from
+        self.register_buffer("mean", None)
+        self.register_buffer("std", None)
+
+    def normalise_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Use another normalisation, x -> (x - mean) / std, with one value per input channel of the backbone, or one
+        for all. It is kept with the weights."""
+        self.mean, self.std = (torch.tensor(list(values)).view(-1, 1, 1) for values in (mean, std))
+
+    def freeze(self, modules: tuple[str, ...]) -> None:
+        """Keep these modules of the backbone in evaluation mode, whatever mode the classifier is set to."""
+        self.frozen = modules
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        super().train(mode)
+        for name in self.frozen:
+            self.backbone.get_submodule(name).eval()
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """A user's own backbone is pickled as its source and weights: other processes do not find its class by name."""
+        if self.own is None:
+            return super().__reduce_ex__(protocol)
+        learning = [name for name, value in self.named_parameters() if value.requires_grad]
+        return _rebuilt, (self.own, self.state_dict(), learning, self.frozen, self.training)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Classifier:
+        new = self.__class__.__new__(self.__class__)
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return new
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
-        x = images if self.raw else images * 2 - 1
+        if self.mean is not None and self.std is not None:
+            x = (images - self.mean) / self.std
+        else:
+            x = images if self.raw else images * 2 - 1
         if self.repeat_channels > 1:
             x = x.expand(-1, self.repeat_channels, -1, -1)
         return self.backbone(x)
+
+
+def _rebuilt(
+    own: tuple[str, int, int, int],
+    state: dict[str, Tensor],
+    learning: list[str],
+    frozen: tuple[str, ...],
+    training: bool,
+) -> Classifier:
+    model = create_classifier(*own, seed=0)
+    if "mean" in state:
+        model.normalise_by(*(state[name].flatten().tolist() for name in ("mean", "std")))
+    model.load_state_dict(state)
+    for name, value in model.named_parameters():
+        value.requires_grad_(name in learning)
+    model.freeze(frozen)
+    return model.train(training)
 
 
 def create_classifier(name: str, classes: int, channels: int, resolution: int, seed: int) -> Classifier:
@@ -70,7 +128,9 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
     """
     check_architecture(name)
     if is_own(name):
-        return Classifier(own_network(name, classes, channels, resolution, seed), raw=True)
+        model = Classifier(own_network(name, classes, channels, resolution, seed), raw=True)
+        model.own = (name, classes, channels, resolution)
+        return model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in ARCHITECTURES:
@@ -118,20 +178,23 @@ def _check_timm(name: str) -> None:
         raise InputError(f"unknown architecture '{name}'; {did_you_mean(name, known)}")
 
 
-def library_network(name: str, classes: int, resolution: int, trial: bool = False) -> nn.Module:
-    """A network of torchvision or timm. On `trial`, torchvision's slow initialisations are left out."""
+def library_network(name: str, classes: int, resolution: int, trial: bool = False, **options: Any) -> nn.Module:
+    """A network of torchvision or timm. On `trial`, torchvision's slow initialisations are left out.
+
+    options: further ones of timm's `create_model`.
+    """
     if name.startswith(TIMM):
         import timm
 
         model = name.removeprefix(TIMM)
         try:
-            return timm.create_model(model, num_classes=classes, img_size=resolution)
+            return timm.create_model(model, num_classes=classes, img_size=resolution, **options)
         except TypeError:  # a network without position embeddings has no image size
-            return timm.create_model(model, num_classes=classes)
+            return timm.create_model(model, num_classes=classes, **options)
     from torchvision.models import get_model  # slow to import and rarely needed
 
-    options = {"init_weights": not trial, "aux_logits": False} if name in ("inception_v3", "googlenet") else {}
-    return get_model(name, weights=None, num_classes=classes, **options)
+    without = {"init_weights": not trial, "aux_logits": False} if name in ("inception_v3", "googlenet") else {}
+    return get_model(name, weights=None, num_classes=classes, **without)
 
 
 def head_of(model: nn.Module) -> nn.Linear:

@@ -1,9 +1,8 @@
-"""Trained classifiers from files. Files are not trusted: one that could run code when it is read is refused."""
+"""Trained classifiers from files of weights."""
 
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,67 +11,14 @@ from torch import Tensor, nn
 
 from mi_tune.nets import create_classifier, head_of
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.state_files import difference, read_state, without_prefixes
 
 BACKBONE_PREFIX = "backbone."
 """Prefix of the names of a backbone's weights within a `Classifier`."""
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts store a state_dict together with other values."""
+NORMALISATION = ("mean", "std")
+"""Names of a `Classifier`'s normalisation where it is not the usual one."""
 AUXILIARY_HEADS = ("AuxLogits.", "aux1.", "aux2.")
 """Prefixes of the heads of torchvision's inception_v3 and googlenet that only training uses."""
-
-
-class Normalised(nn.Module):
-    """A backbone after the normalisation that it was trained with: (x - mean) / std of pixels in [0, 1].
-
-    Args:
-        mean, std: one value per input channel of the backbone; grey images are repeated to that many channels.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, backbone: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
-        return self.backbone((images - self.mean) / self.std)
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state_dict from a file without unpickling code.
-
-    A wrapper such as {"state_dict": ...} and the prefix `module.` of DataParallel are removed. A safetensors file can
-    be read if torch can read it here.
-
-    Raises:
-        InputError: the file is missing, damaged, a pickled module, TorchScript, or has no tensors.
-    """
-    save = "save only its weights: torch.save(model.state_dict(), 'weights.pt')"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the weights of a trained classifier")
-    try:
-        stored = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: not plain tensors: reading it would run pickled code; {save}") from error
-    except Exception as error:  # torch passes on every kind of error of its parsers
-        text = str(error)
-        if "TorchScript" in text:
-            raise InputError(f"{path}: a TorchScript archive, which holds code; {save}") from error
-        if "safetensors" in text:
-            raise InputError(
-                f"{path}: torch cannot read safetensors here (pip install safetensors); or {save}"
-            ) from error
-        raise InputError(f"{path}: not a file of torch.save, or a damaged one; {save}") from error
-    for name in WRAPPERS:
-        if isinstance(stored, Mapping) and isinstance(stored.get(name), Mapping):
-            stored = stored[name]
-    if not isinstance(stored, Mapping) or not stored or not all(isinstance(v, Tensor) for v in stored.values()):
-        raise InputError(f"{path}: holds no state_dict; {save}")
-    return {str(name).removeprefix("module."): value for name, value in stored.items()}
 
 
 def load_classifier(
@@ -84,6 +30,7 @@ def load_classifier(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     shaped: Callable[[nn.Module], nn.Module] | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> nn.Module:
     """Load a trained classifier of images in [0, 1] from its weights.
 
@@ -93,6 +40,7 @@ def load_classifier(
         classes, channels, resolution: of the images that it classifies.
         mean, std: normalisation that a bare backbone was trained with, one value or one per channel.
         shaped: gives a classifier of mi_tune the structure that its defences left it with.
+        say: is told, in a sentence, which prefixes were taken off the names of the weights.
 
     Raises:
         InputError: see `read_state` and `create_classifier`; also if the weights do not fit the architecture or the
@@ -100,16 +48,24 @@ def load_classifier(
     """
     state = read_state(path)
     model = create_classifier(architecture, classes, channels, resolution, 0)
-    if all(name.startswith(BACKBONE_PREFIX) for name in state):
+    if is_classifier(state):
         if mean is not None or std is not None:
             raise InputError(
                 f"{path}: a classifier of mi_tune normalises its images itself; leave out --mean and --std"
             )
+        if "mean" in state and "std" in state:
+            model.normalise_by(*(state[name].flatten().tolist() for name in NORMALISATION))
         published = model if shaped is None else shaped(model)
         _fill(published, state, path, architecture, classes)
         return published.eval()
-    if model.raw and mean is None and std is None:
-        mean, std = (0.0,), (1.0,)  # a user's own network normalises by itself
+    taken = without_prefixes(state, model.backbone.state_dict())
+    state = taken.state
+    if say is not None and taken.prefixes:
+        say(f"{path.name}: {taken.sentence}")
+    state = {name: value for name, value in state.items() if not name.startswith(AUXILIARY_HEADS)}
+    if model.raw and mean is None and std is None:  # a user's own network normalises by itself
+        _fill(model.backbone, state, path, architecture, classes)
+        return model.eval()
     if mean is None or std is None:
         raise InputError(
             f"{path}: the weights of a bare {architecture}; give the normalisation that it was trained with by "
@@ -121,10 +77,14 @@ def load_classifier(
             raise InputError(f"{option} {','.join(map(str, values))}: give one number, or {inputs}, one per channel")
     if min(std) <= 0:
         raise InputError(f"--std {','.join(map(str, std))}: must be above 0")
-    state = {name: value for name, value in state.items() if not name.startswith(AUXILIARY_HEADS)}
     _fill(model.backbone, state, path, architecture, classes)
-    mean, std = (list(values) * (inputs // len(values)) for values in (mean, std))
-    return Normalised(model.backbone, mean, std).eval()
+    model.normalise_by(*(list(values) * (inputs // len(values)) for values in (mean, std)))
+    return model.eval()
+
+
+def is_classifier(state: Mapping[str, Tensor]) -> bool:
+    """Whether the names are those of a `Classifier` of this project, which normalises its images itself."""
+    return all(name.startswith(BACKBONE_PREFIX) or name in NORMALISATION for name in state)
 
 
 def _head_renamed(state: dict[str, Tensor], expected: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
@@ -157,11 +117,8 @@ def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, architecture: 
     expected = model.state_dict()
     head = next(name for name, module in model.named_modules() if module is head_of(model))
     state = _head_renamed(state, expected, head)
-    missing, unexpected = [n for n in expected if n not in state], [n for n in state if n not in expected]
-    if missing or unexpected:
-        wrong, kind = (missing, "lack") if missing else (unexpected, "hold an unexpected")
-        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise InputError(f"{path}: not the weights of a {architecture}: they {kind} '{wrong[0]}'{more}")
+    if differing := difference(state, expected):
+        raise InputError(f"{path}: not the weights of a {architecture}: {differing}")
     known = len(state[f"{head}.weight"])
     if known != classes:
         raise InputError(

@@ -10,9 +10,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mi_tune.nets.checkpoints import Normalised
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import one_line
+
+
+class Normalised(nn.Module):
+    """A backbone after the normalisation that it was trained with: (x - mean) / std of pixels in [0, 1].
+
+    Args:
+        mean, std: one value per input channel of the backbone; grey images are repeated to that many channels.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
+        return self.backbone((images - self.mean) / self.std)
 
 
 def classifier_in_hand(

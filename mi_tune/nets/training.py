@@ -7,7 +7,7 @@ seeded by name, so a run that stops after any epoch and resumes gives the same w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,12 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mi_tune.data.augment import random_affine, shift_and_flip
+from mi_tune.data.augment import colour_jitter, random_affine, shift_and_flip
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import place
+from mi_tune.nets.averaging import MovingAverage
 from mi_tune.nets.guards import Guard, Step
+from mi_tune.nets.schedules import Schedule, learning_rate_factor
 from mi_tune.runtime.device import autocast, comfortable_batch
-from mi_tune.runtime.errors import DivergedError
+from mi_tune.runtime.errors import DivergedError, InputError
+from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import generator
 
 
@@ -43,27 +46,43 @@ class Recipe:
     Args:
         epochs: passes over the training images.
         batch_size: images per step; the last, smaller batch of an epoch is used too.
-        optimiser: `adamw`, or `sgd` with Nesterov momentum 0.9.
-        learning_rate: the peak of the one-cycle schedule (Smith, arXiv 1708.07120): linear warm-up over the
-            first 15 % of the steps, then a cosine down to zero.
-        weight_decay: decoupled for AdamW, L2 for SGD.
+        optimiser: `adamw`, `adam`, or `sgd` with Nesterov momentum 0.9.
+        learning_rate: the peak of the schedule.
+        weight_decay: decoupled for AdamW, L2 for Adam and SGD.
+        schedule, warm_up, milestones, step_factor: of the learning rate, see `learning_rate_factor`.
         shift: largest random translation in pixels, along both axes.
         flip: mirror half of the images.
+        crop: range of the area of a random crop as a share of the image, which is resized to the image's size; None for
+            no crop, and then `shift` is used. crop_aspect: range of its width / height.
+        colour_jitter: strengths of random brightness, contrast, saturation and hue, as in torchvision.
         affine: random rotation, zoom and brightness (the judge's augmentation) instead of `shift`.
         dropped: share of the training images left out of each epoch, drawn again every epoch, in [0, 1).
         refilled: whether the kept images are repeated until the epoch is as long as without `dropped`.
+        ema: decay of the moving average of the weights, which is the trained network then; None for no average.
+        compile: whether `torch.compile` compiles the steps, which takes a minute first.
+        own: name and code of the user's own loop that trains instead of this one (`nets.trainers`); "" for none.
     """
 
     epochs: int = 60
     batch_size: int = 32
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
+    schedule: Schedule = "one_cycle"
+    warm_up: float | None = None
+    milestones: tuple[float, ...] = ()
+    step_factor: float = 0.1
     shift: int = 2
     flip: bool = True
+    crop: tuple[float, float] | None = None
+    crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    colour_jitter: tuple[float, float, float, float] | None = None
     affine: bool = False
     dropped: float = 0.0
     refilled: bool = False
+    ema: float | None = None
+    compile: bool = False
+    own: str = ""
 
 
 class Training:
@@ -107,6 +126,8 @@ class Training:
         self.guards = nn.ModuleList(guards).to(device)
         for guard in self._guards:
             self.optimiser = guard.start(self.optimiser)
+        self.average = MovingAverage(self.model, recipe.ema) if recipe.ema is not None else None
+        self._forward = compiled(self.model) if recipe.compile else self.model
 
     @property
     def _guards(self) -> list[Guard]:
@@ -124,6 +145,8 @@ class Training:
         batches = batches_of(order, self.recipe.batch_size)
         steps = len(batches)
         losses = torch.zeros((), device=self.device)
+        if self.average is not None:
+            self.average.swap()  # between epochs the network is the average
         for step, batch in enumerate(batches):
             progress = (self.epoch * steps + step) / (self.recipe.epochs * steps)
             self._set_learning_rate(progress)
@@ -135,14 +158,18 @@ class Training:
             for guard in self._guards:
                 guard.before(images, random)
             with autocast(self.device):
-                logits = self.model(images)
+                logits = self._forward(images)
                 loss = F.cross_entropy(logits, labels)
                 for guard in self._guards:
                     loss = guard.loss(loss, Step(self.model, images, labels, logits, progress, random))
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
+            if self.average is not None:
+                self.average.update()
             losses += loss.detach() * len(batch)
+        if self.average is not None:
+            self.average.swap()
         self.epoch += 1
         mean = float(losses / n)
         if not math.isfinite(mean):
@@ -178,8 +205,14 @@ class Training:
             )
             light = torch.rand(2, len(images), 1, 1, 1, device=self.device, generator=random)
             images = ((images - 0.5) * (0.7 + 0.6 * light[0]) + 0.5 + 0.3 * (light[1] - 0.5)).clamp(0, 1)
+        elif self.recipe.crop is not None:
+            images = random_affine(
+                images.float() / 255, random, self.recipe.crop, self.recipe.crop_aspect, flip=self.recipe.flip
+            )
         else:
             images = shift_and_flip(images, self.recipe.shift, self.recipe.flip, random)
+        if self.recipe.colour_jitter is not None:
+            images = colour_jitter(images, random, *self.recipe.colour_jitter)
         self.views += len(images)
         if self.law.active(self.epoch, self.recipe.epochs):
             images, mask = self.law.erase(images, random)
@@ -187,10 +220,10 @@ class Training:
         return images.float() / 255 if images.dtype == torch.uint8 else images
 
     def _set_learning_rate(self, progress: float) -> None:
-        warm = 0.15
-        factor = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+        recipe = self.recipe
+        factor = learning_rate_factor(recipe.schedule, progress, recipe.warm_up, recipe.milestones, recipe.step_factor)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * max(factor, 1e-3)
+            group["lr"] = recipe.learning_rate * max(factor, 1e-3)
 
     def state_dict(self) -> dict:
         """All values that `load_state_dict` needs to resume after the last complete epoch."""
@@ -201,6 +234,7 @@ class Training:
             "erase_map": self.erase_map,
             "views": self.views,
             "guards": self.guards.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else {},
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -209,11 +243,26 @@ class Training:
         self.epoch, self.views = state["epoch"], state["views"]
         self.erase_map = state["erase_map"].to(self.device)
         self.guards.load_state_dict(state.get("guards", {}))
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
 
     @property
     def erased_share(self) -> Tensor:
         """Share of the training images so far, with repeats, in which each pixel was erased, (height, width)."""
         return self.erase_map / max(self.views, 1)
+
+
+def compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The model's forward pass by `torch.compile`. It raises InputError when it is called where that is impossible."""
+    forward = torch.compile(model)
+
+    def call(images: Tensor) -> Tensor:
+        try:
+            return forward(images)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise InputError(f"torch.compile fails here ({one_line(error)}); leave out --compile") from error
+
+    return call
 
 
 def batches_of(order: Tensor, size: int) -> list[Tensor]:
@@ -227,11 +276,14 @@ def batches_of(order: Tensor, size: int) -> list[Tensor]:
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     # no weight decay for norms and biases
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    free = [p for p in model.parameters() if p.ndim <= 1]
+    learning = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in learning if p.ndim > 1]
+    free = [p for p in learning if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
 
 

@@ -6,13 +6,16 @@ few real images. Gradients pass through to the generator.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from mi_tune.data.augment import shift_and_flip
 from mi_tune.erasing import ErasingLaw
 
-_CUTOUT = ErasingLaw(probability=1.0, area=(0.15, 0.15), location="overflow", fill=(0.5,))
+_CUTOUT = ErasingLaw(probability=1.0, area=(0.15, 0.15), location="overflow")
+_GREY = 0.5
 
 
 def diff_augment(images: Tensor, random: torch.Generator) -> Tensor:
@@ -27,4 +30,4 @@ def diff_augment(images: Tensor, random: torch.Generator) -> Tensor:
     mean = images.mean((1, 2, 3), keepdim=True)
     images = mean + (images - mean) * (0.5 + u[2])
     images = shift_and_flip(images, images.shape[-1] // 8, False, random)
-    return _CUTOUT.erase(images, random)[0]
+    return replace(_CUTOUT, fill=(_GREY,) * images.shape[1]).erase(images, random)[0]

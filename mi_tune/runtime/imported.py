@@ -6,16 +6,18 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.runtime.state_files import read_state, without_prefixes
 from mi_tune.runtime.wording import near_names
 
 
@@ -64,17 +66,22 @@ class OwnFactory:
         except Exception as error:
             raise InputError(f"{self}: its import fails ({one_line(error)})") from error
 
-    def call(self, *arguments: Any, seed: int = 0) -> Any:
-        """Call the factory, with the global random generator seeded by `seed`; the generator's state is kept.
-
-        Raises InputError if there is no such factory, or it fails.
-        """
+    def find(self) -> Callable[..., Any]:
+        """The factory itself. Raises InputError if there is none of this name, or its import fails."""
         module, name = self.module(), self.factory.rpartition(":")[2]
         make = getattr(module, name, None)
         if not callable(make):
             near = near_names(name, vars(module))
             hint = f"did you mean {', '.join(near)}?" if near else "name a function or class of it"
             raise InputError(f"{self}: {self._location} has no factory '{name}'; {hint}")
+        return make
+
+    def call(self, *arguments: Any, seed: int = 0) -> Any:
+        """Call the factory, with the global random generator seeded by `seed`; the generator's state is kept.
+
+        Raises InputError if there is no such factory, or it fails.
+        """
+        make = self.find()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, f"own {self.kind}"))
             try:
@@ -91,8 +98,8 @@ class OwnModule(OwnFactory):
     Args:
         factory: see `OwnFactory`; it takes no arguments and returns an nn.Module. A module class without arguments will
             do.
-        weights: a file that `torch.save(module.state_dict(), path)` wrote, or None if the factory sets the weights. It
-            is read without unpickling code. The factory itself is code, and is run.
+        weights: a file that `torch.save(module.state_dict(), path)` or safetensors wrote, or None if the factory sets
+            the weights. It is read without unpickling code. The factory itself is code, and is run.
     """
 
     weights: Path | None = None
@@ -123,9 +130,8 @@ class OwnModule(OwnFactory):
         Raises InputError if the file is not a state_dict of this module, or a weight is not finite.
         """
         if self.weights is not None:
-            state = _read_state(self.weights)
             try:
-                module.load_state_dict(state)
+                module.load_state_dict(without_prefixes(read_state(self.weights), module.state_dict()).state)
             except (RuntimeError, AttributeError) as error:
                 raise InputError(f"{self.weights}: not the weights of {self} ({one_line(error)})") from error
         for name, value in module.state_dict().items():
@@ -144,17 +150,6 @@ def checked_factory(factory: str) -> str:
     if not all(part.isidentifier() for part in (*place.split("."), name)):
         raise ValueError(f"'{factory}' is neither package.module:factory nor path/to/file.py:factory")
     return factory
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    way_out = "save a state_dict: torch.save(module.state_dict(), path)"
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # a file of another kind can raise any error in the unpickler
-        raise InputError(f"{path}: no file of plain tensors ({type(error).__name__}); {way_out}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds more than tensors by name; {way_out}")
-    return state
 
 
 def _from_file(path: Path) -> ModuleType:

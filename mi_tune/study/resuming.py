@@ -7,7 +7,7 @@ from typing import Any
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup, make_setup
 from mi_tune.study.folder import StudyFolder
-from mi_tune.trial.assets import StudyData
+from mi_tune.trial.assets import StudyData, start_key
 
 # settings that a resumed study may change: how long it runs, and where its images lie now; their content may not change
 RESUMABLE = ("search.trials", "data.private", "data.public")
@@ -58,3 +58,12 @@ def check_same_data(study: StudyFolder, data: StudyData) -> None:
                 f"{study.path}: the {side} images have changed since this study began; "
                 "restore them, or start another study by --name NAME"
             )
+
+
+def check_same_start(study: StudyFolder, setup: Setup) -> None:
+    """Raise InputError if the weights that targets start from are not those that the study began with."""
+    if study.read_config().get("start") != start_key(setup):
+        raise InputError(
+            f"{study.path}: the weights that targets start from have changed since this study began; restore them, or "
+            "start another study by --name NAME"
+        )

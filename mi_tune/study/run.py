@@ -31,7 +31,7 @@ from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.progress import StudyProgress
-from mi_tune.study.resuming import check_folder, check_same_data
+from mi_tune.study.resuming import check_folder, check_same_data, check_same_start
 from mi_tune.study.searcher import ParetoSearch
 from mi_tune.study.shared_parts import describe_parts, prepare_parts
 from mi_tune.study.silence import Silence
@@ -44,9 +44,12 @@ from mi_tune.trial.assets import (
     check_names,
     check_own_generator,
     load_data,
+    start_key,
+    start_sentence,
 )
 from mi_tune.trial.estimate import Estimate, estimate
-from mi_tune.trial.judges import with_recogniser
+from mi_tune.trial.evaluation import check_trainer
+from mi_tune.trial.judges import check_judge, with_recogniser
 from mi_tune.trial.mixes import check_public_people, completed
 from mi_tune.trial.pretraining import check_pretraining
 
@@ -119,15 +122,20 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         console.print(
             f"{counted(data.copies_dropped, 'public image')} dropped: (nearly) equal to private ones", highlight=False
         )
+    if sentence := start_sentence(setup, data.private):
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     if earlier and warm:
         text = f"warm start from {earlier.name}: {'; '.join(warm.notes)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if options.resume:
         check_same_data(study, data)
+        check_same_start(study, setup)
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     check_pretraining(setup, data)
     check_public_people(setup, data.public)
+    check_trainer(setup, data, device)
+    check_judge(setup, data, device)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()
@@ -358,6 +366,7 @@ def _description(
             "mean": list(private.take(split.train).mean()),
         },
         "config": setup.model_dump(mode="json"),
+        "start": start_key(setup),
         "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},
         "judge": None,
         "prior": None,

@@ -22,8 +22,12 @@ from mi_tune.data import (
     split_identities,
 )
 from mi_tune.erasing import fills, law
-from mi_tune.nets import check_architecture, gan
+from mi_tune.judging.own import check_own_judge
+from mi_tune.nets import Classifier, blocks, check_architecture, checkpoints, create_classifier, gan, starting, trainers
+from mi_tune.nets.blocks import freeze
 from mi_tune.nets.sizes import check_size
+from mi_tune.nets.starting import Start, start_from
+from mi_tune.nets.trainers import TrainerSource
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
     DCGANPrior,
@@ -169,15 +173,62 @@ def _draw_identities(bank: Bank, identities: int, seed: int) -> Bank:
 def target_recipe(setup: Setup) -> Recipe:
     """The setup's training recipe of a target, without its erasing law."""
     target = setup.target
+    own = TrainerSource(target.trainer) if target.trainer is not None else None
+    shared = {field.name for field in dataclasses.fields(Recipe)} & set(type(target).model_fields)
     return Recipe(
-        epochs=target.epochs,
-        batch_size=target.batch_size,
-        optimiser=target.optimiser,
-        learning_rate=target.learning_rate,
-        weight_decay=target.weight_decay,
-        shift=target.shift,
-        flip=target.flip,
+        own="" if own is None else f"{own.factory} {content_key(modules=(own.module(), trainers))}",
+        **{name: getattr(target, name) for name in sorted(shared)},
     )
+
+
+def target_start(setup: Setup) -> Start | None:
+    """The weights that the setup's targets start from, before any training of this project; None for random ones."""
+    target = setup.target
+    if target.pretrained is None and target.start_from is None:
+        return None
+    normalisation = (target.mean, target.std) if target.mean is not None and target.std is not None else None
+    return Start(target.pretrained, target.start_from, normalisation)
+
+
+def create_target(setup: Setup, bank: Bank, seed: int, frozen: bool = True) -> Classifier:
+    """Create a target of the setup that tells the people of `bank` apart, with the weights that it starts from.
+
+    Args:
+        seed: of all weights that are not started from. frozen: whether the first blocks are frozen that the setup
+            wants frozen.
+
+    Raises:
+        InputError: see `create_classifier`, `start_from` and `freeze`.
+    """
+    target, start = setup.target, target_start(setup)
+    model = create_classifier(target.architecture, bank.identities, bank.channels, bank.resolution, seed)
+    if start is not None:
+        start_from(model, start, target.architecture, bank.resolution)
+    if frozen:
+        freeze(model, target.freeze)
+    return model
+
+
+def start_key(setup: Setup) -> str | None:
+    """Hash of the weights that targets start from and of what is frozen; None if they start from random weights."""
+    start, target = target_start(setup), setup.target
+    if start is None and not target.freeze:
+        return None
+    weights = None if start is None else start.key(target.architecture, setup.data.resolution)
+    return content_key(weights, target.freeze, modules=(starting, blocks, checkpoints))
+
+
+def start_sentence(setup: Setup, bank: Bank) -> str:
+    """What the setup's targets start from, and what of it is frozen, in a sentence; empty for random weights.
+
+    Raises InputError as `create_target` does.
+    """
+    target, start = setup.target, target_start(setup)
+    model = create_classifier(target.architecture, bank.identities, bank.channels, bank.resolution, 0)
+    said = [] if start is None else [start_from(model, start, target.architecture, bank.resolution)]
+    if target.freeze:
+        said.append(f"frozen: {', '.join(freeze(model, target.freeze))}")
+    return "; ".join(said)
 
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
@@ -276,6 +327,11 @@ def check_names(setup: Setup) -> None:
     check_architecture(setup.judge.architecture)
     for architecture in (setup.target.architecture, setup.judge.architecture):
         check_size(architecture, setup.data.resolution)
+    if setup.target.trainer is not None:
+        TrainerSource(setup.target.trainer).find()
+    start = target_start(setup)
+    if start is not None:
+        start.check(setup.target.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
     if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
@@ -290,6 +346,8 @@ def check_names(setup: Setup) -> None:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
         )
+    if ":" in setup.judge.kind:
+        check_own_judge(setup.judge.kind, setup.judge.weights)
     if setup.judge.architecture == setup.target.architecture:
         raise InputError(
             f"the judge has the target's architecture '{setup.judge.architecture}', but needs another one; "

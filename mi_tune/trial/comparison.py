@@ -27,7 +27,7 @@ from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw, fills, law
 from mi_tune.judging import Judge, identity_errors, judge_images
 from mi_tune.judging.intervals import Estimate, class_difference, class_interval
-from mi_tune.nets import own_code, residual, small_cnn, strided_cnn, training
+from mi_tune.nets import averaging, own_code, residual, schedules, small_cnn, strided_cnn, training
 from mi_tune.nets.training import predict
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.device import pick_device, use_one_thread
@@ -50,7 +50,21 @@ LAWS = {
 DEFENDED = tuple(LAWS)[1:]
 """Names of the `LAWS` that erase."""
 
-TARGET_CODE = (training, evaluation, augment, fills, law, controls, treatment, nets, small_cnn, residual, strided_cnn)
+TARGET_CODE = (
+    training,
+    averaging,
+    schedules,
+    evaluation,
+    augment,
+    fills,
+    law,
+    controls,
+    treatment,
+    nets,
+    small_cnn,
+    residual,
+    strided_cnn,
+)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import StudyData, target_recipe
+from mi_tune.trial.assets import StudyData, create_target, target_recipe
 from mi_tune.trial.evaluation import RECOGNISED
 from mi_tune.trial.judges import judge_recipe, regressor_recipe
 from mi_tune.trial.stopped_early import stopping_epochs
@@ -104,8 +104,8 @@ def measure_speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
 
 
 def _speed(setup: Setup, data: StudyData, device: torch.device) -> Speed:
-    private, target = data.private, setup.target
-    model = create_classifier(target.architecture, private.identities, private.channels, private.resolution, 0)
+    private = data.private
+    model = create_target(setup, private, 0)
     train_image = _seconds_an_image(model, data, target_recipe(setup), device)
     images = torch.rand(32, *private.images.shape[1:], device=device)
     oracle = WhiteBox(model, device, private.identities)  # the access that an attack has
@@ -126,7 +126,7 @@ def estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
 def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     private, split = data.private, data.split
     target, attack = setup.target, make_attack(setup.attack.preset, setup.attack.budget)
-    model = create_classifier(target.architecture, private.identities, private.channels, private.resolution, 0)
+    model = create_target(setup, private, 0)
     speed = _speed(setup, data, device)
     judge = create_classifier(setup.judge.architecture, private.identities, private.channels, private.resolution, 0)
     recipe = judge_recipe(setup)
@@ -138,7 +138,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     train_seconds = target.epochs * (len(split.train) * speed.train_image + validation)
     # one judge trains on all images, the one that measures its accuracy on all but the test images
     judge_images = 2 * len(private) - len(split.test)
-    prepare_seconds = recipe.training.epochs * judge_images * judge_image
+    prepare_seconds = 0.0 if ":" in setup.judge.kind else recipe.training.epochs * judge_images * judge_image
     # trials without defence are attacked at their stops, too; a study has one, and seldom repeats it
     prepare_seconds += target.replicates * len(stopping_epochs(target.epochs)) * attack_seconds
     if target.pretrain == "public":

@@ -20,6 +20,7 @@ from mi_tune.judging import (
 from mi_tune.judging.faces import NAME as FACES
 from mi_tune.judging.faces import faces_installed
 from mi_tune.judging.gallery import GalleryClassifier, check_gallery
+from mi_tune.judging.own import own_judge
 from mi_tune.judging.panel import ClassifierJudge, GalleryJudge, Panel, PanelJudge
 from mi_tune.judging.recogniser import check_recogniser, load_recogniser
 from mi_tune.judging.same_people import find_pairs
@@ -44,7 +45,7 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
     By default it is the recogniser, if there is one, else a classifier of the photographs that no target sees: of those
     that score shares, it agreed best with known identity and with a recogniser (docs/measurements.md).
 
-    Raises InputError if the set-up asks for a judge that its images do not have.
+    Raises InputError if the set-up asks for a judge that its images do not have, or the user's own cannot be used.
     """
     judge = _judge_by_kind(setup, data, seed, device)
     if data.identity_parameters is None:
@@ -53,8 +54,16 @@ def prepare_judge(setup: Setup, data: StudyData, seed: int, device: torch.device
     return dataclasses.replace(judge, regressor=regressor)
 
 
+def check_judge(setup: Setup, data: StudyData, device: torch.device) -> None:
+    """Raise InputError if the user's own judge, where the setup has one, cannot be used."""
+    if ":" in setup.judge.kind:
+        _judge_by_kind(setup, data, 0, device)
+
+
 def _judge_by_kind(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Judge:
     kind = setup.judge.kind
+    if ":" in kind:
+        return own_judge(kind, setup.judge.weights, data.private, data.split, device)
     if kind in ("auto", "recogniser"):
         gallery = prepare_recogniser(setup, data, device)
         if gallery is not None:

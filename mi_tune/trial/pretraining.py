@@ -1,7 +1,8 @@
 """Pre-training on the public people: targets that begin by telling other people apart.
 
 TL-DMI (Ho et al., CVPR 2024) starts targets from networks of public data; without a network trained elsewhere, the
-public people of the study are the honest stand-in. Here no layer is frozen afterwards.
+public people of the study are the honest stand-in. Its first layers are frozen afterwards where the set-up says so
+(`target.freeze`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from mi_tune import nets
 from mi_tune.data import augment
 from mi_tune.nets import (
     conv_attention,
-    create_classifier,
     head_of,
     own_code,
     residual,
@@ -29,7 +29,7 @@ from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import StudyData, target_recipe
+from mi_tune.trial.assets import StudyData, create_target, start_key, target_recipe
 
 _CODE = (training, augment, nets, small_cnn, residual, strided_cnn, conv_attention)
 """All code that decides the weights of the public network."""
@@ -43,20 +43,22 @@ def check_pretraining(setup: Setup, data: StudyData, needed: str = "") -> None:
 
 
 def pretraining_recipe(setup: Setup) -> Recipe:
-    """The targets' recipe, with `pretrain_epochs` epochs."""
-    return dataclasses.replace(target_recipe(setup), epochs=setup.target.pretrain_epochs)
+    """The targets' recipe, with `pretrain_epochs` epochs, by this project's own loop."""
+    return dataclasses.replace(target_recipe(setup), epochs=setup.target.pretrain_epochs, own="")
 
 
 def pretraining_key(setup: Setup, data: StudyData, seed: int, needed: bool = False) -> str | None:
-    """Hash of everything that the start of a target depends on, beside its own seed; None without pre-training.
+    """Hash of everything that the start of a target depends on, beside its own seed; None if it starts from random
+    weights.
 
     needed: whether a defence needs the pre-training, whatever the set-up says.
     """
     if setup.target.pretrain == "none" and not needed:
-        return None
+        return start_key(setup)
     architecture = setup.target.architecture
     return content_key(
         *(data.public.fingerprint(), architecture, dataclasses.asdict(pretraining_recipe(setup)), seed),
+        start_key(setup),
         modules=(sys.modules[__name__], *_CODE, *own_code(architecture)),
     )
 
@@ -69,20 +71,19 @@ def start_from_public(
     All targets of a seed start from the same network, which is trained once and cached.
 
     Args:
-        model: as `create_classifier` makes it. seed: the study's, or a fresh one of a confirmation.
+        model: as `create_target` makes it. seed: the study's, or a fresh one of a confirmation.
         needed: whether a defence needs it, whatever the set-up says.
 
     Raises:
         DivergedError: the pre-training diverged. InputError: the network has no linear head.
     """
     key = pretraining_key(setup, data, seed, needed)
-    if key is None:
+    if (setup.target.pretrain == "none" and not needed) or key is None:
         return
 
     def make() -> dict[str, Tensor]:
         bank = data.public
-        shape = (bank.identities, bank.channels, bank.resolution)
-        network = create_classifier(setup.target.architecture, *shape, derive_seed(seed, "pretraining", "weights"))
+        network = create_target(setup, bank, derive_seed(seed, "pretraining", "weights"), frozen=False)
         run = Training(
             network,
             *bank.tensors(),

@@ -42,6 +42,8 @@ class Numbers(click.ParamType):
 @click.option("--mean", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
 @click.option("--std", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
 @click.option("--recogniser", help="Judge from outside: faces, or your own: path/to/file.py:factory.  [default: none]")
+@click.option("--judge", help="Who judges; also your own: path/to/file.py:factory.  [default: auto; docs/judges.md]")
+@click.option("--judge-weights", type=click.Path(path_type=Path), help="Your own judge's weights.")
 @click.option("--law", help="Its erasing law: none, midre-0.4, midre-0.8, zhong, or a mapping.  [default: unknown]")
 @click.option("--law-unknown", is_flag=True, help="Do not tell attacks that know of erasing which law it was.")
 @click.option(
@@ -68,6 +70,8 @@ def attack(
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     recogniser: str | None,
+    judge: str | None,
+    judge_weights: Path | None,
     law: str | None,
     law_unknown: bool,
     attack: str,
@@ -86,6 +90,7 @@ def attack(
 
     own = {"--architecture": architecture, "--private": private, "--public": public, "--resolution": resolution}
     own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law, "--recogniser": recogniser}
+    own |= {"--judge": judge, "--judge-weights": judge_weights}
     _check_source(study, weights, trial, own)
     planned = plan_audit(
         study if study is not None else weights,
@@ -101,6 +106,8 @@ def attack(
         fit=fit,
         law=law,
         recogniser=recogniser,
+        judge=judge,
+        judge_weights=judge_weights,
         prior=prior,
         seed=seed,
         out=out,

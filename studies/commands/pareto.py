@@ -17,7 +17,7 @@ from studies.commands.setup_options import ATTACK, DATA, JUDGE, PRIOR, RECOGNISE
 
 @click.command(cls=Command, kept="whatever had finished is in the study folder")
 @click.option("--setup", "setup_file", help="A YAML file, or a name in studies/setups.  [default: orl, or folder]")
-@takes_setup(*DATA, *TARGET, *PRIOR, *RECOGNISER, JUDGE, *ATTACK, *SEARCH)
+@takes_setup(*DATA, *TARGET, *PRIOR, *RECOGNISER, *JUDGE, *ATTACK, *SEARCH)
 @click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--seed", type=int, help="Every random draw derives from it.  [default: 0]")
 @click.option("--resume", is_flag=True, help="Go on with the study in the folder.")

@@ -63,11 +63,21 @@ TARGET = (
         "--architecture",
         "small_cnn, any classifier of torchvision, timm:NAME, or your own: path/to/file.py:factory.",
     ),
+    SetupOption("--trainer", "Your own training loop of targets: path/to/file.py:train."),
     SetupOption("--epochs", "Training epochs of a target.", type=int),
+    SetupOption("--pretrained", "Targets start from torchvision's or timm's weights: DEFAULT, or their name."),
+    SetupOption("--start-from", "Targets start from a file of weights, with a head of their own.", type=PATH),
+    SetupOption("--freeze", "How many first blocks keep the weights that they start from.", type=int),
     SetupOption(
         "--pretrain",
         "public: targets first learn to tell the public people apart.",
         type=click.Choice(["none", "public"]),
+    ),
+    SetupOption(
+        "--compile",
+        "Compile trainings with torch.compile; for long ones.",
+        is_flag=True,
+        default=None,
     ),
     SetupOption("--replicates", "Targets trained and attacked per trial.", type=int),
 )
@@ -76,10 +86,13 @@ PRIOR = (
     SetupOption("--generator", "Your own generator, for --prior import or style: path/to/file.py:factory."),
     SetupOption("--generator-weights", "Its weights, a state_dict.", type=PATH),
 )
-JUDGE = SetupOption(
-    "--judge",
-    "Who judges trials.  [default: auto; docs/judges.md]",
-    type=click.Choice(["auto", "classifier", "verifier", "recogniser"]),
+JUDGE = (
+    SetupOption(
+        "--judge",
+        "Who judges trials: auto, classifier, verifier, recogniser, or your own: path/to/file.py:factory.  "
+        "[default: auto; docs/judges.md]",
+    ),
+    SetupOption("--judge-weights", "Your own judge's weights, a state_dict or safetensors.", type=PATH),
 )
 ATTACK = (
     SetupOption(

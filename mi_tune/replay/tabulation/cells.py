@@ -12,6 +12,7 @@ import torch
 from mi_tune.attacks import code_of
 from mi_tune.erasing import ErasingLaw
 from mi_tune.judging import verdicts
+from mi_tune.nets import own_code
 from mi_tune.replay.tabulation import trial
 from mi_tune.replay.tabulation.trial import Tools, run_trial, rungs
 from mi_tune.runtime.cache import cached, content_key, find
@@ -54,7 +55,14 @@ class TrialBench:
             *(self.setup.target.architecture, dataclasses.asdict(recipe), rungs(recipe.epochs)),
             pretraining_key(self.setup, data, self.seed),
             *(tools.cheap.describe(), tools.attack.describe(), tools.ground.key, tools.judge.key, self.seed),
-            modules=(*TARGET_CODE, *code_of(tools.cheap), *code_of(tools.attack), verdicts, *trial.CODE_MODULES),
+            modules=(
+                *TARGET_CODE,
+                *own_code(self.setup.target.architecture),
+                *code_of(tools.cheap),
+                *code_of(tools.attack),
+                verdicts,
+                *trial.CODE_MODULES,
+            ),
         )
 
     def key(self, law: ErasingLaw, replicate: int) -> str:

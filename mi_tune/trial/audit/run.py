@@ -143,6 +143,8 @@ class _Audit:
         what, indices = subject.measured_on
         logits = predict(subject.model, bank.tensors()[0], self.device, torch.from_numpy(indices))
         accuracy = float((logits.argmax(1).numpy() == bank.labels[indices]).mean())
+        if "read" in subject.about:
+            self.console.print(subject.about["read"], highlight=False, markup=False, soft_wrap=True)
         if accuracy < 0.5:
             self.console.print(
                 f"the model classifies only {accuracy:.0%} of the {what} correctly; check its normalisation and "

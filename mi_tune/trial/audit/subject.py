@@ -91,16 +91,18 @@ def own_setup(
     fit: str = "crop",
     recogniser: str = "none",
     architecture: str = "small_cnn",
+    judge: str = "auto",
+    judge_weights: Path | None = None,
 ) -> Setup:
     """The set-up that judges and priors of the user's own model are made from; see `own_subject`."""
-    judge = "residual_gn" if architecture != "residual_gn" else "small_cnn"
+    other = "residual_gn" if architecture != "residual_gn" else "small_cnn"
     folders = {"private": str(private), "public": str(public) if public else None}
     values = {
         "name": "own",
         "data": {"source": "folder", "resolution": resolution, "fit": fit, **folders},
         "target": {"architecture": architecture},
         "prior": {"kind": prior},
-        "judge": {"architecture": judge, "recogniser": recogniser},
+        "judge": {"architecture": other, "recogniser": recogniser, "kind": judge, "weights": judge_weights},
     }
     return with_recogniser(make_setup(values, "options"))
 
