@@ -132,7 +132,7 @@ def _run(
     console: Console,
 ) -> Path:
     bench = work.bench(pick_device())
-    candidates = candidate_controls(tuple(work.data.private.take(work.data.split.train).mean()))
+    candidates = candidate_controls(tuple(work.data.private.mean(work.data.split.train)))
     if not options.augmentations:
         candidates = {}
     trained = [*points, *(step for steps in candidates.values() for step in steps)]

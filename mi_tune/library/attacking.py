@@ -124,11 +124,12 @@ def plan_audit(
     prior: str | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> PlannedAudit:
     """Load the model and the images of `attack`, which explains the arguments. Raises InputError."""
     plan_attempts(attacks, budget, prior or DEFAULT_PRIOR)  # a wrong name is found before anything is read
     own = {"private": private, "public": public, "architecture": architecture, "mean": mean, "std": std}
-    own |= {"resolution": resolution, "fit": fit, "law": law, "recogniser": recogniser}
+    own |= {"resolution": resolution, "fit": fit, "law": law, "recogniser": recogniser, "data_root": data_root}
     if isinstance(target, Study) or _is_study(target, private):
         given = [name for name, value in own.items() if value is not None]
         if given:
@@ -173,6 +174,7 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
         own["fit"] or "crop",
         own["recogniser"] or "none",
         architecture or "small_cnn",
+        Path(own["data_root"]).absolute() if own["data_root"] else None,
     )
     data = own_data(setup, seed)
     bank = data.private
@@ -249,6 +251,7 @@ def attack(
     include_images: bool | None = None,
     force: bool = False,
     quiet: bool = False,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> Audit:
     """Attack one trained classifier, and judge what the attacks find.
 
@@ -269,6 +272,7 @@ def attack(
         seed: of the attacks. out: folder of the results. force: compute also what the folder already holds.
         include_images: whether the folder may hold faces. Default: as the study; not of your own images.
         quiet: print nothing.
+        data_root: folder of the data sets by name.
 
     Raises:
         InputError: wrong input, in one line, before anything is computed; or every attack failed.
@@ -298,6 +302,7 @@ def attack(
         prior=prior,
         seed=seed,
         out=out,
+        data_root=data_root,
     )
     run_planned(
         planned,

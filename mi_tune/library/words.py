@@ -7,6 +7,8 @@ from typing import Any
 KEYS = {
     "private": "data.private",
     "public": "data.public",
+    "data": "data.private",
+    "data_root": "data.root",
     "identities": "data.private_identities",
     "resolution": "data.resolution",
     "recogniser": "judge.recogniser",

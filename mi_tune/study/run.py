@@ -114,6 +114,8 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         highlight=False,
         soft_wrap=True,
     )
+    for note in data.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     if data.copies_dropped:
         console.print(
             f"{counted(data.copies_dropped, 'public image')} dropped: (nearly) equal to private ones", highlight=False
@@ -353,7 +355,7 @@ def _description(
             "dropped": [f"{data.copies_dropped} public images that (nearly) equal private ones"]
             if data.copies_dropped
             else [],
-            "mean": list(private.take(split.train).mean()),
+            "mean": list(private.mean(split.train)),
         },
         "config": setup.model_dump(mode="json"),
         "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},

@@ -78,7 +78,7 @@ def study_subject(folder: Path, trial: int) -> Subject:
         setup=setup,
         data=data,
         seed=seed,
-        law=law_of(row).resolved(bank.take(data.split.train).mean()),
+        law=law_of(row).resolved(bank.mean(data.split.train)),
         measured_on=("validation images", data.split.val),
         images_allowed=bool(config.get("images_allowed")),
     )

@@ -61,7 +61,7 @@ def target_training(
     """
     bank = data.private
     treatment = law if isinstance(law, Treatment) else Treatment(law)
-    treatment = treatment.resolved(bank.take(data.split.train).mean())
+    treatment = treatment.resolved(bank.mean(data.split.train))
     model = create_classifier(
         setup.target.architecture,
         bank.identities,
