@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 256
+BLOCK = 32
 """Images that are taken out of a bank at a time where a copy of all would be too large."""
 
 
@@ -84,6 +84,6 @@ class Bank:
         """Mean pixel of the images at `indices`, or of all, in [0, 1], one value per channel."""
         chosen = np.arange(len(self)) if indices is None else indices
         total = np.zeros(self.channels)
-        for part in np.array_split(chosen, max(1, len(chosen) // BLOCK)):
+        for part in np.array_split(chosen, max(1, -(-len(chosen) // BLOCK))):
             total += self.images[part].sum((0, 2, 3), dtype=np.int64)  # whole numbers, so no order of sums matters
         return tuple((total / (len(chosen) * self.resolution**2) / 255).tolist())

@@ -135,26 +135,28 @@ def drop_copies(public: Bank, private: Bank) -> tuple[Bank, int]:
     The attacker's prior must not be trained on a private photograph.
     """
     private_vectors, public_vectors = _signature(private.images), _signature(public.images)
-    clean = np.concatenate([nearest(part, private_vectors) <= SAME_IMAGE for part in _blocks(public_vectors)])
+    clean = nearest(public_vectors, private_vectors) <= SAME_IMAGE
     if clean.all():
         return public, 0
     kept = public.take(np.flatnonzero(clean))
     return kept.only(np.unique(kept.labels)), int((~clean).sum())
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), BLOCK):
-        yield rows[start : start + BLOCK]
+def _blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def nearest(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """The largest inner product of each of our vectors (n, 144) with any of theirs, (n,); block by block."""
-    return np.max([(ours @ part.T).max(1) for part in np.array_split(theirs, max(1, len(theirs) // 4096))], axis=0)
+    return np.concatenate(
+        [np.max([(rows @ part.T).max(1) for part in _blocks(theirs, 4096)], axis=0) for rows in _blocks(ours, 1024)]
+    )
 
 
 def _signature(images: np.ndarray) -> np.ndarray:
     """Unit vectors (n, 144) whose inner products are the correlations of the images at 12x12 grey."""
-    return np.concatenate([_block_signature(part) for part in _blocks(images)])
+    return np.concatenate([_block_signature(part) for part in _blocks(images, BLOCK)])
 
 
 def _block_signature(images: np.ndarray) -> np.ndarray:
