@@ -146,7 +146,7 @@ def test_the_published_split_holds_out_their_last_tenth_and_has_every_identity_i
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(bank)))
     assert all(np.bincount(bank.labels[part], minlength=12).min() >= 1 for part in parts)
     theirs = np.arange(len(bank))
-    np.random.RandomState(42).shuffle(theirs)  # noqa: NPY002  as their code does
+    np.random.RandomState(42).shuffle(theirs)
     last = set(theirs[int(0.9 * len(bank)) :].tolist())
     without = {k for k in range(12) if not last & set(np.flatnonzero(bank.labels == k).tolist())}
     borrowed = set(split.test.tolist()) - last
