@@ -156,6 +156,9 @@ class AttackSetup(_Section):
         description="name of a preset, or your own attack: package.module:factory or path/to/file.py:factory",
     )
     budget: Budget = "reduced"
+    identities: int | None = Field(
+        None, ge=5, description="private people that each trial attacks, the same for all laws; default: all of them"
+    )
 
     @field_validator("preset")
     @classmethod

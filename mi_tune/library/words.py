@@ -23,6 +23,7 @@ KEYS = {
     "judge": "judge.kind",
     "attack": "attack.preset",
     "budget": "attack.budget",
+    "attack_identities": "attack.identities",
     "sampler": "search.sampler",
     "trials": "search.trials",
     "repeats": "search.repeats",

@@ -31,6 +31,7 @@ from mi_tune.runtime.device import peak_memory_mb
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, target_recipe
+from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.pretraining import start_from_public
 from mi_tune.trial.stopped_early import STOPPED_EARLY
 from mi_tune.trial.table import spreadsheet_safe
@@ -90,15 +91,21 @@ def natural_per_class(model: torch.nn.Module, data: StudyData, device: torch.dev
 
 
 def attack_half_trained(
-    run: Training, attack: Attack | Portfolio, ground: Ground, judge: Judge, seed: int
+    run: Training,
+    attack: Attack | Portfolio,
+    ground: Ground,
+    judge: Judge,
+    seed: int,
+    people: np.ndarray | None = None,
 ) -> tuple[Reconstructions, Verdicts]:
-    """Attack all classes of a half-trained target and judge the reconstructions. Does not affect its training.
+    """Attack a half-trained target and judge the reconstructions. Does not affect its training.
 
-    Raises DivergedError, InputError.
+    people: the attacked classes, int64; default: all. Raises DivergedError, InputError.
     """
-    classes = torch.arange(judge.held_out_per_class.size)
+    total = judge.held_out_per_class.size
+    classes = torch.arange(total) if people is None else torch.from_numpy(people)
     # a copy, because an oracle freezes its model
-    oracle = open_oracle(attack.access, copy.deepcopy(run.model), run.device, len(classes))
+    oracle = open_oracle(attack.access, copy.deepcopy(run.model), run.device, total)
     result = attack.run(oracle, ground.knowing(run.law), classes, seed)
     return result, judge_images(judge, result.images, classes, run.device)
 
@@ -139,6 +146,7 @@ class LawEvaluation:
         ]
         self.law, self.images = self.runs[0].law, self.runs[0].images
         self.val_indices = torch.from_numpy(data.split.val)
+        self.people = attacked_people(setup, data.private.identities, seed)  # the attacked classes
         self.history: dict[str, list] = {
             "epochs": [],
             "natural_accuracy": [[] for _ in self.runs],
@@ -206,7 +214,9 @@ class LawEvaluation:
         begun = time.perf_counter()
         accuracies = []
         for number, run in enumerate(self.runs):
-            _, verdicts = attack_half_trained(run, cheap.attack, cheap.ground, judge, self._attack_seed(number))
+            _, verdicts = attack_half_trained(
+                run, cheap.attack, cheap.ground, judge, self._attack_seed(number), self.people
+            )
             accuracies.append(verdicts.accuracy.mean())
         self.rung_accuracies.append((self.natural_accuracy, float(np.mean(accuracies))))
         self.seconds["attack"] += time.perf_counter() - begun
@@ -219,7 +229,7 @@ class LawEvaluation:
         return len(self.attacked) == len(self.runs) and len(self.stopped) == len(self.kept)
 
     def attack_next(self, attacker: Attacker, judge: Judge, recogniser: Gallery | None = None) -> None:
-        """Attack all classes of the next replicate and judge the reconstructions; ask the recogniser too, if any.
+        """Attack the people of the next replicate and judge the reconstructions; ask the recogniser too, if any.
 
         After the last replicate, the targets at the next stop are attacked in the same way. Raises DivergedError,
         InputError.
@@ -229,9 +239,9 @@ class LawEvaluation:
             return
         begun = time.perf_counter()
         number = len(self.attacked)
-        classes = torch.arange(self.data.private.identities)
+        classes = torch.from_numpy(self.people)
         attack, ground = attacker.attack, attacker.ground
-        oracle = open_oracle(attack.access, self.runs[number].model, self.device, len(classes))
+        oracle = open_oracle(attack.access, self.runs[number].model, self.device, self.data.private.identities)
         # erasing-aware attacks are told the law: a defence must not depend on being kept secret
         result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
         verdicts = judge_images(judge, result.images, classes, self.device)
@@ -275,8 +285,8 @@ class LawEvaluation:
         for number, (run, state) in enumerate(zip(self.runs, stop["models"], strict=True)):
             model = copy.deepcopy(run.model)
             model.load_state_dict(state)
-            classes = torch.arange(self.data.private.identities)
-            oracle = open_oracle(attacker.attack.access, model, self.device, len(classes))
+            classes = torch.from_numpy(self.people)
+            oracle = open_oracle(attacker.attack.access, model, self.device, self.data.private.identities)
             ground = attacker.ground.knowing(self.law)
             result = attacker.attack.run(oracle, ground, classes, self._attack_seed(number))
             verdicts = judge_images(judge, result.images, classes, self.device)
@@ -353,6 +363,7 @@ class LawEvaluation:
             }
         return {
             **_columns("attack_accuracy", class_interval(mean("per_class"))),
+            "people_attacked": len(self.people),
             "attack_accuracy_top5": float(mean("per_class_top5").mean()),
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
             **identity,
@@ -376,7 +387,8 @@ class LawEvaluation:
         save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
         if self.stopped:
             names = spreadsheet_safe(self.data.private.names)
-            table = pd.concat([pd.DataFrame({"class_name": names, **one}) for one in self.stopped], ignore_index=True)
+            columns = [{name: self._of_all(name, value) for name, value in one.items()} for one in self.stopped]
+            table = pd.concat([pd.DataFrame({"class_name": names, **one}) for one in columns], ignore_index=True)
             save_atomically(folder / STOPPED_EARLY, lambda p: table.to_csv(p, index=False))
         if self.first is not None:
             result, verdicts = self.first
@@ -384,7 +396,7 @@ class LawEvaluation:
                 "images": result.images.numpy(),
                 "judge_top1": verdicts.top1,
                 "target_confidence": result.confidence.numpy(),
-                "class_names": np.array(self.data.private.names),
+                "class_names": np.array(self.data.private.names)[self.people],
             }
             save_atomically(
                 folder / "reconstructions.npz",
@@ -393,15 +405,26 @@ class LawEvaluation:
             )
 
     def _per_class(self) -> pd.DataFrame:
-        """Accuracies of every class, mean over replicates. Paired comparisons of laws use them."""
+        """Accuracies of every class, mean over replicates; NaN for an attack on a class that was not attacked.
+
+        Paired comparisons of laws use them.
+        """
         columns: dict[str, Any] = {
             "class_name": spreadsheet_safe(self.data.private.names),
             "natural_accuracy": np.mean(self.per_class_natural, axis=0),
         }
         for name, key in PER_CLASS_COLUMNS.items():
             if self.attacked and key in self.attacked[0]:
-                columns[name] = np.mean([a[key] for a in self.attacked], axis=0)
+                columns[name] = self._of_all(name, np.mean([a[key] for a in self.attacked], axis=0))
         return pd.DataFrame(columns)
+
+    def _of_all(self, column: str, values: Any) -> Any:
+        """A column of one of the attacks, of all classes: NaN where a class was not attacked; others as they are."""
+        if column not in PER_CLASS_COLUMNS:
+            return values
+        whole = np.full(self.data.private.identities, np.nan)
+        whole[self.people] = values
+        return whole
 
     # ------------------------------------------------------------------------------------------------ checkpoint
 

@@ -107,6 +107,7 @@ ATTACK = (
         "Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.",
     ),
     SetupOption("--budget", "Budget of the attack.", type=click.Choice(BUDGETS)),
+    SetupOption("--attack-identities", "Attack only so many private people in each trial.  [default: all]", type=int),
 )
 SEARCH = (
     SetupOption(
