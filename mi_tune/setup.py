@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from mi_tune.data.places import is_loader
 from mi_tune.erasing import FILLS, LOCATIONS
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import checked_factory
@@ -28,15 +29,27 @@ class DataSetup(_Section):
     """The images and how they are split."""
 
     source: Literal["orl", "folder", "procedural"] = "orl"
-    private: Path | None = Field(None, description="the people to protect: an ImageFolder, or a file of arrays")
-    public: Path | None = Field(None, description="other people, in the same form; default: split off from private")
+    private: Path | None = Field(
+        None,
+        description="the people to protect: an ImageFolder, a file of arrays, a loader (path/to/file.py:load), or a "
+        "data set by name",
+    )
+    public: Path | None = Field(None, description="other people, in any of these forms; default: split off")
+    root: Path | None = Field(None, description="folder of the data sets by name")
     private_identities: int | None = Field(None, ge=2, description="number of private identities (drawn by seed)")
     public_identities: int | None = Field(None, ge=2, description="procedural: number of public people")
     images_per_identity: int | None = Field(None, ge=3, description="procedural: images of each drawn person")
     resolution: int = Field(32, ge=16, le=512)
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; default: 1 if all images are grey")
     fit: Literal["crop", "stretch"] = "crop"
-    split: tuple[float, float, float] = Field((0.6, 0.2, 0.2), description="train, val and test shares per identity")
+    split: tuple[float, float, float] | Literal["published"] = Field(
+        (0.6, 0.2, 0.2), description="train, val and test shares per identity; published: as the papers at 224 px"
+    )
+
+    @field_validator("private", "public")
+    @classmethod
+    def _check_loader(cls, place: Path | None) -> Path | None:
+        return Path(checked_factory(str(place))) if place is not None and is_loader(place) else place
 
     @model_validator(mode="after")
     def _consistent(self) -> DataSetup:
@@ -55,7 +68,7 @@ class DataSetup(_Section):
             for name in ("public_identities", "images_per_identity"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} belongs to source 'procedural', not '{self.source}'; leave it out")
-        if min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-6:
+        if self.split != "published" and (min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-6):
             raise ValueError(f"split {self.split} must be three positive shares that add up to 1")
         return self
 
@@ -223,6 +236,9 @@ class AttackSetup(_Section):
         description="name of a preset, or your own attack: package.module:factory or path/to/file.py:factory",
     )
     budget: Budget = "reduced"
+    identities: int | None = Field(
+        None, ge=5, description="private people that each trial attacks, the same for all laws; default: all of them"
+    )
 
     @field_validator("preset")
     @classmethod

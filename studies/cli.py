@@ -19,6 +19,7 @@ COMMANDS = {
     "location": ("studies.commands.location", "command"),
     "compare": ("studies.commands.compare_studies", "compare"),
     "report": ("analysis.__main__", "report"),
+    "data": ("studies.commands.data_sets", "data"),
     "setups": ("studies.commands.setup_files", "setups"),
 }
 """Module and name of every command, in the order in which one needs them."""

@@ -28,9 +28,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache."""
-    monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path_factory.mktemp("cache") / "mi_tune"))
 
 
 def make_bank(identities: int, images: int = 6, size: int = 16, channels: int = 1, seed: int = 0) -> Bank:

@@ -126,3 +126,82 @@ def test_a_damaged_file_of_arrays_is_one_line(tmp_path, damage):
         np.savez(path, images=IMAGES, labels=LABELS, names=["a"])
     with pytest.raises(InputError, match=r"faces\.npz"):
         own_bank(path, 16)
+
+
+# ------------------------------------------------------------------------------------------------ the user's loader
+
+LOADER = """
+import numpy as np
+
+def faces(seed=0, people=6):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (people * 5, 20, 20, 3), dtype=np.uint8), np.arange(people * 5) // 5
+
+def others():
+    return faces(1)
+
+def named():
+    images, labels = faces(2)
+    return images, [f"p{label}" for label in labels]
+
+def wrong():
+    return [1, 2, 3]
+
+def broken():
+    raise RuntimeError("no disk")
+
+def needs(folder):
+    return folder
+
+def one_each():
+    return faces()[0][:4], np.arange(4)
+"""
+
+
+@pytest.fixture
+def loader(tmp_path, monkeypatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_data.py").write_text(LOADER)
+    return "my_data.py"
+
+
+def test_a_loader_gives_people_on_either_side_or_on_both(loader):
+    both = load_data(build_setup(data=f"{loader}:faces", resolution=16), 0)
+    assert (both.private.identities, both.public.identities, both.private.resolution) == (4, 2, 16)
+    assert both.private.channels == both.public.channels == 3
+    apart = load_data(build_setup(private=f"{loader}:faces", public=f"{loader}:others", resolution=16), 0)
+    assert (apart.private.identities, apart.public.identities) == (6, 6)
+    assert not set(apart.private.names) & set(apart.public.names)
+    assert load_data(build_setup(data=f"{loader}:named", resolution=16), 0).private.names[0].startswith("p")
+
+
+def test_a_loader_and_the_same_arrays_are_the_same_images(loader, tmp_path):
+    spec: dict = {}
+    exec(LOADER, spec)
+    images, labels = spec["named"]()
+    ours = load_data(build_setup(data=f"{loader}:named", resolution=16), 3)
+    theirs = load_data(build_setup(private=(images, labels), resolution=16), 3)
+    assert ours.private.fingerprint() == theirs.private.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("wrong", "got a list"),
+        ("broken", "no disk"),
+        ("needs", "its factory fails without arguments"),
+        ("nobody", "no factory 'nobody'"),
+        ("one_each", "has 1 image"),
+    ],
+)
+def test_a_loader_that_cannot_be_used_is_one_line_that_names_it(loader, name, hint):
+    with pytest.raises(InputError, match=hint) as caught:
+        load_data(build_setup(data=f"{loader}:{name}", resolution=16), 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_private_images_are_named_once(loader, tmp_path):
+    with pytest.raises(InputError, match="give either private or data"):
+        build_setup(data=f"{loader}:faces", private=str(tmp_path))
+    with pytest.raises(InputError, match="no such file"):
+        load_data(build_setup(data="absent.py:faces"), 0)

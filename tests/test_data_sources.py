@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,8 @@ from conftest import make_bank, write_image_folder
 from PIL import Image
 
 from mi_tune.data import folder_bank, orl_bank
+from mi_tune.data.listing import list_folder
+from mi_tune.runtime.cache import cache_folder
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import load_data
@@ -287,3 +292,97 @@ def test_twelve_bits_in_a_file_of_sixteen_are_as_bright_as_they_were(tmp_path):
 def test_a_folder_of_dim_photographs_of_sixteen_bits_stays_dim(tmp_path):
     person(tmp_path, Image.fromarray(np.full((16, 16), 30_000, dtype=np.uint16)))  # needs 15 bits, which no camera has
     assert folder_bank(tmp_path, 16).images.mean() == pytest.approx(30_000 / 65_535 * 255, abs=1)
+
+
+# ------------------------------------------------------------------------------------- the file of decoded images
+
+
+def test_what_is_left_out_is_counted_by_its_kind_in_one_line(tmp_path):
+    person(tmp_path, flat(90), flat(91))
+    for name in ("anna/3.gif", "anna/deep/4.GIF", "anna/notes.txt", "anna/README", "anna/._0.png", "loose.png"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x")
+    person(tmp_path / "anna", flat(1), flat(2), name=".ipynb_checkpoints")
+    person(tmp_path / "__MACOSX", flat(3))
+    listing = list_folder(tmp_path)
+    assert listing.counts.tolist() == [2]
+    assert listing.notes == (
+        f"left out of {tmp_path}: 2 .gif, 1 .png outside the sub-folders, 1 .txt, 4 hidden, 1 without a suffix",
+    )
+    (plain,) = [person(tmp_path / "plain", flat(1))]
+    assert list_folder(plain).notes == ()
+
+
+def test_a_second_start_decodes_nothing_and_gives_the_same_bank_wherever_the_images_lie(tmp_path, monkeypatch):
+    write_image_folder(make_bank(4, channels=3), tmp_path / "a")
+    first = folder_bank(tmp_path / "a", 16)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    monkeypatch.setattr("mi_tune.data.listing.decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("mi_tune.data.listing.look_at", lambda *_: pytest.fail("looked at again"))
+    again = folder_bank(tmp_path / "b", 16)
+    assert again.fingerprint() == first.fingerprint()
+    assert not again.images.flags.writeable
+    (kept,) = cache_folder().glob("photographs-*.npy")
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_changed_image_another_size_or_a_damaged_file_is_decoded_anew(tmp_path):
+    write_image_folder(make_bank(4), tmp_path)
+    before = folder_bank(tmp_path, 16)
+    assert folder_bank(tmp_path, 16, fit="stretch").fingerprint() == before.fingerprint()  # they are squares
+    assert folder_bank(tmp_path, 8).images.shape[-1] == 8
+    for kept in cache_folder().glob("photographs-*.npy"):
+        content = kept.read_bytes()
+        kept.unlink()  # the bank above still looks at the old file
+        kept.write_bytes(content[:200])
+    assert folder_bank(tmp_path, 16).fingerprint() == before.fingerprint()
+    flat(7, size=(16, 16)).save(next(tmp_path.glob("*/*.png")))
+    assert (folder_bank(tmp_path, 16).images != before.images).any((1, 2, 3)).sum() == 1
+
+
+def test_images_are_read_where_the_cache_cannot_be_written_to(tmp_path, monkeypatch):
+    write_image_folder(make_bank(4), tmp_path / "people")
+    (tmp_path / "file").write_text("")
+    before = folder_bank(tmp_path / "people", 16).fingerprint()
+    monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "file" / "cache"))
+    assert folder_bank(tmp_path / "people", 16).fingerprint() == before
+    monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "full"))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    assert folder_bank(tmp_path / "people", 16).fingerprint() == before
+    assert not [*(tmp_path / "full").glob("*.npy"), *(tmp_path / "full").glob(".*.npy")]
+
+
+def test_the_people_of_a_part_look_as_they_do_beside_all_others(tmp_path):
+    person(tmp_path, Image.fromarray(np.full((16, 16), 4000, dtype=np.uint16)))
+    person(tmp_path, Image.fromarray(np.full((16, 16), 1000, dtype=np.uint16)), name="bert")
+    person(tmp_path, flat((1, 2, 3), "RGB"), name="carl")
+    whole, part = list_folder(tmp_path), list_folder(tmp_path).only(np.array([1]))
+    assert (part.read(16).images == whole.read(16).images[1]).all()
+    assert part.read(16).channels == 3
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from mi_tune.data import folder_bank
+
+peak = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
+folder_bank(Path(sys.argv[1]) / "small", 16)
+before = peak()
+bank = folder_bank(Path(sys.argv[1]) / "large", 512)
+bank.fingerprint(), bank.mean()
+print((peak() - before) * 1024 / bank.images.nbytes)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of the memory from Linux")
+def test_the_peak_of_the_memory_is_little_more_than_the_bank(tmp_path):
+    for name, count in (("small", 2), ("large", 130)):
+        person(tmp_path / name, *[flat((k, 2, 3), "RGB", (20, 20)) for k in range(count)], suffix=".jpg")
+    ran = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 1.3

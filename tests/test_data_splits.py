@@ -8,7 +8,8 @@ from conftest import make_bank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_tune.data import Bank, drop_copies, split_each_identity, split_identities
+from mi_tune.data import Bank, drop_copies, published_split, split_each_identity, split_identities
+from mi_tune.data.splits import nearest
 from mi_tune.runtime.errors import InputError
 
 SHARES = st.sampled_from([(0.6, 0.2, 0.2), (0.3, 0.5, 0.2), (0.34, 0.33, 0.33), (0.8, 0.1, 0.1)])
@@ -133,3 +134,45 @@ def test_the_mean_is_per_channel_in_the_unit_interval():
     images[:, 1] = 255
     images[0, 2] = 255
     assert Bank(images, np.zeros(2, dtype=np.int64), ("a",)).mean() == pytest.approx((0, 1, 0.5))
+
+
+# ------------------------------------------------------------------------------------------------- the papers' division
+
+
+def test_the_published_split_holds_out_their_last_tenth_and_has_every_identity_in_all_parts():
+    bank = random_bank(12, 20)
+    split = published_split(bank, 0)
+    parts = (split.train, split.val, split.test)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(bank)))
+    assert all(np.bincount(bank.labels[part], minlength=12).min() >= 1 for part in parts)
+    theirs = np.arange(len(bank))
+    np.random.RandomState(42).shuffle(theirs)
+    last = set(theirs[int(0.9 * len(bank)) :].tolist())
+    without = {k for k in range(12) if not last & set(np.flatnonzero(bank.labels == k).tolist())}
+    borrowed = set(split.test.tolist()) - last
+    assert last <= set(split.test.tolist())
+    assert {int(bank.labels[image]) for image in borrowed} == without  # only those whom the tenth has none of
+    assert len(borrowed) == len(without)
+
+
+def test_the_published_split_is_theirs_for_every_seed_and_ours_where_the_search_looks():
+    bank = random_bank(6, 30)
+    one, two = published_split(bank, 1), published_split(bank, 2)
+    shared = set(one.test.tolist()) & set(two.test.tolist())
+    assert len(shared) >= 18
+    assert one.val.tolist() != two.val.tolist()
+
+
+def test_no_near_copy_crosses_the_published_split():
+    bank = with_copies(random_bank(5, 12), lambda image: image.astype(int) * 0.8 + 20)
+    split = published_split(bank, 0)
+    part = np.empty(len(bank), dtype=int)
+    for number, images in enumerate((split.train, split.val, split.test)):
+        part[images] = number
+    assert (part[:60] == part[60:]).all()
+
+
+def test_the_nearest_of_many_is_found_block_by_block():
+    rng = np.random.default_rng(0)
+    ours, theirs = (rng.normal(size=(n, 144)).astype(np.float32) for n in (1500, 5000))
+    assert nearest(ours, theirs) == pytest.approx((ours @ theirs.T).max(1), rel=1e-5)

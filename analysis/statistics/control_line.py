@@ -32,7 +32,7 @@ class ControlLine:
     Args:
         epochs: at which each training was stopped; the last is the end of the training, (points,).
         natural: natural accuracy of each class in [0, 1], (points, classes).
-        attack: attack accuracy of each class in [0, 1], (points, classes).
+        attack: attack accuracy of each class in [0, 1], (points, classes); NaN for people who were not attacked.
     """
 
     epochs: np.ndarray
@@ -54,7 +54,7 @@ class ControlLine:
     @cached_property
     def _drawn(self) -> tuple[np.ndarray, np.ndarray]:
         """Natural and attack accuracy of the points in each bootstrap sample, by rising natural accuracy."""
-        natural, attack = self._weights @ self.natural.T, self._weights @ self.attack.T
+        natural, attack = self._weights @ self.natural.T, _drawn_means(self._weights, self.attack)
         order = natural.argsort(1)
         return np.take_along_axis(natural, order, 1), np.take_along_axis(attack, order, 1)
 
@@ -73,21 +73,35 @@ class ControlLine:
         interval does not cover that another training would turn out differently.
 
         Args:
-            natural, attack: the law's accuracies of each class in [0, 1], (classes,), in the line's order.
+            natural, attack: the law's accuracies of each class in [0, 1], (classes,), in the line's order; attack is
+                NaN for the same people as in the line.
 
         Returns:
             None if the law is less accurate than every point of the line.
         """
         if natural.mean() < self.lowest:
             return None
-        own_natural, own_attack = self._weights @ natural, self._weights @ attack
+        own_natural, own_attack = self._weights @ natural, _drawn_means(self._weights, attack[None])[:, 0]
         line = np.array([np.interp(at, x, y) for at, x, y in zip(own_natural, *self._drawn, strict=True)])
-        return percentile_estimate(self._value(float(natural.mean())) - float(attack.mean()), line - own_attack)
+        return percentile_estimate(self._value(float(natural.mean())) - float(np.nanmean(attack)), line - own_attack)
 
     def _value(self, natural: float) -> float:
-        x, y = self.natural.mean(1), self.attack.mean(1)
+        x, y = self.natural.mean(1), np.nanmean(self.attack, 1)
         order = x.argsort()
         return float(np.interp(natural, x[order], y[order]))
+
+
+def _drawn_means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means of values (points, classes) in samples with the weights (resamples, classes): (resamples, points).
+
+    Of people who were not attacked (NaN) there is no value; a sample's mean is over the others in it.
+    """
+    known = np.isfinite(values)
+    if known.all():
+        return weights @ values.T
+    share = weights @ known.T
+    means = weights @ np.where(known, values, 0.0).T / np.where(share > 0, share, 1.0)
+    return np.where(share > 0, means, np.nanmean(values, 1))
 
 
 def control_line(study: Study, column: str = "attack_accuracy") -> ControlLine | None:

@@ -45,7 +45,9 @@ def difference(study: Study, trial: int, other: int, column: str) -> Estimate | 
     ours, theirs = study.per_class(trial), study.per_class(other)
     if ours is None or theirs is None or column not in ours or column not in theirs:
         return None
-    return class_difference(ours[column].to_numpy(float), theirs[column].to_numpy(float))
+    one, two = ours[column].to_numpy(float), theirs[column].to_numpy(float)
+    known = np.isfinite(one) & np.isfinite(two)  # a trial may attack a sample of the people
+    return class_difference(one[known], two[known]) if known.any() else None
 
 
 @dataclass(frozen=True)

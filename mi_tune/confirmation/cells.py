@@ -234,7 +234,7 @@ class Workbench:
 
     @cached_property
     def _mean(self) -> tuple[float, ...]:
-        return tuple(self.data.private.take(self.data.split.train).mean())
+        return tuple(self.data.private.mean(self.data.split.train))
 
     # ---------------------------------------------------------------------------------------------------- judges
 

@@ -64,7 +64,7 @@ def study_property(
     check_names(setup)
     plan = Plan(options.seeds, portfolio=options.attacks, ladder=(), controls=options.attacks, features=False)
     data = load_data(setup, seed)
-    mean = tuple(data.private.take(data.split.train).mean())
+    mean = tuple(data.private.mean(data.split.train))
     points = [Point(UNDEFENDED, "reference", Treatment())]
     points += [Point(name, "property", treatment.resolved(mean)) for name, treatment in treatments.items()]
     with only_writer(folder):

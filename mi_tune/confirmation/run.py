@@ -134,7 +134,7 @@ def _run(
     bench = work.bench(pick_device())
     plan, parts = plan.knowing(points), left_out(points)
     less = [point for some in parts.values() for point in some]
-    candidates = candidate_controls(tuple(work.data.private.take(work.data.split.train).mean()))
+    candidates = candidate_controls(tuple(work.data.private.mean(work.data.split.train)))
     if not options.augmentations or work.setup.target.trainer is not None:
         candidates = {}  # a user's own loop applies no other augmentation
     trained = [*points, *less, *(step for steps in candidates.values() for step in steps)]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
 
-from mi_tune.data.bank import Bank
+from mi_tune.data.bank import BLOCK, Bank
 from mi_tune.runtime.cache import cache_folder, save_atomically
 from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.imported import OwnFactory
 
 SUFFIX = ".npz"
 """Suffix of a file of images: the arrays `images` uint8 (n, channels, height, width), `labels` int64 (n,) and `names`
@@ -27,7 +29,7 @@ def bank_of(given: Any, side: str) -> Bank:
         given: a pair (images, labels), or a torch `Dataset` of such pairs. Images are uint8, or floats in [0, 1], of
             shape (n, height, width), (n, channels, height, width) or (n, height, width, channels) with 1 or 3 channels.
             Labels are whole numbers 0, 1, 2, ... without gaps, or names. A dataset's `classes` become the names.
-        side: `private` or `public`, for messages and for names of people that have none.
+        side: `private`, `public` or where they are from, for messages and for names of people that have none.
 
     Raises:
         InputError: a type, shape, range or label that is none of these. The message says which.
@@ -54,7 +56,9 @@ def bank_of(given: Any, side: str) -> Bank:
                 f"{side}: labels of {numbers.max() + 1} people, but the dataset's `classes` name {len(names)}"
             )
         found = tuple(str(name) for name in names)
-    people = found or tuple(f"{side}-{number}" for number in range(numbers.max() + 1))
+    # people of a loader are named by its file and function, because other people may have numbers, too
+    who = side if side in ("private", "public") else side.strip("'").replace(":", "-").rpartition("/")[2]
+    people = found or tuple(f"{who}-{number}" for number in range(numbers.max() + 1))
     return Bank(pixels, numbers, people)
 
 
@@ -71,14 +75,53 @@ def store_bank(bank: Bank) -> Path:
     return path.absolute()
 
 
-def stored_bank(
-    path: Path, resolution: int, channels: int | None = None, fit: str = "crop", minimum_images: int = 1
-) -> Bank:
-    """Read a file of images; see `SUFFIX`, and `folder_bank` for the arguments.
+@dataclass(frozen=True)
+class Arrays:
+    """People whose images are in memory, of any size; the counterpart of `Listing`.
 
-    Raises:
-        InputError: the file is missing or holds something else, or an identity has too few images.
+    Args:
+        origin: the file or the loader, for messages.
     """
+
+    origin: str
+    bank: Bank
+
+    notes: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.bank.names
+
+    @property
+    def identities(self) -> int:
+        return self.bank.identities
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Images of each identity, int64 (identities,)."""
+        return np.bincount(self.bank.labels, minlength=self.bank.identities)
+
+    def only(self, identities: np.ndarray) -> Arrays:
+        """Those of these identities, in this order."""
+        return Arrays(self.origin, self.bank.only(identities))
+
+    def require(self, minimum: int) -> None:
+        """Raise InputError that names an identity with fewer than `minimum` images."""
+        few = int(self.counts.argmin())
+        if self.counts[few] < minimum:
+            raise InputError(
+                f"identity '{self.names[few]}' has {self.counts[few]} image(s), at least {minimum} are needed; "
+                "add images or leave the identity out"
+            )
+
+    def read(self, resolution: int, channels: int | None = None, fit: str = "crop") -> Bank:
+        """The images as squares of `resolution`; see `folder_bank` for the arguments."""
+        images = _fitted(self.bank.images, resolution, channels, fit)
+        return Bank(images, self.bank.labels, self.bank.names)
+
+
+def stored_arrays(path: Path) -> Arrays:
+    """Read a file of images; see `SUFFIX`. Raises InputError if it is missing or holds something else."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the same arrays again, or a folder of images")
     try:
@@ -89,16 +132,22 @@ def stored_bank(
     numbers, _ = _labels(labels, len(images), str(path))
     if len(names) != numbers.max() + 1:
         raise InputError(f"{path}: labels of {numbers.max() + 1} people, but {len(names)} names")
-    pixels = _fitted(_pixels(images, str(path)), resolution, channels, fit)
-    bank = Bank(pixels, numbers, tuple(str(name) for name in names))
-    counts = np.bincount(bank.labels, minlength=bank.identities)
-    if counts.min() < minimum_images:
-        few = int(counts.argmin())
-        raise InputError(
-            f"identity '{bank.names[few]}' has {counts[few]} image(s), at least {minimum_images} are needed; "
-            "add images or leave the identity out"
-        )
-    return bank
+    return Arrays(str(path), Bank(_pixels(images, str(path)), numbers, tuple(str(name) for name in names)))
+
+
+class ImageLoader(OwnFactory):
+    """A user's own function that returns images and labels; see `OwnFactory` and `bank_of`."""
+
+    kind: ClassVar[str] = "loader"
+
+
+def loaded_arrays(loader: str) -> Arrays:
+    """Call a user's loader, `package.module:load` or `path/to/file.py:load`, which takes no arguments.
+
+    Raises InputError if it cannot be imported, fails, or returns something that `bank_of` refuses.
+    """
+    source = ImageLoader(loader)
+    return Arrays(loader, bank_of(source.call(), str(source)))
 
 
 def _items(dataset: Any, side: str) -> tuple[np.ndarray, list]:
@@ -146,7 +195,10 @@ def _pixels(images: Any, side: str) -> np.ndarray:
         low, high = float(array.min()), float(array.max())
         if not (low >= 0 and high <= 1):  # also if NaN
             raise InputError(f"{side}: pixels from {low:.3g} to {high:.3g}; give floats in [0, 1], or uint8")
-        array = np.rint(array * 255).astype(np.uint8)
+        whole = np.empty(array.shape, dtype=np.uint8)
+        for start in range(0, len(array), BLOCK):  # block by block, because floats take four or eight times the memory
+            whole[start : start + BLOCK] = np.rint(array[start : start + BLOCK] * 255)
+        array = whole
     return np.ascontiguousarray(array)
 
 
@@ -179,10 +231,10 @@ def _fitted(images: np.ndarray, resolution: int, channels: int | None, fit: str)
             side = min(height, width)
             left, top = (width - side) / 2, (height - side) / 2
             box = (left, top, left + side, top + side)
-        made = []
-        for image in images:
+        made = np.empty((len(images), wanted, resolution, resolution), dtype=np.uint8)
+        for number, image in enumerate(images):
             opened = Image.fromarray(image[0] if have == 1 else image.transpose(1, 2, 0)).convert(mode)
             scaled = np.asarray(opened.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
-            made.append(scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1))
-        images = np.stack(made)
+            made[number] = scaled if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
+        images = made
     return np.ascontiguousarray(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import warnings
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+
+BLOCK = 32
+"""Images that are taken out of a bank at a time where a copy of all would be too large."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class Bank:
 
     def fingerprint(self) -> str:
         """Hash of all pixels, labels and names: 16 hex digits."""
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         digest.update(repr((self.images.shape, self.names)).encode())
         digest.update(np.ascontiguousarray(self.images).data)
@@ -72,6 +80,10 @@ class Bank:
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             return torch.from_numpy(self.images), torch.from_numpy(self.labels)
 
-    def mean(self) -> tuple[float, ...]:
-        """Mean pixel of all images in [0, 1], one value per channel."""
-        return tuple((self.images.mean((0, 2, 3)) / 255).tolist())
+    def mean(self, indices: np.ndarray | None = None) -> tuple[float, ...]:
+        """Mean pixel of the images at `indices`, or of all, in [0, 1], one value per channel."""
+        chosen = np.arange(len(self)) if indices is None else indices
+        total = np.zeros(self.channels)
+        for part in np.array_split(chosen, max(1, -(-len(chosen) // BLOCK))):
+            total += self.images[part].sum((0, 2, 3), dtype=np.int64)  # whole numbers, so no order of sums matters
+        return tuple((total / (len(chosen) * self.resolution**2) / 255).tolist())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mi_tune.data.bank import Bank
+from mi_tune.data.bank import BLOCK, Bank
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 
@@ -48,8 +49,52 @@ def split_each_identity(bank: Bank, fractions: tuple[float, float, float], seed:
         InputError: an identity has fewer than three different photographs. The message names it.
     """
     rng = np.random.default_rng(derive_seed(seed, "split"))
-    signature = _signature(bank.images)
     parts: list[list[int]] = [[], [], []]
+    for images, members in _photographs(bank):
+        for part, group in zip(_assign(members, fractions, len(images), rng), members, strict=True):
+            parts[part].extend(group)
+    return _as_split(parts)
+
+
+PUBLISHED_SEED, PUBLISHED_SHARE = 42, 0.9
+"""How the code of attacks at 224 px (PPA and its successors) divides a data set: all images in their order, shuffled by
+NumPy's legacy generator with this seed, of which this share trains."""
+VAL_SHARE = 1 / 9
+"""Share of the published training images of each identity that the search sees; in the papers they train."""
+
+
+def published_split(bank: Bank, seed: int) -> Split:
+    """The division of the attacks' papers, made sound: their last tenth is for the confirmation (test).
+
+    Three things differ from theirs. A photograph of which a near-copy is for training is for training. A ninth of
+    what is left of each identity, drawn by `seed`, is for the search (val), which they do not have. Each identity has
+    at least one image in every part.
+
+    Raises:
+        InputError: see `split_each_identity`.
+    """
+    order = np.random.RandomState(PUBLISHED_SEED).permutation(len(bank))
+    is_test = np.zeros(len(bank), dtype=bool)
+    is_test[order[int(len(bank) * PUBLISHED_SHARE) :]] = True
+    rng = np.random.default_rng(derive_seed(seed, "split"))
+    parts: list[list[int]] = [[], [], []]
+    for _, members in _photographs(bank):
+        test = [group for group in members if is_test[group].all()]
+        rest = [group for group in members if not is_test[group].all()]
+        rest = [rest[number] for number in rng.permutation(len(rest))]
+        while len(rest) < 2:
+            rest.append(test.pop())
+        if not test:
+            test.append(rest.pop())
+        val = max(1, round(len(rest) * VAL_SHARE))
+        for part, groups in enumerate((rest[val:], rest[:val], test)):
+            parts[part].extend(image for group in groups for image in group)
+    return _as_split(parts)
+
+
+def _photographs(bank: Bank) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+    """Of every identity, its images, and these in groups of near-copies. Raises InputError for fewer than 3 groups."""
+    signature = _signature(bank.images)
     for identity, name in enumerate(bank.names):
         images = np.flatnonzero(bank.labels == identity)
         groups = _copies(signature[images])
@@ -59,9 +104,11 @@ def split_each_identity(bank: Bank, fractions: tuple[float, float, float], seed:
                 f"identity '{name}' has {len(images)} image(s), {len(members)} of them different; train, val and test "
                 "need three different ones; add images or leave the identity out"
             )
-        for part, group in zip(_assign(members, fractions, len(images), rng), members, strict=True):
-            parts[part].extend(group)
-    train, val, test = (np.sort(np.array(p, dtype=np.int64)) for p in parts)
+        yield images, members
+
+
+def _as_split(parts: list[list[int]]) -> Split:
+    train, val, test = (np.sort(np.array(part, dtype=np.int64)) for part in parts)
     return Split(train, val, test)
 
 
@@ -88,15 +135,31 @@ def drop_copies(public: Bank, private: Bank) -> tuple[Bank, int]:
     The attacker's prior must not be trained on a private photograph.
     """
     private_vectors, public_vectors = _signature(private.images), _signature(public.images)
-    clean = np.array([(private_vectors @ row).max() <= SAME_IMAGE for row in public_vectors])
+    clean = nearest(public_vectors, private_vectors) <= SAME_IMAGE
     if clean.all():
         return public, 0
     kept = public.take(np.flatnonzero(clean))
     return kept.only(np.unique(kept.labels)), int((~clean).sum())
 
 
+def _blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def nearest(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """The largest inner product of each of our vectors (n, 144) with any of theirs, (n,); block by block."""
+    return np.concatenate(
+        [np.max([(rows @ part.T).max(1) for part in _blocks(theirs, 4096)], axis=0) for rows in _blocks(ours, 1024)]
+    )
+
+
 def _signature(images: np.ndarray) -> np.ndarray:
     """Unit vectors (n, 144) whose inner products are the correlations of the images at 12x12 grey."""
+    return np.concatenate([_block_signature(part) for part in _blocks(images, BLOCK)])
+
+
+def _block_signature(images: np.ndarray) -> np.ndarray:
     grey = images.mean(1, dtype=np.float32)
     rows = np.linspace(0, grey.shape[1], 13).astype(int)
     cols = np.linspace(0, grey.shape[2], 13).astype(int)

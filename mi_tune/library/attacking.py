@@ -127,11 +127,12 @@ def plan_audit(
     prior: str | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> PlannedAudit:
     """Load the model and the images of `attack`, which explains the arguments. Raises InputError."""
     plan_attempts(attacks, budget, prior or DEFAULT_PRIOR)  # a wrong name is found before anything is read
     own = {"private": private, "public": public, "architecture": architecture, "mean": mean, "std": std}
-    own |= {"resolution": resolution, "fit": fit, "law": law, "recogniser": recogniser}
+    own |= {"resolution": resolution, "fit": fit, "law": law, "recogniser": recogniser, "data_root": data_root}
     own |= {"judge": judge, "judge_weights": judge_weights}
     if isinstance(target, Study) or _is_study(target, private):
         given = [name for name, value in own.items() if value is not None]
@@ -179,6 +180,7 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
         architecture or "small_cnn",
         own["judge"] or "auto",
         Path(own["judge_weights"]) if own["judge_weights"] else None,
+        Path(own["data_root"]).absolute() if own["data_root"] else None,
     )
     if ":" in setup.judge.kind:
         check_own_judge(setup.judge.kind, setup.judge.weights)
@@ -190,7 +192,7 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
         weights = Path(target)
         network = setup.target.architecture  # with the absolute path of an own one
         said: list[str] = []
-        model = load_classifier(weights, network, *shape, own["mean"], own["std"], said.append)
+        model = load_classifier(weights, network, *shape, own["mean"], own["std"], say=said.append)
         name, about = weights.name, {"weights": weights.name, "architecture": Path(network).name}
         about |= {"read": said[0]} if said else {}
         place = Path("results") / f"attack-{weights.stem}"
@@ -261,6 +263,7 @@ def attack(
     include_images: bool | None = None,
     force: bool = False,
     quiet: bool = False,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> Audit:
     """Attack one trained classifier, and judge what the attacks find.
 
@@ -282,6 +285,7 @@ def attack(
         seed: of the attacks. out: folder of the results. force: compute also what the folder already holds.
         include_images: whether the folder may hold faces. Default: as the study; not of your own images.
         quiet: print nothing.
+        data_root: folder of the data sets by name.
 
     Raises:
         InputError: wrong input, in one line, before anything is computed; or every attack failed.
@@ -313,6 +317,7 @@ def attack(
         prior=prior,
         seed=seed,
         out=out,
+        data_root=data_root,
     )
     run_planned(
         planned,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_tune.data import bank_of, store_bank
+from mi_tune.data.places import absolute_place
 from mi_tune.library.setup_files import setup_file
 from mi_tune.library.words import KEYS
 from mi_tune.runtime.errors import InputError
@@ -29,11 +30,13 @@ def build_setup(base: Base = None, *, name: str | None = None, **keywords: Any) 
         **keywords: the options of `mi-tune pareto` with underscores, such as `private`, `public`, `identities`,
             `resolution`, `architecture`, `epochs`, `prior`, `attack`, `budget`, `sampler`, `trials`; or whole sections
             as mappings, such as `target={"report_every": 5}`. None leaves the base's value.
-            `private` and `public` are a folder with one sub-folder of images per person, or images in memory: a pair
-            (images, labels) of arrays, or a torch `Dataset` of such pairs. Images are uint8 or floats in [0, 1], of
-            shape (n, height, width), (n, channels, height, width) or (n, height, width, channels); labels are 0, 1, 2,
-            ... without gaps, or names. Images in memory are kept in the cache, under their content, where workers and a
-            resumed study find them; `resolution` is theirs by default.
+            `private` and `public` are a folder with one sub-folder of images per person, the name of a data set under
+            `data_root`, a function that returns images and labels (`path/to/file.py:load`; `data` is another word for
+            such a `private`), or images in memory: a pair (images, labels) of arrays, or a torch `Dataset` of such
+            pairs. Images are uint8 or floats in [0, 1], of shape (n, height, width), (n, channels, height, width) or
+            (n, height, width, channels); labels are 0, 1, 2, ... without gaps, or names. Images in memory are kept in
+            the cache, under their content, where workers and a resumed study find them; `resolution` is theirs by
+            default.
 
     Raises:
         InputError: an unknown keyword, a wrong value, unusable images, or a file that is missing. Nothing is trained.
@@ -71,6 +74,8 @@ def by_key(keywords: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(value, Mapping) and word in Setup.model_fields:
             found |= _flat(word, value)
+        elif word in KEYS and KEYS[word] in found:
+            raise InputError(f"'{word}' says again where the private images are; give either private or data")
         elif word in KEYS:
             found[KEYS[word]] = value
         else:
@@ -80,8 +85,8 @@ def by_key(keywords: Mapping[str, Any]) -> dict[str, Any]:
             found[f"data.{side}"] = _place(found, side)
             found["data.source"] = "folder"
     for key, value in found.items():
-        if isinstance(value, Path):
-            found[key] = str(value.absolute())
+        if isinstance(value, os.PathLike):
+            found[key] = str(Path(value).absolute())
     return found
 
 
@@ -92,16 +97,19 @@ def _flat(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _place(found: dict[str, Any], side: str) -> Path:
-    """The folder or file of one side's images; images in memory are stored first."""
+def _place(found: dict[str, Any], side: str) -> str:
+    """The place of one side's images; images in memory are stored first."""
     given = found[f"data.{side}"]
     if isinstance(given, (str, os.PathLike)):
-        return Path(given)
+        try:
+            return absolute_place(os.fspath(given))
+        except ValueError as error:
+            raise InputError(f"{side}: {error}") from error
     bank = bank_of(given, side)
     height, width = bank.images.shape[2:]
     if height == width:
         found.setdefault("data.resolution", height)
-    return store_bank(bank)
+    return str(store_bank(bank))
 
 
 def own_name(given: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,8 @@ from typing import Any
 KEYS = {
     "private": "data.private",
     "public": "data.public",
+    "data": "data.private",
+    "data_root": "data.root",
     "identities": "data.private_identities",
     "resolution": "data.resolution",
     "recogniser": "judge.recogniser",
@@ -28,6 +30,7 @@ KEYS = {
     "attack": "attack.preset",
     "budget": "attack.budget",
     "defences": "search.space.defences",
+    "attack_identities": "attack.identities",
     "sampler": "search.sampler",
     "trials": "search.trials",
     "repeats": "search.repeats",

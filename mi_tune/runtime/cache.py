@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock
 
@@ -78,6 +79,61 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
         with suppress(OSError, RuntimeError):  # torch turns a full disk into a RuntimeError
             save_atomically(path, lambda temporary: torch.save(made, temporary), owner_only=True)
         return made
+
+
+def cached_bytes(kind: str, key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
+    """A uint8 array that is a file of the cache, mapped into memory and read-only; `fill` writes it if there is none.
+
+    It is made once, complete or absent, as with `cached`. Where no file of this size can be written, the array is in
+    memory and is not kept.
+    """
+    path = cache_folder() / f"{kind}-{key}.npy"
+    if (found := _mapped(path, shape)) is not None:
+        return found
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        return _in_memory(shape, fill)
+    with lock:
+        lock.release()  # the context holds it once more
+        if (found := _mapped(path, shape)) is not None:
+            return found
+        try:
+            save_atomically(path, lambda temporary: _write_mapped(temporary, shape, fill), owner_only=True)
+        except OSError:
+            return _in_memory(shape, fill)
+        found = _mapped(path, shape)
+        return found if found is not None else _in_memory(shape, fill)
+
+
+def _in_memory(shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
+    array = np.empty(shape, dtype=np.uint8)
+    fill(array)
+    return array
+
+
+def _write_mapped(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        # a disk that fills up under a mapped file would end the process, so the space is taken first
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    fill(array)
+    array.flush()
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    if not path.exists():
+        return None
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):  # damaged
+        path.unlink(missing_ok=True)
+        return None
+    # a plain array over the same memory, because Ray copies subclasses
+    return np.asarray(found) if found.shape == shape and found.dtype == np.uint8 else None
 
 
 def find(kind: str, key: str, folder: Path | None = None) -> dict | None:

@@ -20,6 +20,11 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def cpu_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def comfortable_batch(device: torch.device) -> int:
     """Number of images to compute at once: 2048 on a GPU, 128 on a CPU.
 

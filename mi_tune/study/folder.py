@@ -74,7 +74,7 @@ class StudyFolder:
         config = self.read_config()
         now = setup.model_dump(mode="json")
         before = copy.deepcopy(config)
-        config["config"]["data"] |= {side: now["data"][side] for side in ("private", "public")}
+        config["config"]["data"] |= {key: now["data"][key] for key in ("private", "public", "root")}
         config["config"].setdefault("search", {})["trials"] = now["search"]["trials"]
         if config != before:
             self.write_config(config)

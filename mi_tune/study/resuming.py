@@ -10,7 +10,7 @@ from mi_tune.study.folder import StudyFolder
 from mi_tune.trial.assets import StudyData, start_key
 
 # settings that a resumed study may change: how long it runs, and where its images lie now; their content may not change
-RESUMABLE = ("search.trials", "data.private", "data.public")
+RESUMABLE = ("search.trials", "data.private", "data.public", "data.root")
 
 
 def check_folder(study: StudyFolder, setup: Setup, seed: int, resume: bool, smoke: bool) -> None:

@@ -47,6 +47,7 @@ from mi_tune.trial.assets import (
     start_key,
     start_sentence,
 )
+from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.estimate import Estimate, estimate
 from mi_tune.trial.evaluation import check_trainer
 from mi_tune.trial.judges import check_judge, with_recogniser
@@ -118,6 +119,11 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         highlight=False,
         soft_wrap=True,
     )
+    people = len(attacked_people(setup, data.private.identities, seed))
+    if people < data.private.identities:
+        console.print(f"each trial attacks {people} of the private people, the same for all laws", highlight=False)
+    for note in data.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     if data.copies_dropped:
         console.print(
             f"{counted(data.copies_dropped, 'public image')} dropped: (nearly) equal to private ones", highlight=False
@@ -163,8 +169,9 @@ def _run(
     else:
         study.write_config(_description(setup, seed, data, warm, options))
     if options.images_allowed and not (study.path / "examples.npz").exists():
-        _write_examples(study, data)
-    journal = StudyJournal(study.journal, setup.name, setup.search, seed, data.private.identities, warm=warm)
+        _write_examples(study, data, attacked_people(setup, data.private.identities, seed))
+    people = len(attacked_people(setup, data.private.identities, seed))
+    journal = StudyJournal(study.journal, setup.name, setup.search, seed, people, warm=warm)
     study.write_table(journal.table())
     todo, begun = journal.remaining(), time.monotonic()
     if todo:
@@ -363,7 +370,7 @@ def _description(
             "dropped": [f"{data.copies_dropped} public images that (nearly) equal private ones"]
             if data.copies_dropped
             else [],
-            "mean": list(private.take(split.train).mean()),
+            "mean": list(private.mean(split.train)),
         },
         "config": setup.model_dump(mode="json"),
         "start": start_key(setup),
@@ -380,11 +387,11 @@ def _description(
     }
 
 
-def _write_examples(study: StudyFolder, data: StudyData) -> None:
-    """Save one un-erased training image of every private person, for the report."""
+def _write_examples(study: StudyFolder, data: StudyData, people: np.ndarray) -> None:
+    """Save one un-erased training image of every attacked person, for the report."""
     train = data.split.train
     _, first = np.unique(data.private.labels[train], return_index=True)
-    arrays = {"images": data.private.images[train[first]], "class_names": np.array(data.private.names)}
+    arrays = {"images": data.private.images[train[first]][people], "class_names": np.array(data.private.names)[people]}
     save_atomically(study.path / "examples.npz", lambda p: np.savez_compressed(p, **arrays), owner_only=True)
 
 

@@ -81,7 +81,7 @@ def study_subject(folder: Path, trial: int) -> Subject:
         setup=setup,
         data=data,
         seed=seed,
-        law=treatment.law.resolved(bank.take(data.split.train).mean()),
+        law=treatment.law.resolved(bank.mean(data.split.train)),
         measured_on=("validation images", data.split.val),
         images_allowed=bool(config.get("images_allowed")),
     )

@@ -15,9 +15,10 @@ from mi_tune.data import (
     augment,
     drop_copies,
     orl_bank,
-    own_bank,
+    own_sides,
     procedural,
     procedural_banks,
+    published_split,
     split_each_identity,
     split_identities,
 )
@@ -76,6 +77,7 @@ class StudyData:
     Args:
         private: the private images. split: their division into train, val and test. public: the public images.
         copies_dropped: number of public images that were dropped as copies of private ones.
+        notes: lines about what was left out of the images, and how much of a data set by name is there.
         identity_parameters: for drawn people, the parameters in [0, 1] of each private identity, float32 (classes,
             parameters); None for photographs.
     """
@@ -85,6 +87,7 @@ class StudyData:
     split: Split
     copies_dropped: int
     identity_parameters: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,21 @@ def load_data(setup: Setup, seed: int) -> StudyData:
     if data.source == "orl":
         private, public = split_identities(orl_bank(data.resolution), data.private_identities or 30, seed)
     else:
-        private, public = _own_folders(setup, seed)
-    split = split_each_identity(private, data.split, seed)
+        return _own_people(setup, seed)
+    return _study_data(setup, private, public, seed)
+
+
+def _study_data(setup: Setup, private: Bank, public: Bank, seed: int, notes: tuple[str, ...] = ()) -> StudyData:
     public, dropped = drop_copies(public, private)
     if len(public) < 2:
         raise InputError("no public image is left after dropping copies of private images; give other public people")
-    return StudyData(private, public, split, dropped)
+    return StudyData(private, public, split_of(setup, private, seed), dropped, notes=notes)
+
+
+def split_of(setup: Setup, private: Bank, seed: int) -> Split:
+    """The setup's division of the private images. Raises InputError if an identity has too few photographs."""
+    shares = setup.data.split
+    return published_split(private, seed) if shares == "published" else split_each_identity(private, shares, seed)
 
 
 def _drawn_people(setup: Setup, seed: int) -> StudyData:
@@ -135,39 +147,16 @@ def _drawn_people(setup: Setup, seed: int) -> StudyData:
         seed,
     )
     # No search for copies: private and public people are drawn separately, and two who look alike are still two people.
-    return StudyData(private, public, split_each_identity(private, data.split, seed), 0, parameters)
+    return StudyData(private, public, split_of(setup, private, seed), 0, parameters)
 
 
-def _own_folders(setup: Setup, seed: int) -> tuple[Bank, Bank]:
+def _own_people(setup: Setup, seed: int) -> StudyData:
     data = setup.data
     assert data.private is not None  # checked by DataSetup
-    private = own_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
-    if data.public is None:
-        if private.identities < 4:
-            raise InputError(
-                f"{data.private}: {private.identities} identities cannot be split into private and public people; "
-                "give --public DIR"
-            )
-        return split_identities(private, data.private_identities or round(private.identities * 0.6), seed)
-    public = own_bank(data.public, data.resolution, data.channels or private.channels, data.fit)
-    shared = sorted(set(private.names) & set(public.names))
-    if shared:
-        raise InputError(
-            f"identity '{shared[0]}' is in both {data.private} and {data.public}"
-            f"{f' (and {len(shared) - 1} more)' if len(shared) > 1 else ''}; the attacker may not know private people: "
-            "move it to one side, or rename it if it is another person"
-        )
-    wanted = data.private_identities
-    if wanted is not None and wanted > private.identities:
-        raise InputError(f"{data.private}: {private.identities} identities, fewer than private_identities {wanted}")
-    if wanted is not None and wanted < private.identities:
-        private = _draw_identities(private, wanted, seed)
-    return private, public
-
-
-def _draw_identities(bank: Bank, identities: int, seed: int) -> Bank:
-    order = np.random.default_rng(derive_seed(seed, "identities")).permutation(bank.identities)
-    return bank.only(np.sort(order[:identities]))
+    ours, theirs, notes = own_sides(data.private, data.public, data.private_identities, seed, data.root)
+    private = ours.read(data.resolution, data.channels, data.fit)
+    public = theirs.read(data.resolution, data.channels or private.channels, data.fit)
+    return _study_data(setup, private, public, seed, notes)
 
 
 def target_recipe(setup: Setup) -> Recipe:

@@ -142,7 +142,7 @@ class Bench:
         )
 
         def make() -> dict:
-            known = law.resolved(self.data.private.take(self.data.split.train).mean())
+            known = law.resolved(self.data.private.mean(self.data.split.train))
             oracle = open_oracle(attack.access, model, self.device, len(self.classes))
             try:
                 result = attack.run(

@@ -132,8 +132,9 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     recipe = judge_recipe(setup)
     judge_image = _seconds_an_image(judge, data, recipe.training, device)
 
-    attack_seconds = speed.of_attack(attack, private.identities, setup.prior.samples, len(data.public))
-    attack_seconds += private.identities * min(attack.keep, RECOGNISED) * _recogniser_seconds(setup, data, device)
+    people = setup.attack.identities or private.identities
+    attack_seconds = speed.of_attack(attack, people, setup.prior.samples, len(data.public))
+    attack_seconds += people * min(attack.keep, RECOGNISED) * _recogniser_seconds(setup, data, device)
     validation = len(split.val) * speed.forward / target.report_every
     train_seconds = target.epochs * (len(split.train) * speed.train_image + validation)
     # one judge trains on all images, the one that measures its accuracy on all but the test images
@@ -153,7 +154,7 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
         prepare_seconds=prepare_seconds,
         # the target, two checkpoints of every replicate with the state of AdamW, and the reconstructions
         trial_megabytes=size * (1 + 6 * target.replicates)
-        + np.prod(private.images.shape[1:]) * private.identities * attack.keep * 8 / 2**20,
+        + np.prod(private.images.shape[1:]) * people * attack.keep * 8 / 2**20,
         suggestion_seconds=SUGGESTION_SECONDS.get(setup.search.sampler, 0.0),
     )
 

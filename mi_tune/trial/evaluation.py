@@ -33,6 +33,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, create_target, target_recipe
+from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.pretraining import start_from_public
 from mi_tune.trial.stopped_early import STOPPED_EARLY
 from mi_tune.trial.table import spreadsheet_safe
@@ -91,7 +92,7 @@ def target_training(
 def treatment_of(law: ErasingLaw | Treatment, data: StudyData) -> Treatment:
     """A law or a treatment as a treatment whose `mean` fills are those of the training images."""
     treatment = law if isinstance(law, Treatment) else Treatment(law)
-    return treatment.resolved(data.private.take(data.split.train).mean())
+    return treatment.resolved(data.private.mean(data.split.train))
 
 
 def training_of(setup: Setup, treatment: Treatment) -> Callable[..., Training]:
@@ -141,15 +142,19 @@ def attack_half_trained(
     ground: Ground,
     judge: Judge,
     seed: int,
+    people: np.ndarray | None = None,
     treatment: Treatment = UNTREATED,
 ) -> tuple[Reconstructions, Verdicts]:
-    """Attack all classes of a half-trained target and judge the reconstructions. Does not affect its training.
+    """Attack a half-trained target and judge the reconstructions. Does not affect its training.
 
-    treatment: the target's, whose deployed network is attacked. Raises DivergedError, InputError.
+    people: the attacked classes, int64; default: all. treatment: the target's, whose deployed network is attacked.
+
+    Raises DivergedError, InputError.
     """
-    classes = torch.arange(judge.held_out_per_class.size)
+    total = judge.held_out_per_class.size
+    classes = torch.arange(total) if people is None else torch.from_numpy(people)
     # a copy, because an oracle freezes its model
-    oracle = open_oracle(attack.access, treatment.deployed(copy.deepcopy(run.model)), run.device, len(classes))
+    oracle = open_oracle(attack.access, treatment.deployed(copy.deepcopy(run.model)), run.device, total)
     result = attack.run(oracle, ground.knowing(run.law), classes, seed)
     return result, judge_images(judge, result.images, classes, run.device)
 
@@ -191,6 +196,7 @@ class LawEvaluation:
         self.treatment = treatment_of(law, data)
         self.law, self.images = self.runs[0].law, self.runs[0].images
         self.val_indices = torch.from_numpy(data.split.val)
+        self.people = attacked_people(setup, data.private.identities, seed)  # the attacked classes
         self.history: dict[str, list] = {
             "epochs": [],
             "natural_accuracy": [[] for _ in self.runs],
@@ -259,7 +265,7 @@ class LawEvaluation:
         accuracies = []
         for number, run in enumerate(self.runs):
             _, verdicts = attack_half_trained(
-                run, cheap.attack, cheap.ground, judge, self._attack_seed(number), self.treatment
+                run, cheap.attack, cheap.ground, judge, self._attack_seed(number), self.people, self.treatment
             )
             accuracies.append(verdicts.accuracy.mean())
         self.rung_accuracies.append((self.natural_accuracy, float(np.mean(accuracies))))
@@ -273,7 +279,7 @@ class LawEvaluation:
         return len(self.attacked) == len(self.runs) and len(self.stopped) == len(self.kept)
 
     def attack_next(self, attacker: Attacker, judge: Judge, recogniser: Gallery | None = None) -> None:
-        """Attack all classes of the next replicate and judge the reconstructions; ask the recogniser too, if any.
+        """Attack the people of the next replicate and judge the reconstructions; ask the recogniser too, if any.
 
         After the last replicate, the targets at the next stop are attacked in the same way. Raises DivergedError,
         InputError.
@@ -283,9 +289,10 @@ class LawEvaluation:
             return
         begun = time.perf_counter()
         number = len(self.attacked)
-        classes = torch.arange(self.data.private.identities)
+        classes = torch.from_numpy(self.people)
         attack, ground = attacker.attack, attacker.ground
-        oracle = open_oracle(attack.access, self.treatment.deployed(self.runs[number].model), self.device, len(classes))
+        published = self.treatment.deployed(self.runs[number].model)
+        oracle = open_oracle(attack.access, published, self.device, self.data.private.identities)
         # erasing-aware attacks are told the law: a defence must not depend on being kept secret
         result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
         verdicts = judge_images(judge, result.images, classes, self.device)
@@ -329,8 +336,9 @@ class LawEvaluation:
         for number, (run, state) in enumerate(zip(self.runs, stop["models"], strict=True)):
             model = copy.deepcopy(run.model)
             model.load_state_dict(state)
-            classes = torch.arange(self.data.private.identities)
-            oracle = open_oracle(attacker.attack.access, self.treatment.deployed(model), self.device, len(classes))
+            classes = torch.from_numpy(self.people)
+            published = self.treatment.deployed(model)
+            oracle = open_oracle(attacker.attack.access, published, self.device, self.data.private.identities)
             ground = attacker.ground.knowing(self.law)
             result = attacker.attack.run(oracle, ground, classes, self._attack_seed(number))
             verdicts = judge_images(judge, result.images, classes, self.device)
@@ -407,6 +415,7 @@ class LawEvaluation:
             }
         return {
             **_columns("attack_accuracy", class_interval(mean("per_class"))),
+            "people_attacked": len(self.people),
             "attack_accuracy_top5": float(mean("per_class_top5").mean()),
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
             **identity,
@@ -430,7 +439,8 @@ class LawEvaluation:
         save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
         if self.stopped:
             names = spreadsheet_safe(self.data.private.names)
-            table = pd.concat([pd.DataFrame({"class_name": names, **one}) for one in self.stopped], ignore_index=True)
+            columns = [{name: self._of_all(name, value) for name, value in one.items()} for one in self.stopped]
+            table = pd.concat([pd.DataFrame({"class_name": names, **one}) for one in columns], ignore_index=True)
             save_atomically(folder / STOPPED_EARLY, lambda p: table.to_csv(p, index=False))
         if self.first is not None:
             result, verdicts = self.first
@@ -438,7 +448,7 @@ class LawEvaluation:
                 "images": result.images.numpy(),
                 "judge_top1": verdicts.top1,
                 "target_confidence": result.confidence.numpy(),
-                "class_names": np.array(self.data.private.names),
+                "class_names": np.array(self.data.private.names)[self.people],
             }
             save_atomically(
                 folder / "reconstructions.npz",
@@ -447,15 +457,26 @@ class LawEvaluation:
             )
 
     def _per_class(self) -> pd.DataFrame:
-        """Accuracies of every class, mean over replicates. Paired comparisons of laws use them."""
+        """Accuracies of every class, mean over replicates; NaN for an attack on a class that was not attacked.
+
+        Paired comparisons of laws use them.
+        """
         columns: dict[str, Any] = {
             "class_name": spreadsheet_safe(self.data.private.names),
             "natural_accuracy": np.mean(self.per_class_natural, axis=0),
         }
         for name, key in PER_CLASS_COLUMNS.items():
             if self.attacked and key in self.attacked[0]:
-                columns[name] = np.mean([a[key] for a in self.attacked], axis=0)
+                columns[name] = self._of_all(name, np.mean([a[key] for a in self.attacked], axis=0))
         return pd.DataFrame(columns)
+
+    def _of_all(self, column: str, values: Any) -> Any:
+        """A column of one of the attacks, of all classes: NaN where a class was not attacked; others as they are."""
+        if column not in PER_CLASS_COLUMNS:
+            return values
+        whole = np.full(self.data.private.identities, np.nan)
+        whole[self.people] = values
+        return whole
 
     # ------------------------------------------------------------------------------------------------ checkpoint
 

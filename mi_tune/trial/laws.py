@@ -57,7 +57,8 @@ def laws_of(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
         for name, interval in INTERVAL_OF.items():
             classes = [t[name].to_numpy(float) for t in tables if t is not None and name in t]
             if len(classes) == len(mine):
-                _, low, high = interval(np.mean(classes, axis=0))
+                mean = np.mean(classes, axis=0)
+                _, low, high = interval(mean[np.isfinite(mean)])  # without those who were not attacked
             else:
                 low, high = mine[f"{name}_low"].mean(), mine[f"{name}_high"].mean()
             laws.loc[index, [f"{name}_low", f"{name}_high"]] = low, high

@@ -15,6 +15,7 @@ COLUMNS = [
     *("location", "fill", "count", "clean_epochs", "defences"),
     *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
     *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "attack_accuracy_top5"),
+    "people_attacked",
     *("start_attack_accuracy", "start_attack_accuracy_low", "start_attack_accuracy_high"),
     *("identity_error", "identity_error_low", "identity_error_high"),
     *("start_identity_error", "identification_rate"),
@@ -38,7 +39,7 @@ COLUMNS = [
 ADDED_COLUMNS = (
     *("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate"),
     *("recognised", "recognised_low", "recognised_high", "recognised_top5", "recognised_accepted"),
-    *("recogniser_accuracy", "repeat_of"),
+    *("recogniser_accuracy", "repeat_of", "people_attacked"),
 )
 """Columns that tables of the first versions lack, because those versions did not measure or do what they record."""
 

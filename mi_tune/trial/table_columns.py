@@ -25,6 +25,7 @@ MEANINGS: dict[str, str] = {
     **_with_ends("natural_accuracy", "top-1 of the target on un-erased images that it was not trained on"),
     **_with_ends("attack_accuracy", "share of reconstructions that the judge assigns to the attacked person"),
     "attack_accuracy_top5": "the same, among the judge's first five",
+    "people_attacked": "private people whom the attack was run on: all, or the sample of attack.identities",
     **_with_ends("start_attack_accuracy", "attack accuracy of the attack's starts, before it optimises"),
     **_with_ends("identity_error", "drawn faces: distance to the true person; 1 is a random person's"),
     "start_identity_error": "the same for the best prior samples",

@@ -12,6 +12,7 @@ import click
 
 from mi_tune.runtime.command import Command
 from studies.commands.next_step import say_next, short
+from studies.commands.setup_options import PLACE
 
 
 class Numbers(click.ParamType):
@@ -35,8 +36,9 @@ class Numbers(click.ParamType):
 @click.option(
     "--architecture", help="Its architecture: small_cnn, one of torchvision, timm:NAME, or path/to/file.py:factory."
 )
-@click.option("--private", type=click.Path(path_type=Path), help="The people it tells apart: one sub-folder each.")
-@click.option("--public", type=click.Path(path_type=Path), help="Images of others.  [default: built-in faces]")
+@click.option("--private", type=PLACE, help="The people it tells apart: one sub-folder each; or a name (mi-tune data).")
+@click.option("--public", type=PLACE, help="Images of others; or a name.  [default: built-in faces]")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data sets by name.")
 @click.option("--resolution", type=int, help="Side of its images in pixels.  [default: 64]")
 @click.option("--fit", type=click.Choice(["crop", "stretch"]), help="How images become squares.  [default: crop]")
 @click.option("--mean", type=Numbers(), help="Normalisation of a bare torchvision model, per channel.")
@@ -63,8 +65,9 @@ def attack(
     trial: str | None,
     weights: Path | None,
     architecture: str | None,
-    private: Path | None,
-    public: Path | None,
+    private: str | None,
+    public: str | None,
+    data_root: Path | None,
     resolution: int | None,
     fit: str | None,
     mean: tuple[float, ...] | None,
@@ -90,7 +93,7 @@ def attack(
 
     own = {"--architecture": architecture, "--private": private, "--public": public, "--resolution": resolution}
     own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law, "--recogniser": recogniser}
-    own |= {"--judge": judge, "--judge-weights": judge_weights}
+    own |= {"--judge": judge, "--judge-weights": judge_weights, "--data-root": data_root}
     _check_source(study, weights, trial, own)
     planned = plan_audit(
         study if study is not None else weights,
@@ -111,6 +114,7 @@ def attack(
         prior=prior,
         seed=seed,
         out=out,
+        data_root=data_root,
     )
     console = Console()
     table = run_planned(

@@ -15,6 +15,24 @@ from mi_tune.runtime.kinds import BUDGETS, PRIOR_KINDS
 PATH = click.Path(path_type=Path)
 
 
+class Place(click.ParamType):
+    """Where images are: a folder, a file of arrays, a loader or a data set by name; see `mi_tune.data.places`."""
+
+    name = "place"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The place, absolute where it is a path."""
+        from mi_tune.data.places import absolute_place  # imports torch, and help should be quick
+
+        try:
+            return absolute_place(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+PLACE = Place()
+
+
 class SetupOption(click.Option):
     """An option whose value goes to one key of the set-up (`KEYS`), such as `target.epochs`; else the set-up decides.
 
@@ -49,8 +67,10 @@ def takes_setup(*options: SetupOption) -> Callable[[Callable[..., None]], Callab
 
 
 DATA = (
-    SetupOption("--private", "Your images: one sub-folder per identity.", type=PATH),
-    SetupOption("--public", "Images of other people, for the attacker.", type=PATH),
+    SetupOption("--private", "Your images: one sub-folder per identity; or a name (mi-tune data).", type=PLACE),
+    SetupOption("--public", "Images of other people, for the attacker; or a name.", type=PLACE),
+    SetupOption("--data", "Your function that returns images and labels: path/to/file.py:load.", type=PLACE),
+    SetupOption("--data-root", "Folder of the data sets by name.", type=PATH),
     SetupOption("--identities", "How many identities are private (drawn by seed).", type=int),
     SetupOption("--resolution", "Side of the images in pixels.", type=int),
 )
@@ -100,6 +120,7 @@ ATTACK = (
         "Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.",
     ),
     SetupOption("--budget", "Budget of the attack.", type=click.Choice(BUDGETS)),
+    SetupOption("--attack-identities", "Attack only so many private people in each trial.  [default: all]", type=int),
 )
 SEARCH = (
     SetupOption(

@@ -71,7 +71,7 @@ def description(
                 "identities": public.identities,
                 "images": len(public),
             },
-            "mean": [float(value) for value in private.take(split.train).mean()],
+            "mean": [float(value) for value in private.mean(split.train)],
         },
         "space": setup.search.space.model_dump(mode="json"),
         "references": {law.reference: law.law.to_dict() for law in laws if law.reference},

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from mi_tune.data import Bank, drop_copies, orl_bank, own_bank, split_each_identity
+from mi_tune.data import Bank, drop_copies, orl_bank, own_bank
+from mi_tune.data.places import is_name
 from mi_tune.erasing import ErasingLaw
 from mi_tune.nets import check_architecture
 from mi_tune.nets.checkpoints import load_classifier
+from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup, make_setup
-from mi_tune.trial.assets import StudyData, load_data
+from mi_tune.trial.assets import StudyData, load_data, split_of
 from mi_tune.trial.judges import with_recogniser
 
 
@@ -58,6 +60,7 @@ def own_subject(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     recogniser: str = "none",
+    data_root: Path | None = None,
 ) -> Subject:
     """Load the user's own classifier of the people in `private` as a subject.
 
@@ -69,13 +72,13 @@ def own_subject(
         law: the erasing law of the training, if known; a `mean` fill is resolved with the images of `private`.
         seed: of split, judge and priors. prior: kind of the attacker's prior.
         mean, std: normalisation that the classifier expects, per channel.
-        recogniser: judge from outside, as in a set-up.
+        recogniser: judge from outside, as in a set-up. data_root: folder of the data sets by name.
 
     Raises:
         InputError: from `load_classifier`, `make_setup`, or the sources and splits of images.
     """
     check_architecture(architecture)
-    setup = own_setup(private, public, resolution, prior, fit, recogniser, architecture)
+    setup = own_setup(private, public, resolution, prior, fit, recogniser, architecture, data_root=data_root)
     data = own_data(setup, seed)
     bank = data.private
     model = load_classifier(weights, architecture, bank.identities, bank.channels, bank.resolution, mean, std)
@@ -93,10 +96,11 @@ def own_setup(
     architecture: str = "small_cnn",
     judge: str = "auto",
     judge_weights: Path | None = None,
+    data_root: Path | None = None,
 ) -> Setup:
     """The set-up that judges and priors of the user's own model are made from; see `own_subject`."""
     other = "residual_gn" if architecture != "residual_gn" else "small_cnn"
-    folders = {"private": str(private), "public": str(public) if public else None}
+    folders = {"private": str(private), "public": str(public) if public else None, "root": data_root}
     values = {
         "name": "own",
         "data": {"source": "folder", "resolution": resolution, "fit": fit, **folders},
@@ -109,6 +113,9 @@ def own_setup(
 
 def own_data(setup: Setup, seed: int) -> StudyData:
     """The images of such a set-up; without public ones, the built-in faces are public."""
+    private = setup.data.private
+    if setup.data.public is None and private is not None and is_name(private):
+        raise InputError(f"{private} is a data set by name; say who is public, too, such as --public ffhq")
     return load_data(setup, seed) if setup.data.public else _with_built_in_public(setup, seed)
 
 
@@ -133,8 +140,8 @@ def subject_of(
 def _with_built_in_public(setup: Setup, seed: int) -> StudyData:
     data = setup.data
     assert data.private is not None
-    private = own_bank(data.private, data.resolution, data.channels, data.fit, minimum_images=3)
+    private = own_bank(data.private, data.resolution, data.channels, data.fit, 3, data.root)
     faces = orl_bank(data.resolution)
     public = Bank(np.ascontiguousarray(faces.images.repeat(private.channels, 1)), faces.labels, faces.names)
     public, dropped = drop_copies(public, private)
-    return StudyData(private, public, split_each_identity(private, data.split, seed), dropped)
+    return StudyData(private, public, split_of(setup, private, seed), dropped)

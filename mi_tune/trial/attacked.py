@@ -1,0 +1,32 @@
+"""Whom the trials of a study attack: all private people, or a sample of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.seeds import derive_seed
+from mi_tune.setup import Setup
+
+
+def attacked_people(setup: Setup, identities: int, seed: int) -> np.ndarray:
+    """The classes that every trial of a study attacks, int64, sorted: all, or `attack.identities` of them.
+
+    The sample is drawn from the study's seed alone, so that all laws are attacked on the same people and their
+    differences are paired. The accuracy of a sample stands for people like the private ones, as does that of all of
+    them; its interval resamples those who were attacked, and is wider because they are fewer. It is not narrowed for a
+    share of the private people that is large: with all of them it would have no width, although others would be
+    recognised more or less often.
+
+    Args:
+        identities: number of private people. seed: the study's.
+
+    Raises:
+        InputError: more people are asked for than there are.
+    """
+    wanted = setup.attack.identities
+    if wanted is None or wanted == identities:
+        return np.arange(identities)
+    if wanted > identities:
+        raise InputError(f"attack.identities {wanted}: there are only {identities} private people; lower it")
+    return np.sort(np.random.default_rng(derive_seed(seed, "attacked people")).permutation(identities)[:wanted])
