@@ -17,6 +17,7 @@ from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.trial.table import with_added_columns
+from mi_tune.trial.undefended import CONTROLS
 
 
 @contextmanager
@@ -50,6 +51,7 @@ class StudyFolder:
         self.journal = self.path / "journal.log"
         self.ray = self.path / "ray"
         self.warm = self.path / "warm_start"
+        self.controls = self.path / CONTROLS
         self._lock = FileLock(self.path / ".lock")
 
     @property
