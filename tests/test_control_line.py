@@ -137,6 +137,13 @@ def test_a_law_beats_the_band_only_if_it_beats_every_kind():
     assert ControlLine((sure, unsure)).gain(*law).points.low < 0
 
 
+def test_lines_of_many_samples_are_what_numpy_draws_through_each():
+    rng = np.random.default_rng(0)
+    x, y, at = np.sort(rng.random((200, 5)), 1), rng.random((200, 5)), rng.uniform(-0.2, 1.2, 200)
+    ours = _on_lines(at, x, y)
+    assert ours == pytest.approx([np.interp(a, p, q) for a, p, q in zip(at, x, y, strict=True)])
+
+
 def test_a_share_of_nothing_is_none():
     gain = line_of([0.4, 0.8], [0.0, 0.0]).gain(np.full(20, 0.5), np.full(20, 0.1))
     assert gain.share is None and gain.points.value == pytest.approx(-0.1)

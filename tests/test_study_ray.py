@@ -38,6 +38,7 @@ TINY = {
     "search": {
         "trials": 6,
         "startup": 1,
+        "controls": False,
         "sampler": "random",
         "min_accuracy_kept": 0.0,
         "space": {"probability": [0.0, 1.0], "area_span": [0.0, 0.7], "aspect_max": [1.0, 3.3]},
@@ -63,7 +64,7 @@ def setup_with(folders: dict[str, str], **changes):
 def finished(folders, tmp_path_factory) -> tuple[Path, pd.DataFrame]:
     path = tmp_path_factory.mktemp("studies") / "tiny"
     os.environ["MI_TUNE_CACHE"] = str(path.parent / "cache")
-    outcome = run_study(setup_with(folders), 0, path, RunOptions(workers=2), QUIET)
+    outcome = run_study(setup_with(folders, search__controls=True), 0, path, RunOptions(workers=2), QUIET)
     assert outcome.finished
     return path, pd.read_parquet(path / "trials.parquet")
 

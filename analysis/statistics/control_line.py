@@ -77,6 +77,18 @@ def _rising(natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.nda
     return natural, np.minimum.accumulate(attack[..., ::-1], -1)[..., ::-1]
 
 
+def _on_lines(at: np.ndarray, natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
+    """`np.interp` row by row: attack accuracy at `at` (n,), of points (n, points) by rising natural accuracy."""
+    points = natural.shape[1]
+    if points == 1:
+        return attack[:, 0]
+    rows, right = np.arange(len(at)), (natural < at[:, None]).sum(1).clip(1, points - 1)
+    x0, x1, y0, y1 = (values[rows, place] for values in (natural, attack) for place in (right - 1, right))
+    apart = x1 > x0
+    share = np.where(apart, (at - x0) / np.where(apart, x1 - x0, 1), 1).clip(0, 1)
+    return y0 + share * (y1 - y0)
+
+
 @dataclass(frozen=True, eq=False)
 class ControlCurve:
     """Undefended classifiers of one kind, joined by straight lines.
@@ -122,11 +134,12 @@ class ControlCurve:
     def value(self, natural: float) -> float:
         """Attack accuracy of the curve at a natural accuracy: the least of its controls that are at least so accurate;
         beyond its most accurate point, that of this point."""
-        return float(np.interp(natural, *self._points))
+        x, y = self._points
+        return float(_on_lines(np.array([natural]), x[None], y[None])[0])
 
     def at(self, natural: float) -> Estimate:
         """Attack accuracy of the curve at a natural accuracy, with a 95 % interval over people."""
-        drawn = np.array([np.interp(natural, x, y) for x, y in zip(*self._drawn, strict=True)])
+        drawn = _on_lines(np.full(RESAMPLES, natural), *self._drawn)
         return percentile_estimate(self.value(natural), drawn)
 
     def gain(self, natural: np.ndarray, attack: np.ndarray) -> tuple[Estimate, Estimate | None]:
@@ -139,7 +152,7 @@ class ControlCurve:
         """
         weights = _weights(len(natural))
         own_natural, own_attack = weights @ natural, weights @ attack
-        line = np.array([np.interp(at, x, y) for at, x, y in zip(own_natural, *self._drawn, strict=True)])
+        line = _on_lines(own_natural, *self._drawn)
         value, law = self.value(float(natural.mean())), float(attack.mean())
         points = percentile_estimate(value - law, line - own_attack)
         if value <= 0 or line.min() <= 0:

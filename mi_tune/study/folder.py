@@ -72,12 +72,12 @@ class StudyFolder:
         save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
 
     def remember_changes(self, setup: Setup) -> None:
-        """Write what a resumed study may change: where the images lie now, and how many trials it has."""
+        """Write what a resumed study may change: where its images lie now, how many trials it has, and controls."""
         config = self.read_config()
         now = setup.model_dump(mode="json")
         before = copy.deepcopy(config)
         config["config"]["data"] |= {side: now["data"][side] for side in ("private", "public")}
-        config["config"].setdefault("search", {})["trials"] = now["search"]["trials"]
+        config["config"].setdefault("search", {}).update({key: now["search"][key] for key in ("trials", "controls")})
         if config != before:
             self.write_config(config)
 
