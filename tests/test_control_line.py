@@ -140,7 +140,7 @@ def test_a_law_beats_the_band_only_if_it_beats_every_kind():
 def test_lines_of_many_samples_are_what_numpy_draws_through_each():
     rng = np.random.default_rng(0)
     x, y, at = np.sort(rng.random((200, 5)), 1), rng.random((200, 5)), rng.uniform(-0.2, 1.2, 200)
-    ours = _on_lines(at, x, y)
+    ours = on_lines(at, x, y)
     assert ours == pytest.approx([np.interp(a, p, q) for a, p, q in zip(at, x, y, strict=True)])
 
 

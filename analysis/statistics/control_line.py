@@ -77,7 +77,7 @@ def _rising(natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.nda
     return natural, np.minimum.accumulate(attack[..., ::-1], -1)[..., ::-1]
 
 
-def _on_lines(at: np.ndarray, natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
+def on_lines(at: np.ndarray, natural: np.ndarray, attack: np.ndarray) -> np.ndarray:
     """`np.interp` row by row: attack accuracy at `at` (n,), of points (n, points) by rising natural accuracy."""
     points = natural.shape[1]
     if points == 1:
@@ -135,11 +135,11 @@ class ControlCurve:
         """Attack accuracy of the curve at a natural accuracy: the least of its controls that are at least so accurate;
         beyond its most accurate point, that of this point."""
         x, y = self._points
-        return float(_on_lines(np.array([natural]), x[None], y[None])[0])
+        return float(on_lines(np.array([natural]), x[None], y[None])[0])
 
     def at(self, natural: float) -> Estimate:
         """Attack accuracy of the curve at a natural accuracy, with a 95 % interval over people."""
-        drawn = _on_lines(np.full(RESAMPLES, natural), *self._drawn)
+        drawn = on_lines(np.full(RESAMPLES, natural), *self._drawn)
         return percentile_estimate(self.value(natural), drawn)
 
     def gain(self, natural: np.ndarray, attack: np.ndarray) -> tuple[Estimate, Estimate | None]:
@@ -152,7 +152,7 @@ class ControlCurve:
         """
         weights = _weights(len(natural))
         own_natural, own_attack = weights @ natural, weights @ attack
-        line = _on_lines(own_natural, *self._drawn)
+        line = on_lines(own_natural, *self._drawn)
         value, law = self.value(float(natural.mean())), float(attack.mean())
         points = percentile_estimate(value - law, line - own_attack)
         if value <= 0 or line.min() <= 0:

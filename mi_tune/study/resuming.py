@@ -9,8 +9,8 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.study.folder import StudyFolder
 from mi_tune.trial.assets import StudyData
 
-# settings that a resumed study may change: how long it runs, whether it has controls, and where its images lie now; what
-# they show may not change
+# settings that a resumed study may change: how long it runs, whether it has controls, and where its images lie now;
+# what they show may not change
 RESUMABLE = ("search.trials", "search.controls", "data.private", "data.public")
 
 
