@@ -24,6 +24,7 @@ from analysis.statistics.control_line import (
     control_line,
     gain_of,
     gains,
+    on_lines,
 )
 from mi_tune.erasing import NO_DEFENCE
 from mi_tune.judging.intervals import Estimate
