@@ -53,7 +53,7 @@ def test_every_public_name_says_what_it_is(name):
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize("module", ["setups", "studies", "attacking", "tuning", "confirming"])
-def test_the_examples_in_the_docstrings_run(module, tmp_path, monkeypatch):
+def test_the_examples_in_the_docstrings_run(module, tmp_path, monkeypatch, one_ray):
     monkeypatch.chdir(tmp_path)
     study = write_study(tmp_path / "results" / "orl", records=DEFAULT[:1] + DEFAULT[2:6], name="orl")
     assert study.exists()
