@@ -443,6 +443,9 @@ class SearchSetup(_Section):
         0.8, ge=0, le=1, description="the same as a share of the natural accuracy without defence"
     )
     stopping: StoppingSetup = StoppingSetup()
+    controls: bool | None = Field(
+        None, description="whether undefended controls are trained for the control line; default: from 24 trials on"
+    )
     warm_start: Path | None = Field(None, description="folder of an earlier study, whose front is run first")
     transfer: bool = Field(False, description="whether the earlier study's trials also inform the front model (nehvi)")
     space: Space = Space()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,33 @@ torch.set_num_threads(1)
 # `CUDA_VISIBLE_DEVICES=0 pytest` tries all of it on a GPU, which does not repeat a sum to the last digit
 os.environ["MI_TUNE_PRECISION"] = "float32"
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several processes, none shall begin the longest file last: files go in the order of collection (see below)."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, those that start Ray before the others; a file stays together."""
+    weight: dict[Path, int] = {}
+    for item in items:
+        own = 2 * (item.get_closest_marker("ray") is not None) + (item.get_closest_marker("slow") is not None)
+        weight[item.path] = max(weight.get(item.path, 0), own)
+    items.sort(key=lambda item: -weight[item.path])
+
+
+@pytest.fixture(scope="module")
+def one_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A local Ray of two workers that all studies of a file use, as of a user who has started one; its cache."""
+    from mi_tune.study.cluster import connect
+
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MI_TUNE_CACHE", str(cache))
+        with connect("local", None, 2):
+            yield cache
 
 
 @pytest.fixture(autouse=True)

@@ -41,8 +41,8 @@ PEOPLE = 5
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(one_ray: Path) -> Path:
+    return one_ray
 
 
 @pytest.fixture(autouse=True)

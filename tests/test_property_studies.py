@@ -153,10 +153,10 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_computed(tmp_path,
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_property_is_studied_from_training_to_the_page_and_found_again(tmp_path, monkeypatch):
+def test_a_property_is_studied_from_training_to_the_page_and_found_again(tmp_path, monkeypatch, one_ray):
     from mi_tune.confirmation.property_study import PropertyOptions, study_property
 
-    monkeypatch.setenv("MI_TUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MI_TUNE_CACHE", str(one_ray))
     setup = folder_setup(tmp_path / "images", epochs=2)
     judge = setup.judge.model_copy(update={"epochs": 2, "verifier_views": 100})
     setup = setup.model_copy(update={"judge": judge, "prior": setup.prior.model_copy(update={"samples": 64})})

@@ -53,7 +53,7 @@ def test_every_public_name_says_what_it_is(name):
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize("module", ["setups", "studies", "attacking", "tuning", "confirming"])
-def test_the_examples_in_the_docstrings_run(module, tmp_path, monkeypatch):
+def test_the_examples_in_the_docstrings_run(module, tmp_path, monkeypatch, one_ray):
     monkeypatch.chdir(tmp_path)
     study = write_study(tmp_path / "results" / "orl", records=DEFAULT[:1] + DEFAULT[2:6], name="orl")
     assert study.exists()
@@ -102,7 +102,7 @@ def test_a_recommendation_comes_with_its_interval_and_a_transform_that_is_ready(
     images = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8)
     erased = found.transform(images)
     assert erased.shape == images.shape and (erased != images).any()
-    assert "RandomErasing" in found.code or "ErasingLaw" in found.code
+    assert "v2.RandomErasing(p=1.0, scale=(0.1, 0.24), ratio=(1.0, 1.0), value=[0.45])" in found.code
     assert study.recommend(max_loss=0).name == "no defence"
     assert study.recommend(max_loss=0).helps is False
 

@@ -27,7 +27,7 @@ from mi_tune.setup import StoppingSetup, make_setup
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.run import RunOptions, run_study
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("one_ray")]
 
 TINY = {
     "name": "tiny",
@@ -38,6 +38,7 @@ TINY = {
     "search": {
         "trials": 6,
         "startup": 1,
+        "controls": False,
         "sampler": "random",
         "min_accuracy_kept": 0.0,
         "space": {"probability": [0.0, 1.0], "area_span": [0.0, 0.7], "aspect_max": [1.0, 3.3]},
@@ -60,10 +61,9 @@ def setup_with(folders: dict[str, str], **changes):
 
 
 @pytest.fixture(scope="module")
-def finished(folders, tmp_path_factory) -> tuple[Path, pd.DataFrame]:
+def finished(folders, tmp_path_factory, one_ray) -> tuple[Path, pd.DataFrame]:
     path = tmp_path_factory.mktemp("studies") / "tiny"
-    os.environ["MI_TUNE_CACHE"] = str(path.parent / "cache")
-    outcome = run_study(setup_with(folders), 0, path, RunOptions(workers=2), QUIET)
+    outcome = run_study(setup_with(folders, search__controls=True), 0, path, RunOptions(workers=2), QUIET)
     assert outcome.finished
     return path, pd.read_parquet(path / "trials.parquet")
 
@@ -108,6 +108,24 @@ def test_only_the_trial_without_defence_attacks_its_earlier_epochs(finished):
     path, table = finished
     with_stops = [row.reference for row in table.itertuples() if (path / row.artefacts / "stopped_early.csv").exists()]
     assert with_stops == ["no defence"]
+
+
+def test_the_controls_of_a_study_are_kept_beside_its_trials_and_made_when_they_are_missing(finished, folders, tmp_path):
+    path, table = finished
+    controls = pd.read_csv(path / "controls.csv")
+    kinds = {"fewer images", "smaller network", "pre-trained"}
+    assert {*controls.kind} == kinds
+    assert {*controls.class_name} == {*pd.read_csv(path / table.artefacts[0] / "per_class.csv").class_name}
+    assert controls.attack_accuracy.between(0, 1).all()
+    copy = Path(shutil.copytree(path, tmp_path / "study"))
+    (copy / "controls.csv").unlink()
+    without = run_study(setup_with(folders), 0, copy, RunOptions(workers=2, resume=True), QUIET)
+    assert without.finished and not (copy / "controls.csv").exists()
+    wanted = setup_with(folders, search__controls=True)
+    assert run_study(wanted, 0, copy, RunOptions(workers=2, resume=True), QUIET).finished
+    assert pd.read_csv(copy / "controls.csv").equals(controls)
+    assert pd.read_parquet(copy / "trials.parquet").equals(table), "no trial was run again"
+    assert yaml.safe_load((copy / "study.yaml").read_text())["config"]["search"]["controls"]
 
 
 def test_the_stored_target_has_the_accuracy_that_the_table_says(finished, folders):

@@ -70,7 +70,7 @@ def run(tmp_path: Path, *callbacks: object, images: bool = True) -> tuple[mi_tun
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_every_ready_tracker_gets_accuracies_parameters_curves_and_pictures(tmp_path, monkeypatch):
+def test_every_ready_tracker_gets_accuracies_parameters_curves_and_pictures(tmp_path, monkeypatch, one_ray):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     here = [name for name, ready in READY.items() if ready.needs is None or _installed(ready.needs)]
@@ -127,7 +127,7 @@ def _check_mlflow(folder: Path, table: pd.DataFrame) -> None:
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_callback_of_the_user_sees_results_and_a_broken_one_is_said_once_and_ends_nothing(tmp_path, own):
+def test_a_callback_of_the_user_sees_results_and_a_broken_one_is_said_once_and_ends_nothing(tmp_path, own, one_ray):
     class Missing(tune.Callback):
         def on_trial_start(self, **info):
             raise RuntimeError("not today")

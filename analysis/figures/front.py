@@ -11,10 +11,12 @@ from plotly.subplots import make_subplots
 
 from analysis.figures.labels import LINE, add_far_labels, place_labels, text_box
 from analysis.figures.look import CONTROL, DOMINATED, FRONT, INFEASIBLE, NEUTRAL, REFERENCE, layout
-from analysis.statistics.control_line import control_line
+from analysis.statistics.control_line import STOPPED, ControlLine, control_line
 from analysis.statistics.records import Study
 from mi_tune.defences.columns import described
 from mi_tune.search.state import State
+from mi_tune.trial.point import UNDEFENDED
+from mi_tune.trial.undefended import FEWER, SMALLER
 
 HEIGHT, MARGIN = 560, {"t": 56, "b": 56}
 """Height of the figure and its upper and lower margin, in pixels."""
@@ -31,7 +33,8 @@ class FrontInfo:
 
     front, dominated, references, infeasible: rows of the table of laws with a column `label`; a reference point is also
     in `front` or `dominated`. baselines: (label, attack accuracy). floor: as natural accuracy, or None.
-    control: natural accuracy, attack accuracy and its 95 % interval along the control line, (n, 4); or no rows.
+    band: natural accuracy, attack accuracy of the lowest control and the ends of the controls' 95 % band, (n, 4); or no
+        rows. controls: one row per control, with its `kind`, `name`, `natural` and `attack` accuracy.
     """
 
     front: pd.DataFrame
@@ -42,7 +45,8 @@ class FrontInfo:
     floor: float | None
     attack: str
     judge: str
-    control: np.ndarray
+    band: np.ndarray
+    controls: pd.DataFrame
 
 
 def front_info(study: Study) -> FrontInfo:
@@ -58,6 +62,7 @@ def front_info(study: Study) -> FrontInfo:
     if "judge_on_held_out" in study.config["baselines"]:
         baselines.append(("judge on real held-out images", study.config["baselines"]["judge_on_held_out"]))
     floors = trials.floor.dropna()
+    line = control_line(study)
     return FrontInfo(
         front=complete.loc[study.front.index],
         dominated=complete[~on_front],
@@ -67,16 +72,26 @@ def front_info(study: Study) -> FrontInfo:
         floor=float(floors.max()) if len(floors) else None,
         attack=f"{study.config['attack']['name']}, {study.config['attack']['budget']} budget",
         judge=(study.config["judge"] or {}).get("name", "not trained yet"),
-        control=_control(study),
+        band=_band(line),
+        controls=_controls(line),
     )
 
 
-def _control(study: Study) -> np.ndarray:
-    line = control_line(study)
+def _band(line: ControlLine | None) -> np.ndarray:
     if line is None:
         return np.empty((0, 4))
-    natural = np.linspace(line.lowest, line.natural.mean(1).max(), 41)
-    return np.array([(at, *line.at(float(at))) for at in natural])
+    found = [(float(at), line.at(float(at))) for at in np.linspace(line.lowest, line.most_accurate, 41)]
+    return np.array([(at, band.lower, band.low, band.high) for at, band in found if band is not None]).reshape(-1, 4)
+
+
+def _controls(line: ControlLine | None) -> pd.DataFrame:
+    rows = [
+        (curve.kind, name, natural, attack)
+        for curve in (line.curves if line is not None else ())
+        for name, natural, attack in zip(curve.names, curve.natural.mean(1), curve.attack.mean(1), strict=True)
+        if name != UNDEFENDED  # the trial itself, a point of its own
+    ]
+    return pd.DataFrame(rows, columns=["kind", "name", "natural", "attack"])
 
 
 def _label(row: pd.Series) -> str:
@@ -98,7 +113,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     )
     complete = pd.concat([info.front, info.dominated])
     left, right = _x_range(complete if len(complete) else info.infeasible)
-    _add_control(figure, info.control)
+    _add_controls(figure, info.band, info.controls)
     if len(info.front):
         ordered = info.front.sort_values("natural_accuracy")
         x = [left, *ordered.natural_accuracy, ordered.natural_accuracy.iloc[-1]]
@@ -233,32 +248,53 @@ def _points(rows: pd.DataFrame, name: str, colour: str, size: int, bars: float, 
     )
 
 
-def _add_control(figure: go.Figure, control: np.ndarray) -> None:
-    """The control line with its band. Laws above it leak more than an undefended training of the same accuracy."""
-    if not len(control):
-        return
-    natural, attack, low, high = control.T
-    band = go.Scatter(
-        x=[*natural, *natural[::-1]],
-        y=[*high, *low[::-1]],
-        fill="toself",
-        fillcolor=CONTROL,
-        opacity=0.12,
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    line = go.Scatter(
-        x=natural,
-        y=attack,
-        mode="lines",
-        name="no defence, stopped early",
-        line={"color": CONTROL, "width": 2, "dash": "dash"},
-        hovertemplate="no defence, stopped early<br>natural %{x:.1%}<br>attack %{y:.1%}<extra></extra>",
-    )
-    figure.add_trace(band, row=1, col=1)
-    figure.add_trace(line, row=1, col=1)
+SYMBOLS = {STOPPED: "circle-open", FEWER: "square-open", SMALLER: "triangle-down-open"}
+"""Of the kinds of controls; those with another start have the last one."""
+OTHER_SYMBOL = "star-open"
+
+
+def _add_controls(figure: go.Figure, along: np.ndarray, controls: pd.DataFrame) -> None:
+    """The undefended controls with their band, and the lowest of them as a line, above which nothing is gained."""
+    if len(along):
+        natural, lowest, low, high = along.T
+        band = go.Scatter(
+            x=[*natural, *natural[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=CONTROL,
+            opacity=0.12,
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        line = go.Scatter(
+            x=natural,
+            y=lowest,
+            mode="lines",
+            name="lowest control",
+            line={"color": CONTROL, "width": 2, "dash": "dash"},
+            hovertemplate="lowest control without defence<br>natural %{x:.1%}<br>attack %{y:.1%}<extra></extra>",
+        )
+        figure.add_trace(band, row=1, col=1)
+        figure.add_trace(line, row=1, col=1)
+    if len(controls):
+        points = go.Scatter(
+            x=controls.natural,
+            y=controls.attack,
+            mode="markers",
+            name="controls",
+            marker={
+                "symbol": [SYMBOLS.get(kind, OTHER_SYMBOL) for kind in controls.kind],
+                "size": 8,
+                "color": CONTROL,
+                "line": {"width": 1.5, "color": CONTROL},
+            },
+            customdata=controls[["kind", "name"]].to_numpy(),
+            hovertemplate="no defence, %{customdata[0]}<br>%{customdata[1]}<br>natural %{x:.1%}<br>attack %{y:.1%}"
+            "<extra></extra>",
+        )
+        figure.add_trace(points, row=1, col=1)
 
 
 RING = 17

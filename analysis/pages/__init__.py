@@ -4,12 +4,13 @@ from analysis.pages.attack_report import write_attack_report
 from analysis.pages.confirm_report import confirmation_figures, write_confirmation_report
 from analysis.pages.contact_sheet import write_contact_sheet
 from analysis.pages.property_report import property_table, write_property_report
-from analysis.pages.report import headline, write_report
+from analysis.pages.report import controlled, headline, write_report
 from analysis.pages.section import Section
 
 __all__ = [
     "Section",
     "confirmation_figures",
+    "controlled",
     "headline",
     "property_table",
     "write_attack_report",

@@ -136,6 +136,7 @@
     };
     if (trial.natural_accuracy_text) line("natural", trial.natural_accuracy_text);
     if (trial.attack_accuracy_text) line("attack", trial.attack_accuracy_text);
+    if (trial.gain_text) line("against the lowest control", trial.gain_text);
     if (trial.realised_area !== null) line("erased in training", percent(trial.realised_area) + " of the pixels");
     if (trial.reason) box.append(element("p", "", trial.reason));
     const copy = element("button", "", "Copy its code");

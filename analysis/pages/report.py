@@ -27,6 +27,7 @@ from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
+from mi_tune.search.state import State
 from mi_tune.trial.ceiling import ceiling_sentence
 
 ALLOWED_LOSSES = [k / 100 for k in range(21)]
@@ -72,9 +73,10 @@ def render(study: Study, include_images: bool) -> str:
     found = [recommend(study, loss) for loss in ALLOWED_LOSSES]
     recommendations = [_recommendation(study, one, line) if one else None for one in found]
     answers = importances(study) if len(study.complete) else []
+    rows = [_trial(study, row, line) for _, row in study.trials.iterrows()]
     data = {
         "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study, answers).items()},
-        "trials": {str(row.trial): _trial(study, row) for _, row in study.trials.iterrows()},
+        "trials": {str(row["trial"]): row for row in rows},
         "recommendations": recommendations,
         "defaultLoss": ALLOWED_LOSSES.index(DEFAULT_LOSS),
         "faces": asdict(faces) if faces else None,
@@ -89,7 +91,7 @@ def render(study: Study, include_images: bool) -> str:
         controlled=controlled(study),
         believable=believable(study),
         recogniser=study.config.get("recogniser"),
-        rows=[_trial(study, row) for _, row in study.trials.iterrows()],
+        rows=rows,
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
         answers=[_importance_text(answer) for answer in answers],
@@ -138,9 +140,11 @@ def inside_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
+def _trial(study: Study, row: pd.Series, line: ControlLine | None) -> dict[str, Any]:
     """The data of a trial for the page."""
     law = study.law(int(row.trial))
+    compared = line is not None and row.state == State.COMPLETE and law.probability > 0
+    gain = gain_of(study, line, int(row.trial)) if line is not None and compared else None
     data = study.config["data"]
     side, channels = data["resolution"], data["channels"]
     obstacles = torchvision_obstacles(law, side, side) if law.probability else []
@@ -163,6 +167,8 @@ def _trial(study: Study, row: pd.Series) -> dict[str, Any]:
         "runs": int(row.runs),
         "snippet": treatment_snippet(study.treatment(int(row.trial)), side, channels),
         "obstacles": obstacles,
+        "gain": gain.points.value if gain is not None else None,
+        "gain_text": f"{_change(_negative(gain.points))} ({gain.lowest})" if gain is not None else None,
         **{
             f"{name}_text": None if pd.isna(row[name]) else f"{_percent(row[name])} {_interval(row, name)}"
             for name in ("natural_accuracy", "attack_accuracy")
@@ -211,16 +217,29 @@ def _recommendation(study: Study, found: Recommendation, line: ControlLine | Non
 
 
 def _against_control(study: Study, line: ControlLine, trial: int) -> str:
-    """What a law gains over stopping the training without defence at the same natural accuracy."""
+    """What a law gains over the undefended classifiers that are at least as accurate."""
     gain = gain_of(study, line, trial)
     if gain is None:
-        return "It is less accurate than every stopped training that was attacked, so it has no control."
+        return "It is less accurate than every undefended control, so there is nothing to compare it with."
     law = float(study.trials.loc[trial].attack_accuracy)
-    without = f"Without defence, a training stopped at the same natural accuracy leaks {_percent(law + gain.value)}"
-    change = Estimate(-gain.value, -gain.high, -gain.low)
-    if gain.low > 0:
-        return f"{without}, so that erasing itself changes {_change(change)}."
-    return f"{without}: erasing is not told from stopping early ({_change(change)})."
+    without = (
+        f"Without defence, the lowest control of this natural accuracy ({gain.lowest}) leaks "
+        f"{_percent(law + gain.points.value)}"
+    )
+    change = _change(_negative(gain.points))
+    if gain.points.low > 0:
+        share = f", {_share(gain.share)} of it" if gain.share is not None else ""
+        return f"{without}, so that erasing itself changes {change}{share}."
+    return f"{without}: erasing is not told from a classifier without defence ({change})."
+
+
+def _negative(estimate: Estimate) -> Estimate:
+    return Estimate(-estimate.value, -estimate.high, -estimate.low)
+
+
+def _share(estimate: Estimate) -> str:
+    value, low, high = (round(100 * one) for one in estimate)
+    return f"{value} % [{low}, {high}]"
 
 
 def _expected(found: Recommendation) -> str:
@@ -289,7 +308,7 @@ def headline(study: Study) -> str:
 
 
 def controlled(study: Study) -> str:
-    """Whether erasing buys more than stopping the undefended training early, in sentences; "" if that is unknown.
+    """Whether erasing buys more than a less accurate classifier without defence, in sentences; "" if that is unknown.
 
     A judge from outside that recognises anybody is asked as well.
     """
@@ -300,21 +319,29 @@ def controlled(study: Study) -> str:
     sentences = []
     for column, name in asked:
         line = control_line(study, column)
-        found = gains(study, line, column) if line is not None else None
-        if found is None or not found.by_trial:
+        if line is None:
             continue
-        against = "the training without defence, stopped early at the same natural accuracy"
+        found = gains(study, line, column)
+        if not found.by_trial:
+            continue
+        against = f"classifiers without defence that are as accurate ({', '.join(line.kinds)})"
+        kind, count = found.lowest
+        all_laws = len(found.by_trial)
         if not found.better:
-            sentences.append(f"Before {name}, no erasing law is told from {against}.")
-            continue
-        best = max(found.better, key=lambda trial: found.by_trial[trial].low)
-        title = study.trials.loc[best].reference or f"law {best}"
-        value, low, high = (round(100 * v) for v in found.by_trial[best])
-        count, all_laws = len(found.better), len(found.by_trial)
-        sentences.append(
-            f"Before {name}, {count} of {all_laws} erasing laws leak{'s' if count == 1 else ''} less than {against}; "
-            f"surest is {title}, by {value} points [{low}, {high}]."
-        )
+            sentences.append(f"Before {name}, no erasing law leaks less than all {against}.")
+        else:
+            best = max(found.better, key=lambda trial: found.by_trial[trial].points.low)
+            gain = found.by_trial[best]
+            title = study.trials.loc[best].reference or f"law {best}"
+            value, low, high = (round(100 * v) for v in gain.points)
+            share = f", {_share(gain.share)} of what the lowest leaks" if gain.share is not None else ""
+            better = len(found.better)
+            sentences.append(
+                f"Before {name}, {better} of {all_laws} erasing laws leak{'s' if better == 1 else ''} less than all "
+                f"{against}; surest is {title}, by {value} points [{low}, {high}]{share}."
+            )
+        if len(line.kinds) > 1:
+            sentences.append(f"Lowest of them is {kind} for {count} of {all_laws} laws.")
     if sentences:
         sentences.append(
             "(95% intervals over people, not corrected for the number of laws; other trainings may differ.)"

@@ -39,8 +39,9 @@ class Recommendation:
         max_loss: the allowed loss, as a share (0.05: five points).
         natural_accuracy, attack_accuracy: measured, each with a 95 % interval over people.
         natural_change, attack_change: measured change from no defence, paired by person; None if it is no defence.
-        over_stopping: attack accuracy of the training without defence, stopped early at the same natural accuracy,
-            minus the law's, with an interval over people; None if it is no defence or cannot be compared.
+        over_controls: attack accuracy of the lowest undefended control that is at least as accurate (stopped early, on
+            fewer images, a smaller network, with another start), minus the law's, with an interval over people; None if
+            it is no defence or cannot be compared. lowest_control: the kind of that control, or "".
         code: Python code to paste, with torchvision where that can express the law.
     """
 
@@ -53,7 +54,8 @@ class Recommendation:
     attack_accuracy: Estimate
     natural_change: Estimate | None
     attack_change: Estimate | None
-    over_stopping: Estimate | None
+    over_controls: Estimate | None
+    lowest_control: str
     code: str
 
     @property
@@ -89,10 +91,12 @@ class Recommendation:
             return "its difference from no defence has no interval"
         change = percent(self.attack_change, "+")
         text = f"attack {change} against no defence{'' if self.helps else ', no significant reduction'}"
-        if self.over_stopping is None:
+        if self.over_controls is None:
             return text
-        less = percent(self.over_stopping, "+")
-        return f"{text}; {less} less than stopping early{'' if self.over_stopping.low > 0 else ', not told from it'}"
+        less, told = percent(self.over_controls, "+"), self.over_controls.low > 0
+        return (
+            f"{text}; {less} less than the lowest control ({self.lowest_control}){'' if told else ', not told from it'}"
+        )
 
     def _repr_html_(self) -> str:
         text = f"natural {percent(self.natural_accuracy)}, attack {percent(self.attack_accuracy)}"
@@ -220,6 +224,7 @@ class Study:
         row, treatment = records.trials.loc[found.trial], records.treatment(found.trial)
         law = treatment.law
         line = None if treatment.undefended else control_line(records)
+        gain = gain_of(records, line, found.trial) if line is not None else None
         side, channels = records.config["data"]["resolution"], records.config["data"]["channels"]
         natural, attack = (
             Estimate(*(float(row[f"{column}{end}"]) for end in ("", "_low", "_high")))
@@ -235,7 +240,8 @@ class Study:
             attack_accuracy=attack,
             natural_change=found.natural_change,
             attack_change=found.attack_change,
-            over_stopping=gain_of(records, line, found.trial) if line is not None else None,
+            over_controls=gain.points if gain is not None else None,
+            lowest_control=gain.lowest if gain is not None else "",
             code=treatment_snippet(treatment, side, channels),
         )
 

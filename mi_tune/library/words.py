@@ -52,5 +52,6 @@ SMOKE: dict[str, Any] = {
     "search.trials": 6,
     "search.startup": 1,
     "search.min_accuracy_kept": 0.0,
+    "search.controls": False,
 }
 """What a study sets that only shows that everything works."""

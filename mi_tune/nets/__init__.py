@@ -21,6 +21,7 @@ from mi_tune.runtime.wording import did_you_mean
 
 ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "small_cnn": SmallCNN,
+    "small_cnn_slim": partial(SmallCNN, width=8),
     "residual_gn": ResidualGroupNorm,
     "conv_attention": ConvAttention,
     "strided_cnn_slim": partial(StridedCNN, width=16),

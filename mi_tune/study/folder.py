@@ -17,6 +17,7 @@ from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.trial.table import with_added_columns
+from mi_tune.trial.undefended import CONTROLS
 
 
 @contextmanager
@@ -50,6 +51,7 @@ class StudyFolder:
         self.journal = self.path / "journal.log"
         self.ray = self.path / "ray"
         self.warm = self.path / "warm_start"
+        self.controls = self.path / CONTROLS
         self._lock = FileLock(self.path / ".lock")
 
     @property
@@ -70,12 +72,12 @@ class StudyFolder:
         save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
 
     def remember_changes(self, setup: Setup) -> None:
-        """Write what a resumed study may change: where the images lie now, and how many trials it has."""
+        """Write what a resumed study may change: where its images lie now, how many trials it has, and controls."""
         config = self.read_config()
         now = setup.model_dump(mode="json")
         before = copy.deepcopy(config)
         config["config"]["data"] |= {key: now["data"][key] for key in ("private", "public", "root")}
-        config["config"].setdefault("search", {})["trials"] = now["search"]["trials"]
+        config["config"].setdefault("search", {}).update({key: now["search"][key] for key in ("trials", "controls")})
         if config != before:
             self.write_config(config)
 

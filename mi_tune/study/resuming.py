@@ -9,8 +9,9 @@ from mi_tune.setup import Setup, make_setup
 from mi_tune.study.folder import StudyFolder
 from mi_tune.trial.assets import StudyData, start_key
 
-# settings that a resumed study may change: how long it runs, and where its images lie now; their content may not change
-RESUMABLE = ("search.trials", "data.private", "data.public", "data.root")
+# settings that a resumed study may change: how long it runs, whether it has controls, and where its images lie now;
+# what they show may not change
+RESUMABLE = ("search.trials", "search.controls", "data.private", "data.public", "data.root")
 
 
 def check_folder(study: StudyFolder, setup: Setup, seed: int, resume: bool, smoke: bool) -> None:

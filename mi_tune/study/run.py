@@ -27,6 +27,7 @@ from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup
 from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect
+from mi_tune.study.controls import keep_controls, start_controls
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
@@ -53,6 +54,7 @@ from mi_tune.trial.evaluation import check_trainer
 from mi_tune.trial.judges import check_judge, with_recogniser
 from mi_tune.trial.mixes import check_public_people, completed
 from mi_tune.trial.pretraining import check_pretraining
+from mi_tune.trial.undefended import wants_controls
 
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
 """What the scheduler compares of half-trained targets."""
@@ -174,11 +176,13 @@ def _run(
     journal = StudyJournal(study.journal, setup.name, setup.search, seed, people, warm=warm)
     study.write_table(journal.table())
     todo, begun = journal.remaining(), time.monotonic()
-    if todo:
+    controls = wants_controls(setup)
+    if todo or (controls and not study.controls.exists()):
         try:
             with connect(options.address, options.gpus_per_trial, options.workers) as resources:
                 console.print(resources.where, highlight=False, soft_wrap=True)
-                _announce(setup, expected, resources, todo, console)
+                if todo:
+                    _announce(setup, expected, resources, todo, console)
                 with _told_of_a_full_disk(study):
                     _search(setup, seed, study, data, journal, resources, expected, options, trackers, console)
         except InputError:
@@ -189,6 +193,7 @@ def _run(
     with _told_of_a_full_disk(study):
         study.write_table(table)
     finished = journal.remaining() == 0 and not (table.state == State.RUNNING).any()
+    finished = finished and (not controls or study.controls.exists())
     # Ray ends a search in order after an interrupt, and does not say that there was one
     in_time = options.time_budget is None or time.monotonic() - begun < options.time_budget
     return Outcome(study.path, finished, len(table), interrupted=not finished and in_time)
@@ -243,6 +248,11 @@ def _search(
     looks = tuple(math.ceil(level) for level in schedule.rungs(0)) if schedule else ()
     shared = Shared(setup, data, seed, study.path, [parts["judge"]], [parts["attacker"]], [parts["recogniser"]], looks)
     halving = _halving(setup, schedule, study) if schedule else None
+    undefended = (
+        start_controls(setup, seed, data, parts, resources)
+        if wants_controls(setup) and not study.controls.exists()
+        else []
+    )
     progress = StudyProgress(journal, console, resources.capacity, expected.trial_seconds)
     keeper = TableKeeper(study, journal)
     described = False
@@ -295,12 +305,20 @@ def _search(
     for tracker in trackers:
         tracker.begin(Watched(setup.name, study.path, _flat(setup.model_dump(mode="json"))))
     try:
-        with progress:
-            tuner.fit()
+        if journal.remaining():
+            with progress:
+                tuner.fit()
     finally:
         keeper.write()
         for tracker in trackers:
             tracker.close()
+    if undefended and not searcher.shared_failure and not journal.remaining() and not journal.running:
+        try:
+            keep_controls(study, undefended, console)
+        except SharedFailureError as error:
+            searcher.shared_failure = str(error)
+        except KeyboardInterrupt:
+            return  # as Tune ends after an interrupt: in order, with the study unfinished
     if searcher.shared_failure:
         raise InputError(f"{searcher.shared_failure}; nothing that had finished is lost: mend that, then --resume")
 

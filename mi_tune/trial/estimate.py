@@ -25,6 +25,7 @@ from mi_tune.trial.assets import StudyData, create_target, target_recipe
 from mi_tune.trial.evaluation import RECOGNISED
 from mi_tune.trial.judges import judge_recipe, regressor_recipe
 from mi_tune.trial.stopped_early import stopping_epochs
+from mi_tune.trial.undefended import controls_of, wants_controls
 
 SUGGESTION_SECONDS = {"gp": 0.6}
 """Seconds per suggestion of Optuna's Gaussian process, measured at 10 to 60 trials of the set-up `orl`, on one thread.
@@ -142,6 +143,8 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     prepare_seconds = 0.0 if ":" in setup.judge.kind else recipe.training.epochs * judge_images * judge_image
     # trials without defence are attacked at their stops, too; a study has one, and seldom repeats it
     prepare_seconds += target.replicates * len(stopping_epochs(target.epochs)) * attack_seconds
+    if wants_controls(setup):
+        prepare_seconds += _control_seconds(setup, data, speed, attack_seconds)
     if target.pretrain == "public":
         prepare_seconds += target.pretrain_epochs * len(data.public) * speed.train_image
     if data.identity_parameters is not None:
@@ -157,6 +160,18 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
         + np.prod(private.images.shape[1:]) * people * attack.keep * 8 / 2**20,
         suggestion_seconds=SUGGESTION_SECONDS.get(setup.search.sampler, 0.0),
     )
+
+
+def _control_seconds(setup: Setup, data: StudyData, speed: Speed, attack_seconds: float) -> float:
+    """Seconds of the study's controls, each at the cost of the usual network."""
+    seconds = 0.0
+    for control in controls_of(setup, data, 0):
+        target = control.setup.target
+        trained = target.epochs * len(control.data.split.train) * speed.train_image
+        seconds += target.replicates * (trained + (1 + len(control.stops)) * attack_seconds)
+        if target.pretrain == "public" != setup.target.pretrain:
+            seconds += target.pretrain_epochs * len(data.public) * speed.train_image
+    return seconds
 
 
 def _recogniser_seconds(setup: Setup, data: StudyData, device: torch.device) -> float:

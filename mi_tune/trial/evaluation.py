@@ -436,11 +436,9 @@ class LawEvaluation:
         save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
         state = {k: v.cpu() for k, v in self.treatment.deployed(self.runs[0].model).state_dict().items()}
         save_atomically(folder / "target.pt", lambda p: torch.save(state, p), owner_only=True)
-        save_atomically(folder / "per_class.csv", lambda p: self._per_class().to_csv(p, index=False))
+        save_atomically(folder / "per_class.csv", lambda p: self.per_class().to_csv(p, index=False))
         if self.stopped:
-            names = spreadsheet_safe(self.data.private.names)
-            columns = [{name: self._of_all(name, value) for name, value in one.items()} for one in self.stopped]
-            table = pd.concat([pd.DataFrame({"class_name": names, **one}) for one in columns], ignore_index=True)
+            table = pd.concat(self.stopped_tables(), ignore_index=True)
             save_atomically(folder / STOPPED_EARLY, lambda p: table.to_csv(p, index=False))
         if self.first is not None:
             result, verdicts = self.first
@@ -456,7 +454,13 @@ class LawEvaluation:
                 owner_only=True,
             )
 
-    def _per_class(self) -> pd.DataFrame:
+    def stopped_tables(self) -> list[pd.DataFrame]:
+        """Accuracies of every class at each stop that was attacked, with a column `epoch`, mean over replicates."""
+        names = spreadsheet_safe(self.data.private.names)
+        columns = [{name: self._of_all(name, value) for name, value in one.items()} for one in self.stopped]
+        return [pd.DataFrame({"class_name": names, **one}) for one in columns]
+
+    def per_class(self) -> pd.DataFrame:
         """Accuracies of every class, mean over replicates; NaN for an attack on a class that was not attacked.
 
         Paired comparisons of laws use them.

@@ -70,11 +70,13 @@ def pareto(
     planned = plan_study(setup_file, given, name, out, seed, include_images, options)
     outcome = planned.run(console)
 
-    from analysis.pages import headline, write_report
+    from analysis.pages import controlled, headline, write_report
     from analysis.statistics import load_study
 
     if not planned.options.smoke:
-        console.print(headline(load_study(outcome.folder)), style="bold", highlight=False, markup=False)
+        found = load_study(outcome.folder)
+        for text in (headline(found), controlled(found)):
+            console.print(text, style="bold", highlight=False, markup=False)
     console.print(f"report: {write_report(outcome.folder)}", highlight=False, markup=False, soft_wrap=True)
     folder = short(outcome.folder)
     if outcome.finished:
