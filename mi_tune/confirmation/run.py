@@ -140,7 +140,7 @@ def _run(
     speed = measure_speed(work.setup, work.data, bench.device)
     cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
-    with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+    with connect(options.address, options.gpus_per_trial, options.workers, folder / "ray" / "ray.log") as resources:
         console.print(resources.where, highlight=False, soft_wrap=True)
         # at most one early-stopping control per erasing law, and one strength of every augmentation
         erasing = [point for point in points if point.treatment.law.probability]

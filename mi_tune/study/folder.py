@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class StudyFolder:
         self.path = path.absolute()
         self.journal = self.path / "journal.log"
         self.ray = self.path / "ray"
+        self.ray_log = self.ray / "ray.log"
         self.warm = self.path / "warm_start"
         self._lock = FileLock(self.path / ".lock")
 
@@ -127,7 +128,7 @@ class StudyFolder:
                 "free some space or choose another --out"
             )
 
-    def latest_checkpoint(self, number: int) -> Path | None:
-        """The newest Ray checkpoint folder of a trial, from any run of the study, or None."""
-        found = [p.parent for p in self.ray.glob(f"*/{number:04d}/checkpoint_*/state.pt")]
-        return max(found, key=lambda p: (p.parents[1].name, p.name), default=None)
+    def forget_progress(self, name: str) -> None:
+        """Remove what a trial that has ended had kept of its progress. name: see `checkpoint_of`."""
+        with suppress(OSError):
+            (self.path / name).unlink(missing_ok=True)
