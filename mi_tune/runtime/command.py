@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import InputError, LostClusterError
 from mi_tune.runtime.signals import Ended, ending
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default": True}
 """Settings of the click context of every command."""
+
+_running = False
 
 
 class Interrupted(click.ClickException):
@@ -57,6 +60,8 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None, 
         arguments: by default those of the command line.
         name: name of the program in its help, by default the name it was called by.
     """
+    global _running
+    _running = True
     with ending():
         try:
             command.main(arguments, prog_name=name, standalone_mode=False)
@@ -66,12 +71,29 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None, 
             return interrupted.status
         except click.ClickException as error:
             print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+        except LostClusterError as error:
+            abandon(error)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
         except (KeyboardInterrupt, click.Abort) as error:
             print("interrupted", file=sys.stderr)
             return _status(error)
+        finally:
+            _running = False
         return 2
+
+
+def is_command() -> bool:
+    """Whether this process runs a command, and so may be ended by it."""
+    return _running
+
+
+def abandon(error: LostClusterError) -> NoReturn:
+    """Say the error and end the process at once: what waits for the cluster would hold up or abort the usual end."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def _status(error: BaseException) -> int:

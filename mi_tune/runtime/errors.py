@@ -11,6 +11,13 @@ class InputError(ValueError):
     """An input of the user cannot be used. The message is one line: what is wrong and how to correct it."""
 
 
+class LostClusterError(InputError):
+    """The cluster of a study is lost. The message says which part of it, and how to go on.
+
+    Ray's threads may still wait for it, and end the process when they give up.
+    """
+
+
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether an error, or one that it came from, says that a disk or a quota is full."""
     seen: set[int] = set()

@@ -13,15 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.errors import LostClusterError
 
 EVERY_SECONDS = 1.0
 MISSES = 3
 """So many failed connections in a row mean that a process is lost."""
 
-
-class LostClusterError(InputError):
-    """The study's Ray is lost. The message says which part of it, and how to go on."""
+LOOK_EVERY = 5
 
 
 class Watch:
@@ -30,9 +28,10 @@ class Watch:
 
     Args:
         parts: address of every part, (host, port), by what it is called in a message.
-        each_time: called before every round.
+        each_time: called before the first round and every LOOK_EVERY-th after it.
         interrupt: called when a part is lost, and once more if that had no effect; by default it interrupts the main
             thread.
+        give_up: called with the error if the main thread waits for the lost part in a way that nothing interrupts.
         every: seconds between two rounds.
     """
 
@@ -41,9 +40,10 @@ class Watch:
         parts: Mapping[str, tuple[str, int]],
         each_time: Callable[[], None] = lambda: None,
         interrupt: Callable[[], None] | None = None,
+        give_up: Callable[[LostClusterError], None] = lambda error: None,
         every: float = EVERY_SECONDS,
     ) -> None:
-        self.parts, self.each_time, self.every = dict(parts), each_time, every
+        self.parts, self.each_time, self.every, self.give_up = dict(parts), each_time, every, give_up
         self.interrupt = interrupt if interrupt is not None else _interrupt_main
         self.lost = ""
         self._done = threading.Event()
@@ -57,25 +57,39 @@ class Watch:
         self._done.set()
         self._thread.join(timeout=5)
 
+    @property
+    def error(self) -> LostClusterError:
+        """What to raise once a part is lost."""
+        return LostClusterError(
+            f"{self.lost} of this study was lost; nothing that had finished is lost with it: go on with --resume"
+        )
+
     def raise_if_lost(self) -> None:
         """Raise LostClusterError once a part is lost."""
         if self.lost:
-            raise LostClusterError(
-                f"{self.lost} of this study was lost; nothing that had finished is lost with it: go on with --resume"
-            )
+            raise self.error
 
     def _run(self) -> None:
-        misses = dict.fromkeys(self.parts, 0)
+        misses, rounds = dict.fromkeys(self.parts, 0), 0
         while not self._done.wait(self.every):
-            self.each_time()
+            if rounds % LOOK_EVERY == 0:
+                self.each_time()
+            rounds += 1
             for name, address in self.parts.items():
                 misses[name] = 0 if _answers(address, self.every) else misses[name] + 1
                 if misses[name] >= MISSES and not self._done.is_set():
                     self.lost = name
-                    self.interrupt()
-                    if not self._done.wait(2 * self.every):
-                        self.interrupt()  # the first one may only have been noted
+                    self._react()
                     return
+
+    def _react(self) -> None:
+        # the first interrupt may only be noted
+        for _ in range(2):
+            self.interrupt()
+            if self._done.wait(1.5 * self.every):
+                return
+        self.each_time()
+        self.give_up(self.error)
 
 
 def _interrupt_main() -> None:

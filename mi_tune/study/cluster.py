@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.command import abandon, is_command
+from mi_tune.runtime.errors import InputError, LostClusterError
 from mi_tune.runtime.signals import kept_handlers
 from mi_tune.study.alive import Watch, parts_of
 from mi_tune.study.noise import ray_prints_to
@@ -105,6 +107,12 @@ class Resources:
     watch: Watch | None = field(default=None, compare=False)
 
 
+def check_cluster(address: str | None) -> None:
+    """Raise InputError if there is no cluster at the address; see `connect`."""
+    if not ray.is_initialized():
+        choose_cluster(address)
+
+
 @contextmanager
 def connect(
     address: str | None, gpus_per_trial: float | None, workers: int | None, log: Path | None = None
@@ -142,7 +150,7 @@ def connect(
             options["_temp_dir"] = place
     else:
         options["address"] = choice.address
-    with ray_prints_to(log):
+    with ray_prints_to(log) as noise:
         processes = Processes()
         watch: Watch | None = None
         try:
@@ -158,7 +166,8 @@ def connect(
             with _watched(processes) as watch, _offered(gpus_per_trial, workers, joined, str(choice), watch) as found:
                 yield replace(found, private=not joined)
         finally:
-            _shut_down(processes, watch)
+            with redirect_stdout(noise), redirect_stderr(noise):  # it prints what it has not printed yet
+                _shut_down(processes, watch)
 
 
 @contextmanager
@@ -168,7 +177,14 @@ def _watched(processes: Processes | None = None) -> Iterator[Watch]:
     parts = parts_of(context.gcs_address, ray.nodes(), context.get_node_id())
     look = processes.look if processes is not None else lambda: None
     look()
-    with Watch(parts, look) as watch:
+
+    def give_up(error: LostClusterError) -> None:
+        if processes is not None:
+            processes.end(patience=0)
+        if is_command():
+            abandon(error)
+
+    with Watch(parts, look, give_up=give_up) as watch:
         try:
             yield watch
         except (KeyboardInterrupt, Exception):
@@ -178,9 +194,13 @@ def _watched(processes: Processes | None = None) -> Iterator[Watch]:
 
 def _shut_down(processes: Processes, watch: Watch | None) -> None:
     if watch is not None and watch.lost:
-        processes.end(patience=0)  # they would only wait for each other
-    else:
-        processes.look()
+        processes.end(patience=0)
+        # it waits for what is not there any more, and the user waits for the message
+        stopping = threading.Thread(target=ray.shutdown, daemon=True)
+        stopping.start()
+        stopping.join(timeout=1)
+        return
+    processes.look()
     with kept_handlers():
         ray.shutdown()
     processes.end()

@@ -18,6 +18,9 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.trial.table import with_added_columns
 
+NEEDED = ("name", "seed", "smoke", "config", "data")
+"""Keys of study.yaml without which nothing can be done with a study."""
+
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
@@ -52,6 +55,7 @@ class StudyFolder:
         self.ray_log = self.ray / "ray.log"
         self.warm = self.path / "warm_start"
         self._lock = FileLock(self.path / ".lock")
+        self._made: list[Path] = []
 
     @property
     def exists(self) -> bool:
@@ -60,15 +64,22 @@ class StudyFolder:
     def read_config(self) -> dict[str, Any]:
         """Read study.yaml. Raises InputError if it is missing or damaged."""
         try:
-            return yaml.safe_load((self.path / "study.yaml").read_text())
-        except (OSError, yaml.YAMLError) as error:
+            config = yaml.safe_load((self.path / "study.yaml").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
             raise InputError(
                 f"{self.path}: no readable study.yaml, so this is not a study folder; give one such as results/orl"
             ) from error
+        if not isinstance(config, dict) or (missing := [name for name in NEEDED if name not in config]):
+            lacks = ", ".join(missing) if isinstance(config, dict) else "everything"
+            raise InputError(
+                f"{self.path}: study.yaml is damaged or no study's (it lacks {lacks}); restore it, or give another "
+                "folder"
+            )
+        return config
 
     def write_config(self, config: dict[str, Any]) -> None:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
-        save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
+        save_atomically(self.path / "study.yaml", lambda p: p.write_text(text, encoding="utf-8"))
 
     def remember_changes(self, setup: Setup) -> None:
         """Write what a resumed study may change: where the images lie now, and how many trials it has."""
@@ -98,6 +109,7 @@ class StudyFolder:
         Raises InputError if the folder cannot be made, or another process is writing to it.
         """
         try:
+            self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -113,8 +125,13 @@ class StudyFolder:
 
     def discard(self) -> None:
         """Make the folder no study again: remove what a start that failed before its first trial has written."""
-        for name in ("study.yaml", "journal.log", "trials.parquet", "trials.csv", "examples.npz"):
+        for name in ("study.yaml", "journal.log", "trials.parquet", "trials.csv", "examples.npz", ".lock"):
             (self.path / name).unlink(missing_ok=True)
+        for folder in (self.ray, self.warm):
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # what others have put there stays
+            for place in self._made:
+                place.rmdir()
 
     def require_free_disk(self, megabytes: float) -> None:
         """Raise InputError unless the folder's disk has that much free space."""

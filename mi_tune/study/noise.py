@@ -21,6 +21,10 @@ class _Sieve(io.TextIOBase):
     def __init__(self, stream: TextIO, log: TextIO) -> None:
         self._stream, self._log = stream, log
 
+    def retire(self, stream: TextIO) -> None:
+        """Pass everything on to the stream from now on."""
+        self._stream = self._log = stream
+
     def _target(self) -> TextIO:
         return self._log if threading.current_thread().name.startswith(RAY_THREADS) else self._stream
 
@@ -52,8 +56,9 @@ class _Sieve(io.TextIOBase):
 
 
 @contextmanager
-def ray_prints_to(path: Path | None) -> Iterator[None]:
-    """Within it, what Ray's threads and its native code print is appended to the file; None changes nothing.
+def ray_prints_to(path: Path | None) -> Iterator[TextIO]:
+    """Within it, what Ray's threads and its native code print is appended to the file; None changes nothing. Yields a
+    stream to that file.
 
     Native code writes to the file descriptor of standard error. Python's own `sys.stderr` goes on to where it went. A
     file that cannot be written changes nothing either.
@@ -64,22 +69,25 @@ def ray_prints_to(path: Path | None) -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             log = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
     if log is None:
-        yield
+        yield io.StringIO()
         return
     out, err = sys.stdout, sys.stderr
     native = _is_descriptor_2(err)
     kept = os.dup(2) if native else -1
     own = os.fdopen(os.dup(2), "w", buffering=1, encoding=err.encoding, errors=err.errors) if native else err
+    sieves = _Sieve(out, log), _Sieve(own, log)
     try:
         if native:
             err.flush()
             os.dup2(log.fileno(), 2)
-        sys.stdout, sys.stderr = _Sieve(out, log), _Sieve(own, log)
-        yield
+        sys.stdout, sys.stderr = sieves
+        yield log
     finally:
         with suppress(OSError, ValueError):
             own.flush()
         sys.stdout, sys.stderr = out, err
+        for sieve, stream in zip(sieves, (out, err), strict=True):
+            sieve.retire(stream)  # Ray may still hold it
         if native:
             os.dup2(kept, 2)
             os.close(kept)

@@ -27,7 +27,7 @@ from mi_tune.search.samplers import check_sampler
 from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup
-from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect
+from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, check_cluster, connect
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
@@ -117,6 +117,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     setup = with_recogniser(setup)
     check_sampler(setup.search.sampler)
     rung_schedule(setup)
+    check_cluster(options.address)
     trackers = open_trackers(options.callbacks, options.images_allowed, console)
     study = StudyFolder(folder)
     check_folder(study, setup, seed, options.resume, options.smoke)
@@ -143,6 +144,8 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     device = pick_device()
     check_own_generator(setup, data, seed, device)
     check_pretraining(setup, data)
+    # in memory: what an own sampler cannot do shows before anything is written
+    StudyJournal(None, setup.name, setup.search, seed, data.private.identities, warm=warm)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mi_tune.runtime.cache import save_atomically
+from mi_tune.runtime.cache import FarFolder, save_atomically
 from mi_tune.runtime.errors import InputError, disk_is_full
 
 MARK = ".place"
@@ -74,6 +75,9 @@ class SharedFolder:
     folder: Path
     word: str
     depot: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SharedFolder, (self.folder, self.word, self.depot)  # another process may not see what this one does
 
     @cached_property
     def here(self) -> bool:
@@ -143,6 +147,23 @@ class SharedFolder:
             if isinstance(cause, OSError) and not disk_is_full(cause):
                 raise FolderError(f"{self.folder} cannot be written to ({cause.strerror})") from error
             raise (cause if isinstance(cause, OSError) else error) from error
+
+
+class FarCopies(FarFolder):
+    """A shared folder that this process does not see, with copies in a folder of its own that ends with the process."""
+
+    def __init__(self, place: SharedFolder) -> None:
+        self.place, self._scratch = place, tempfile.TemporaryDirectory(prefix="mi_tune-")
+        super().__init__(Path(self._scratch.name))
+
+    def fetch(self, name: str) -> None:
+        content = self.place.read(name)
+        if content is not None:
+            save_atomically(self.folder / name, lambda path: path.write_bytes(content), owner_only=True)
+
+    def keep(self, name: str) -> None:
+        path = self.folder / name
+        self.place.write(name, lambda copy: shutil.copyfile(path, copy), owner_only=True)
 
 
 class _told:
