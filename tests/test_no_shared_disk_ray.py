@@ -20,6 +20,7 @@ import torch
 from conftest import make_bank, write_image_folder
 from rich.console import Console
 
+from analysis.pages import write_report
 from mi_tune.confirmation.crew import CellWork, do_jobs
 from mi_tune.confirmation.jobs import AttackJob, Job, JobCost, TargetJob
 from mi_tune.defences.treatment import Treatment
@@ -116,6 +117,16 @@ def test_what_workers_make_comes_to_the_driver_without_a_shared_disk(address, tm
         assert torch.load(folder / "target.pt", weights_only=True)
         for name in ("reconstructions.npz", "target.pt"):
             assert (folder / name).stat().st_mode & 0o077 == 0, f"others can read {name}"
+
+    # the people are the user's own: whoever is shown the study sees no name and no photograph
+    write_report(outcome.folder)
+    own = load_data(setup, 0).private
+    secrets = [name.encode() for name in own.names] + [image.tobytes() for image in own.images]
+    for path in outcome.folder.rglob("*"):
+        if path.is_file() and path.stat().st_mode & 0o077:  # others can read it
+            content = path.read_bytes()
+            assert not any(secret in content for secret in secrets), path
+            assert b"data:image" not in content, path
 
     data = load_data(setup, 0)
     work = CellWork(setup, data, 0, driver / "confirmation" / "cells")

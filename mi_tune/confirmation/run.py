@@ -74,6 +74,7 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
         raise InputError(
             f"{study_folder}: study.yaml is not a study's; give the folder of a study, such as results/orl"
         )
+    study.check_links()
     setup = make_setup(config["config"], f"{study_folder}/study.yaml")
     plan = options.plan
     for attacks in (plan.portfolio, plan.ladder, plan.controls):

@@ -21,10 +21,16 @@ from mi_tune.runtime.device import pick_device, precision
 
 
 def cache_folder() -> Path:
-    """The folder of the cache: `$MI_TUNE_CACHE`, else `$XDG_CACHE_HOME/mi_tune`, else `~/.cache/mi_tune`."""
+    """The folder of the cache: `$MI_TUNE_CACHE`, else `$XDG_CACHE_HOME/mi_tune`, else `~/.cache/mi_tune`; in the
+    temporary folder for a user without a home."""
     if "MI_TUNE_CACHE" in os.environ:
         return Path(os.environ["MI_TUNE_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mi_tune"
+    if "XDG_CACHE_HOME" in os.environ:
+        return Path(os.environ["XDG_CACHE_HOME"]) / "mi_tune"
+    try:
+        return Path.home() / ".cache" / "mi_tune"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"mi_tune-{os.getuid()}"
 
 
 def content_key(*parts: Any, modules: tuple[ModuleType, ...] = ()) -> str:

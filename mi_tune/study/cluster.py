@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ import ray
 
 from mi_tune.runtime.command import abandon, is_command
 from mi_tune.runtime.errors import InputError, LostClusterError
+from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.signals import kept_handlers
 from mi_tune.study.alive import Watch, parts_of
 from mi_tune.study.noise import ray_prints_to
@@ -156,9 +158,14 @@ def connect(
         try:
             with kept_handlers():
                 ray.init(**options)
-        except (ConnectionError, ValueError) as error:
+        except Exception as error:  # Ray raises whatever it meets, some of it as a plain Exception
+            if choice.address is None:
+                raise InputError(
+                    f"Ray cannot start on this machine ({one_line(error)}); its own logs are in session_latest/logs in "
+                    f"{place_for_ray() or os.environ.get('RAY_TMPDIR') or f'{tempfile.gettempdir()}/ray'}"
+                ) from error
             raise InputError(
-                f"{choice.named}: no Ray cluster there ({str(error).splitlines()[0]}); "
+                f"{choice.named}: no Ray cluster there ({one_line(error)}); "
                 "start one with 'ray start --head', or use --address local"
             ) from error
         try:

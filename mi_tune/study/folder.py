@@ -61,6 +61,16 @@ class StudyFolder:
     def exists(self) -> bool:
         return (self.path / "study.yaml").exists()
 
+    def check_links(self) -> None:
+        """Raise InputError if one of its folders is a link that leads out of it: a study that comes from somebody else
+        must not decide what is written to."""
+        for name in ("trials", "checkpoints", "ray", "confirmation"):
+            place = self.path / name
+            if place.is_symlink() and not place.resolve().is_relative_to(self.path.resolve()):
+                raise InputError(
+                    f"{place}: {name} is a link that leads out of the folder; replace it by the folder itself"
+                )
+
     def read_config(self) -> dict[str, Any]:
         """Read study.yaml. Raises InputError if it is missing or damaged."""
         try:
