@@ -33,16 +33,18 @@ STUDIES = Path(__file__).parents[1]
 SETUP = {
     "name": "faults",
     "data": {"source": "orl", "resolution": 16, "private_identities": 6},
-    "target": {"epochs": 40, "report_every": 4, "replicates": 1},
+    "target": {"epochs": 20, "report_every": 2, "replicates": 1},
     "judge": {"kind": "classifier", "recogniser": "none", "epochs": 6},
     "prior": {"samples": 100},
-    "search": {"trials": 16, "startup": 4, "sampler": "nehvi"},
+    "search": {"trials": 12, "startup": 2, "sampler": "nehvi"},
 }
 MARK = "MI_TUNE_FAULTS"
 """Variable by which the processes of a study are found, whoever is their parent."""
 LAW = ["reference", "probability", "area_low", "area_high", "aspect_low", "aspect_high", "location", "fill", "count"]
 MEASURED = ["state", "natural_accuracy", "attack_accuracy", "realised_area", "repeat_of"]
-PATIENCE_SECONDS = 240.0
+WORKER = "Trainable"
+"""In the command line of a process in which Ray runs a trial."""
+PATIENCE_SECONDS = 600.0
 GRACE_SECONDS = 3.0
 """How long processes of a study that has ended may still be there."""
 
@@ -149,12 +151,12 @@ def _kill(name: str) -> Fault:
 
 
 def _kill_worker(driver: Driver, rng: np.random.Generator) -> tuple[float, str]:
-    before = driver.named("ray::ErasingTrial")
+    before = driver.named(WORKER)
     begun = time.monotonic()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     while time.monotonic() - begun < PATIENCE_SECONDS and driver.process.poll() is None:
-        if set(driver.named("ray::ErasingTrial")) - set(before):
+        if set(driver.named(WORKER)) - set(before):
             return time.monotonic() - begun, ""
         time.sleep(0.1)
     return time.monotonic() - begun, "its trial was not begun again"
@@ -213,7 +215,7 @@ def _begun(driver: Driver) -> bool:
     """Whether a trial runs in a worker, before the driver ends."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until and driver.process.poll() is None:
-        if driver.named("ray::ErasingTrial"):
+        if driver.named(WORKER):
             return True
         time.sleep(0.2)
     return False
