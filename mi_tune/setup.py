@@ -476,9 +476,11 @@ class Setup(_Section):
 def read_setup(path: Path) -> dict[str, Any]:
     """Read a YAML file of a set-up as plain values. Raises InputError if it is missing, not YAML, or not a mapping."""
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InputError(f"{path}: cannot read the set-up ({error.strerror})") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: no text in UTF-8, or nested too deeply, so it is no set-up") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):

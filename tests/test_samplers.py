@@ -20,7 +20,7 @@ SPACE = distributions(Space())
 
 
 def by_name(name: str, space: dict, seed: int):
-    return make_sampler(name, space, seed, startup=3, trials=0)
+    return make_sampler(name, space, seed, startup=3)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -52,7 +52,7 @@ def test_a_study_searches_with_an_own_sampler_behind_the_sobol_points():
     journal = StudyJournal(None, "own", search, seed=3, people=30)
     sampler = journal.main.sampler
     assert isinstance(sampler, SobolStart)
-    assert type(sampler.model).__name__ == "Fixed"
+    assert sampler.model.kind.__name__ == "Fixed"
     laws = []
     while journal.remaining():
         asked = journal.ask()

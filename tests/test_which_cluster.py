@@ -148,3 +148,41 @@ def test_a_ray_that_the_user_has_started_is_used_and_left_running(monkeypatch):
             assert ray.is_initialized()
     finally:
         ray.shutdown()
+
+
+def test_a_temporary_folder_whose_name_ray_cannot_encode_is_passed_over(temporary, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    strange = Path(tempfile.mkdtemp(dir="/tmp", prefix="ü"))
+    monkeypatch.setattr(tempfile, "tempdir", str(strange))
+    short = Path(tempfile.mkdtemp(dir="/tmp", prefix="s"))
+    assert place_for_ray([short]) == str(short)
+    strange.joinpath("ray").rmdir() if strange.joinpath("ray").exists() else None
+
+
+def test_a_user_without_a_home_has_a_cache_and_a_place_for_ray(temporary, monkeypatch):
+    from mi_tune.runtime.cache import cache_folder
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    place = temporary(90)
+    monkeypatch.setattr(Path, "home", no_home)
+    for name in ("MI_TUNE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder().parent == place
+    with pytest.raises(InputError, match="set RAY_TMPDIR"):
+        place_for_ray([])
+
+
+def test_ray_that_cannot_start_here_is_one_line(monkeypatch):
+    def broken(**options):
+        raise Exception("The current node timed out during startup.\nThis could happen because ...")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", broken)
+    with (
+        pytest.raises(InputError, match=r"^Ray cannot start on this machine \(Exception: The current node") as caught,
+        connect(None, None, 1),
+    ):
+        pass
+    assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ from mi_tune.judging import gallery, panel
 from mi_tune.judging.panel import Panel
 from mi_tune.nets import own_code, place
 from mi_tune.nets.training import Training, predict
-from mi_tune.runtime.cache import cached, content_key, tensor_key
+from mi_tune.runtime.cache import FarFolder, cached, content_key, tensor_key
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
@@ -68,7 +68,9 @@ class Workbench:
         device: to compute on.
     """
 
-    def __init__(self, setup: Setup, data: StudyData, seed: int, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, setup: Setup, data: StudyData, seed: int, folder: Path | FarFolder, device: torch.device
+    ) -> None:
         self.setup, self.data, self.seed, self.folder, self.device = setup, data, seed, folder, device
         self.classes = torch.arange(data.private.identities)
         self._grounds: dict[str, Ground] = {}

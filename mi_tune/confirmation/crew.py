@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,20 +18,29 @@ from mi_tune.setup import Setup
 from mi_tune.study.cluster import Resources
 from mi_tune.study.fleet import run_jobs
 from mi_tune.study.job_progress import JobProgress
+from mi_tune.study.shared_folder import FarCopies, SharedFolder, share_folder, unshare_folder
 from mi_tune.trial.assets import StudyData
 
 
 @dataclass(frozen=True)
 class CellWork:
-    """What the workers need to compute cells. It is sent to each of them."""
+    """What the workers need to compute cells. It is sent to each of them.
+
+    Args:
+        setup, data, seed: of the study. cells: folder of the cells, on the driver's machine.
+        place: how workers reach it; None in the driver.
+    """
 
     setup: Setup
     data: StudyData
     seed: int
     cells: Path
+    place: SharedFolder | None = None
 
     def bench(self, device: torch.device) -> Workbench:
-        return Workbench(self.setup, self.data, self.seed, self.cells, device)
+        far = self.place is not None and not self.place.here
+        folder = FarCopies(self.place) if far and self.place is not None else self.cells
+        return Workbench(self.setup, self.data, self.seed, folder, device)
 
 
 def do_jobs(
@@ -45,8 +54,13 @@ def do_jobs(
 ) -> None:
     """Run the jobs and show their progress."""
     progress = JobProgress(jobs, title, console, lambda job: job.title, lambda job: job.seconds(cost))
-    with progress:
-        run_jobs(jobs, work.bench, work_on, resources, folder / "ray", progress.ended)
+    work.cells.mkdir(parents=True, exist_ok=True)
+    place = share_folder(work.cells, elsewhere=not resources.private)
+    try:
+        with progress:
+            run_jobs(jobs, replace(work, place=place).bench, work_on, resources, folder / "ray", progress.ended)
+    finally:
+        unshare_folder(place)
 
 
 def write_tables(folder: Path, tables: Tables) -> None:

@@ -72,7 +72,7 @@ def study_property(
         bench = work.bench(pick_device())
         cost = JobCost(setup, data, measure_speed(setup, data, bench.device))
         training = plan.training(points, points[0])[plan.seeds :]
-        with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+        with connect(options.address, options.gpus_per_trial, options.workers, folder / "ray" / "ray.log") as resources:
             console.print(resources.where, highlight=False, soft_wrap=True)
             attacking = plan.attacking(points)
             console.print(

@@ -74,6 +74,7 @@ def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Pa
         raise InputError(
             f"{study_folder}: study.yaml is not a study's; give the folder of a study, such as results/orl"
         )
+    study.check_links()
     setup = make_setup(config["config"], f"{study_folder}/study.yaml")
     plan = options.plan
     for attacks in (plan.portfolio, plan.ladder, plan.controls):
@@ -142,7 +143,7 @@ def _run(
     speed = measure_speed(work.setup, work.data, bench.device)
     cost = JobCost(work.setup, work.data, speed)
     training = plan.training(trained, undefended)
-    with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+    with connect(options.address, options.gpus_per_trial, options.workers, folder / "ray" / "ray.log") as resources:
         console.print(resources.where, highlight=False, soft_wrap=True)
         # at most one early-stopping control per defended law, and one strength of every augmentation
         defended = [point for point in points if not point.treatment.undefended]

@@ -15,7 +15,8 @@ from mi_tune.library.studies import Study
 from mi_tune.library.words import SMOKE
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.notebook import new_console
-from mi_tune.setup import Setup, make_setup, read_setup
+from mi_tune.setup import Setup, make_setup
+from mi_tune.study.folder import StudyFolder
 from mi_tune.study.run import Outcome, RunOptions, run_study
 from mi_tune.trial.mixes import completed
 
@@ -55,14 +56,16 @@ def plan_study(
     Raises:
         InputError: see `build_setup`.
     """
+    if name is not None and not name:
+        raise InputError("the name of a study is empty; leave it out, or give one")
     given = by_key(keywords)
     values, origin = base_values(base, own=given.get("data.source") == "folder")
     name = name or own_name(given) or values.get("name")
     stored, smoke = out / str(name) / "study.yaml", options.smoke
     if options.resume and stored.exists():
-        old = read_setup(stored)
+        old = StudyFolder(stored.parent).read_config()
         origin, seed = str(stored), old["seed"] if seed is None else seed
-        smoke, include_images = old["smoke"] or smoke, old["images_allowed"]
+        smoke, include_images = old["smoke"] or smoke, old.get("images_allowed", False)
         if base is None:
             values = old["config"]
         elif smoke:

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +22,16 @@ from mi_tune.runtime.device import pick_device, precision
 
 
 def cache_folder() -> Path:
-    """The folder of the cache: `$MI_TUNE_CACHE`, else `$XDG_CACHE_HOME/mi_tune`, else `~/.cache/mi_tune`."""
+    """The folder of the cache: `$MI_TUNE_CACHE`, else `$XDG_CACHE_HOME/mi_tune`, else `~/.cache/mi_tune`; in the
+    temporary folder for a user without a home."""
     if "MI_TUNE_CACHE" in os.environ:
         return Path(os.environ["MI_TUNE_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mi_tune"
+    if "XDG_CACHE_HOME" in os.environ:
+        return Path(os.environ["XDG_CACHE_HOME"]) / "mi_tune"
+    try:
+        return Path.home() / ".cache" / "mi_tune"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"mi_tune-{os.getuid()}"
 
 
 def content_key(*parts: Any, modules: tuple[ModuleType, ...] = ()) -> str:
@@ -49,7 +56,26 @@ def tensor_key(tensor: torch.Tensor) -> str:
     return digest.hexdigest()[:16]
 
 
-def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = None) -> dict:
+class FarFolder(ABC):
+    """A folder on another machine, with a copy here of what was used.
+
+    Args:
+        folder: of the copies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @abstractmethod
+    def fetch(self, name: str) -> None:
+        """Copy a file to here, if the other machine has it."""
+
+    @abstractmethod
+    def keep(self, name: str) -> None:
+        """Copy a file from here to the other machine."""
+
+
+def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | FarFolder | None = None) -> dict:
     """Load the dict stored under (`kind`, `key`), or make it with `make` and store it.
 
     Args:
@@ -57,14 +83,25 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
         make: returns a dict of tensors and plain values.
         folder: folder of the file; by default `cache_folder()`.
 
+    A file of a `FarFolder` is looked for there too, and stored there as well.
+
     Of several processes that need the same file at once, one makes it and the others wait. A file is complete or
     absent: it is written under a temporary name, then renamed. Files are loaded without unpickling code. A file that
     cannot be read is made again. Where nothing can be written, what is made is not kept.
     """
+    if isinstance(folder, FarFolder):
+        name = f"{kind}-{key}.pt"
+        if not (folder.folder / name).exists():
+            folder.fetch(name)
+        before = (folder.folder / name).exists()
+        found = cached(kind, key, make, folder.folder)
+        if not before:
+            folder.keep(name)
+        return found
     folder = folder or cache_folder()
     path = folder / f"{kind}-{key}.pt"
-    if (found := _load(path)) is not None:
-        return found
+    if (loaded := _load(path)) is not None:
+        return loaded
     lock = FileLock(path.with_suffix(".lock"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,8 +110,8 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
         return make()
     with lock:
         lock.release()  # the context holds it once more
-        if (found := _load(path)) is not None:
-            return found
+        if (loaded := _load(path)) is not None:
+            return loaded
         made = make()
         with suppress(OSError, RuntimeError):  # torch turns a full disk into a RuntimeError
             save_atomically(path, lambda temporary: torch.save(made, temporary), owner_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -121,6 +123,19 @@ class _AccuracyModel:
         self.direct_fitted = _learn(self.direct, x, y.mean - fit.regression(x), y, self.direct_fitted)
         return fit
 
+    PROCESSES = ("direct", "early", "residual")
+
+    def memory(self) -> dict[str, Any]:
+        """What it knows beside the trials, as plain values: where the last fits ended, and how many trials they saw."""
+        return {name: [getattr(self, f"{name}_fitted"), *getattr(self, name).theta.tolist()] for name in self.PROCESSES}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take over what `memory` returned."""
+        for name in self.PROCESSES:
+            fitted, *theta = memory[name]
+            setattr(self, f"{name}_fitted", fitted)
+            getattr(self, name).theta = np.array(theta)
+
     def _fit_to_earlier(self, earlier: GaussianProcess, x: np.ndarray, y: _Values) -> _Fit | None:
         """Learn the residuals from the earlier study; None if leave-one-out prediction is better without it."""
         known = y.known
@@ -190,6 +205,15 @@ class FrontModel:
         self._natural, self._attack = _AccuracyModel(geometry, natural), _AccuracyModel(geometry, attack)
         self.natural, self.attack = _Fit(self._natural.direct), _Fit(self._attack.direct)
         self.representatives = np.empty(0, dtype=int)
+
+    def memory(self) -> dict[str, Any]:
+        """What the model knows beside the trials, as plain values that JSON keeps exactly."""
+        return {"natural": self._natural.memory(), "attack": self._attack.memory()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take over what `memory` returned in another process, before an update."""
+        self._natural.recall(memory["natural"])
+        self._attack.recall(memory["attack"])
 
     def enough(self, observed: Observations) -> bool:
         """Whether the model can be updated with these trials: there are MIN_TRIALS, or there is an earlier study."""

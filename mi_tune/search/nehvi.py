@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from mi_tune.runtime.seeds import derive_seed
+from mi_tune.search.by_trial import ByTrial
 from mi_tune.search.front import front_mask
 from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
@@ -30,6 +31,8 @@ REFINEMENT_STEPS = (0.08, 0.04)
 TRIALS_PER_REDRAW = 200
 """New posterior samples are drawn once one result per this many trials has come in, but not before one result has: with
 fewer trials, after each result."""
+MEMORY = "front_model"
+"""Attribute of the Optuna study that keeps the front model's last fit, and which draw it was made for."""
 UNIT_MAX = 1 - 1e-9
 """Largest coordinate in the unit cube, which is open at 1."""
 
@@ -41,8 +44,9 @@ class NoisyImprovementSampler(BaseSampler):
     laws have in that sample, which are noise-free, so that a lucky measurement promises nothing; and of those that the
     running laws have in it. The next law is the one with the largest hypervolume improvement, averaged over the
     samples. Trials below the floor add nothing. Stopped trials inform the model with what they had reached, and so do
-    trials that Optuna is not told of before the floor is known. There is no state but caches: another process can
-    continue from the Optuna study alone.
+    trials that Optuna is not told of before the floor is known. Where the model's last fit ended is kept in the
+    Optuna study (attribute MEMORY): another process continues from the study alone, and with one worker it proposes the
+    same laws as this one would have.
 
     Running trials are added to the fronts at once; new results are used only when there are enough of them, see
     TRIALS_PER_REDRAW. So a suggestion costs about the same whether one trial runs or a thousand, and whether a hundred
@@ -63,7 +67,7 @@ class NoisyImprovementSampler(BaseSampler):
     ) -> None:
         self.geometry, self.seed, self.kept = Geometry(space), seed, kept
         self.model = FrontModel(self.geometry, earlier)
-        self._random = RandomSampler(seed=seed % 2**32)
+        self._random = ByTrial(lambda seed: RandomSampler(seed=seed), seed)
         # cached from the study: how many trials were read; points of open trials, None until they have parameters;
         # numbers and observations of finished ones
         self._read, self._open = 0, dict[int, np.ndarray | None]()
@@ -77,18 +81,45 @@ class NoisyImprovementSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         trials = study.get_trials(deepcopy=False)
-        rng = np.random.default_rng(derive_seed(self.seed, "nehvi", trial.number))
+        rng = self._rng(trial.number)
         self._read_trials(trials)
+        if self._acquisition is None and self.model.enough(self._observed):
+            self._recall(study)
         running = {number: unit for number, unit in self._open.items() if unit is not None and number != trial.number}
         finished = len(self._observed)
         due = max(1, (finished + len(running)) // TRIALS_PER_REDRAW)
         if self._acquisition is None or finished >= self._acquisition.finished + due:
             if not self.model.enough(self._observed):
                 return {}
-            observed = self._observed.take(np.argsort(np.array(self._numbers)))
-            self._acquisition = _Acquisition(self.model.update(observed), observed, self._floor(trials), rng)
+            before, floor = self.model.memory(), self._floor(trials)
+            self._acquisition = self._draw(self._observed, self._numbers, floor, rng)
+            if due > 1 or self.model.memory() != before:
+                drawn = {"trial": trial.number, "finished": finished, "floor": floor}
+                study.set_user_attr(MEMORY, drawn | self.model.memory())
         self._acquisition.add_running(running)
         return self.geometry.params(self._acquisition.best(rng))
+
+    def _rng(self, number: int) -> np.random.Generator:
+        """The random numbers of a trial."""
+        return np.random.default_rng(derive_seed(self.seed, "nehvi", number))
+
+    def _draw(
+        self, observed: Observations, numbers: list[int], floor: float | None, rng: np.random.Generator
+    ) -> _Acquisition:
+        in_order = observed.take(np.argsort(np.array(numbers, dtype=int)))
+        return _Acquisition(self.model.update(in_order), in_order, floor, rng)
+
+    def _recall(self, study: Study) -> None:
+        """Take over what an earlier process knew, and draw what it had drawn, if the same trials had ended then."""
+        memory = study.user_attrs.get(MEMORY)
+        if memory is None:
+            return
+        self.model.recall(memory)
+        seen = [place for place, number in enumerate(self._numbers) if number < memory["trial"]]
+        if len(seen) == memory["finished"]:
+            numbers = [self._numbers[place] for place in seen]
+            observed = self._observed.take(np.array(seen, dtype=int))
+            self._acquisition = self._draw(observed, numbers, memory["floor"], self._rng(memory["trial"]))
 
     def _floor(self, trials: list[FrozenTrial]) -> float | None:
         """The floor; until it is known, a share of the best natural accuracy: hardly any law exceeds no defence."""
@@ -121,9 +152,6 @@ class NoisyImprovementSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         return self._random.sample_independent(study, trial, param_name, param_distribution)
-
-    def reseed_rng(self) -> None:
-        self._random.reseed_rng()
 
 
 class _Acquisition:

@@ -20,6 +20,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import OwnFactory
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.runtime.wording import did_you_mean
+from mi_tune.search.by_trial import ByTrial
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.mixes import as_search_space
 from mi_tune.search.nehvi import NoisyImprovementSampler
@@ -73,7 +74,7 @@ class SobolStart(BaseSampler):
     def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         if self.model is None or self._is_startup(study, trial):
             return self._point(self._index(study, trial))
-        if isinstance(self.model, TPESampler):
+        if isinstance(self.model, ByTrial) and self.model.kind is TPESampler:
             # measured: with two objectives, multivariate TPE searches worse than one parameter at a time
             return {
                 name: self.model.sample_independent(study, trial, name, distribution)
@@ -193,15 +194,19 @@ class Wanted:
         """The sampler behind `startup` Sobol points; None: nothing but these."""
         return SobolStart(self.space, startup, model, self.sobol_seed)
 
+    def by_trial(self, make: Callable[[int], BaseSampler]) -> ByTrial:
+        """The sampler that `make` returns for a seed, made anew for every trial."""
+        return ByTrial(make, self.seed)
+
 
 Factory = Callable[[Wanted], BaseSampler]
 
 
 def _gp(wanted: Wanted) -> BaseSampler:
-    model = GPSampler(
-        seed=wanted.seed, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
+    make = lambda seed: GPSampler(  # noqa: E731
+        seed=seed, n_startup_trials=4, deterministic_objective=False, warn_independent_sampling=False
     )
-    return wanted.after_start(model, wanted.startup)
+    return wanted.after_start(wanted.by_trial(make), wanted.startup)
 
 
 def _nehvi(wanted: Wanted) -> BaseSampler:
@@ -210,21 +215,26 @@ def _nehvi(wanted: Wanted) -> BaseSampler:
 
 
 def _tpe(wanted: Wanted) -> BaseSampler:
-    return wanted.after_start(TPESampler(seed=wanted.seed, n_startup_trials=0), wanted.startup)
+    make = lambda seed: TPESampler(seed=seed, n_startup_trials=0)  # noqa: E731
+    return wanted.after_start(wanted.by_trial(make), wanted.startup)
 
 
 def _nsga2(wanted: Wanted) -> BaseSampler:
-    return wanted.after_start(NSGAIISampler(seed=wanted.seed, population_size=16), wanted.startup)
+    make = lambda seed: NSGAIISampler(seed=seed, population_size=16)  # noqa: E731
+    return wanted.after_start(wanted.by_trial(make), wanted.startup)
 
 
 def _nsga3(wanted: Wanted) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return wanted.after_start(NSGAIIISampler(seed=wanted.seed, population_size=16), wanted.startup)
+    def make(seed: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return NSGAIIISampler(seed=seed, population_size=16)
+
+    return wanted.after_start(wanted.by_trial(make), wanted.startup)
 
 
 def _random(wanted: Wanted) -> BaseSampler:
-    model = RandomSampler(seed=wanted.seed)
+    model = wanted.by_trial(lambda seed: RandomSampler(seed=seed))
     # where parameters depend on switches, the proposals must be mixes that are allowed
     return wanted.after_start(model, 0) if as_search_space(wanted.space).switches else model
 
@@ -255,10 +265,14 @@ def own_sampler(factory: str, wanted: Wanted) -> BaseSampler:
     distributions by name, and a seed. Raises InputError if it does not return an Optuna sampler.
     """
     source = SamplerSource(factory)
-    made = source.call(wanted.space, wanted.seed)
-    if not isinstance(made, BaseSampler):
-        raise InputError(f"{source}: returns a {type(made).__name__}, not a sampler (optuna.samplers.BaseSampler)")
-    return wanted.after_start(made, wanted.startup)
+
+    def make(seed: int) -> BaseSampler:
+        made = source.call(wanted.space, seed)
+        if not isinstance(made, BaseSampler):
+            raise InputError(f"{source}: returns a {type(made).__name__}, not a sampler (optuna.samplers.BaseSampler)")
+        return made
+
+    return wanted.after_start(wanted.by_trial(make), wanted.startup)
 
 
 def make_sampler(
@@ -266,20 +280,19 @@ def make_sampler(
     space: dict[str, BaseDistribution],
     seed: int,
     startup: int,
-    trials: int,
     earlier: Observations | None = None,
     kept: float | None = None,
 ) -> BaseSampler:
     """Make the sampler `name`, of `SAMPLERS` or a user's own, to be used after `startup` Sobol points.
 
     Args:
-        seed: the study's seed. trials: how many the study has already; a resumed study continues with other draws.
+        seed: the study's seed.
         earlier, kept: see `Wanted`.
 
     Raises:
         InputError: unknown name, with similar ones; or see `own_sampler`.
     """
-    draws, sobol = derive_seed(seed, "sampler", trials) % 2**32, derive_seed(seed, "sobol") % 2**32
+    draws, sobol = derive_seed(seed, "sampler", 0) % 2**32, derive_seed(seed, "sobol") % 2**32
     wanted = Wanted(space, draws, sobol, startup, earlier, kept)
     check_sampler(name)
     return own_sampler(name, wanted) if ":" in name else SAMPLERS[name](wanted)

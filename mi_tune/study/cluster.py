@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import ray
 
-from mi_tune.runtime.errors import InputError
+from mi_tune.runtime.command import abandon, is_command
+from mi_tune.runtime.errors import InputError, LostClusterError
+from mi_tune.runtime.imported import one_line
+from mi_tune.runtime.signals import kept_handlers
+from mi_tune.study.alive import Watch, parts_of
+from mi_tune.study.noise import ray_prints_to
+from mi_tune.study.processes import Processes
 from mi_tune.study.which_cluster import choose_cluster, place_for_ray
 
 NO_TRIAL_LIMIT = 10**6
@@ -87,6 +96,8 @@ class Resources:
         capacity: trials that fit at once at any later time.
         demand: to be called with the number of trials left, so that a cluster can grow or shrink.
         where: which cluster it is and why, in a sentence.
+        private: whether it was started for this study, on this machine.
+        watch: notices that it is lost.
     """
 
     gpus_per_trial: float
@@ -94,11 +105,23 @@ class Resources:
     capacity: Capacity = field(compare=False)
     demand: Demand = field(compare=False)
     where: str = ""
+    private: bool = True
+    watch: Watch | None = field(default=None, compare=False)
+
+
+def check_cluster(address: str | None) -> None:
+    """Raise InputError if there is no cluster at the address; see `connect`."""
+    if not ray.is_initialized():
+        choose_cluster(address)
 
 
 @contextmanager
-def connect(address: str | None, gpus_per_trial: float | None, workers: int | None) -> Iterator[Resources]:
+def connect(
+    address: str | None, gpus_per_trial: float | None, workers: int | None, log: Path | None = None
+) -> Iterator[Resources]:
     """Start Ray on this machine, or join a cluster. A Ray that this process has started already is used and left on.
+
+    No process of a Ray that was started here is left afterwards.
 
     Args:
         address: of a cluster; "auto" for the one this machine belongs to, "local" for a private one. None: the one
@@ -106,12 +129,15 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
         gpus_per_trial: None gives every trial one GPU if there are GPUs.
         workers: the most trials to run at a time; None uses the whole cluster (one CPU per trial), including nodes
             that join later.
+        log: file for what Ray prints of its own accord, or None.
 
     Raises:
         InputError: there is no cluster at the address, or a trial asks for more GPUs than there are.
+        LostClusterError: within the context, the cluster was lost.
     """
     if ray.is_initialized():
-        with _offered(gpus_per_trial, workers, autoscaled=False, where="Ray cluster: the one of this process") as found:
+        where = "Ray cluster: the one of this process"
+        with ray_prints_to(log), _watched() as seen, _offered(gpus_per_trial, workers, False, where, seen) as found:
             yield found
         return
     choice = choose_cluster(address)
@@ -126,22 +152,71 @@ def connect(address: str | None, gpus_per_trial: float | None, workers: int | No
             options["_temp_dir"] = place
     else:
         options["address"] = choice.address
-    try:
-        ray.init(**options)
-    except (ConnectionError, ValueError) as error:
-        raise InputError(
-            f"{choice.named}: no Ray cluster there ({str(error).splitlines()[0]}); "
-            "start one with 'ray start --head', or use --address local"
-        ) from error
-    try:
-        with _offered(gpus_per_trial, workers, choice.address is not None, str(choice)) as found:
-            yield found
-    finally:
-        ray.shutdown()
+    with ray_prints_to(log) as noise:
+        processes = Processes()
+        watch: Watch | None = None
+        try:
+            with kept_handlers():
+                ray.init(**options)
+        except Exception as error:  # Ray raises whatever it meets, some of it as a plain Exception
+            if choice.address is None:
+                raise InputError(
+                    f"Ray cannot start on this machine ({one_line(error)}); its own logs are in session_latest/logs in "
+                    f"{place_for_ray() or os.environ.get('RAY_TMPDIR') or f'{tempfile.gettempdir()}/ray'}"
+                ) from error
+            raise InputError(
+                f"{choice.named}: no Ray cluster there ({one_line(error)}); "
+                "start one with 'ray start --head', or use --address local"
+            ) from error
+        try:
+            joined = choice.address is not None
+            with _watched(processes) as watch, _offered(gpus_per_trial, workers, joined, str(choice), watch) as found:
+                yield replace(found, private=not joined)
+        finally:
+            with redirect_stdout(noise), redirect_stderr(noise):  # it prints what it has not printed yet
+                _shut_down(processes, watch)
 
 
 @contextmanager
-def _offered(gpus_per_trial: float | None, workers: int | None, autoscaled: bool, where: str) -> Iterator[Resources]:
+def _watched(processes: Processes | None = None) -> Iterator[Watch]:
+    """Within it, the cluster is watched. Raises LostClusterError if it was lost."""
+    context = ray.get_runtime_context()
+    parts = parts_of(context.gcs_address, ray.nodes(), context.get_node_id())
+    look = processes.look if processes is not None else lambda: None
+    look()
+
+    def give_up(error: LostClusterError) -> None:
+        if processes is not None:
+            processes.end(patience=0)
+        if is_command():
+            abandon(error)
+
+    with Watch(parts, look, give_up=give_up) as watch:
+        try:
+            yield watch
+        except (KeyboardInterrupt, Exception):
+            watch.raise_if_lost()  # whatever came of it
+            raise
+
+
+def _shut_down(processes: Processes, watch: Watch | None) -> None:
+    if watch is not None and watch.lost:
+        processes.end(patience=0)
+        # it waits for what is not there any more, and the user waits for the message
+        stopping = threading.Thread(target=ray.shutdown, daemon=True)
+        stopping.start()
+        stopping.join(timeout=1)
+        return
+    processes.look()
+    with kept_handlers():
+        ray.shutdown()
+    processes.end()
+
+
+@contextmanager
+def _offered(
+    gpus_per_trial: float | None, workers: int | None, autoscaled: bool, where: str, watch: Watch
+) -> Iterator[Resources]:
     """What the running Ray offers."""
     demand: Demand | None = None
     try:
@@ -149,9 +224,9 @@ def _offered(gpus_per_trial: float | None, workers: int | None, autoscaled: bool
         capacity = Capacity(lambda: fitting(_nodes(), wanted), workers)
         bundle = {"CPU": 1.0} | ({"GPU": wanted} if wanted else {})
         demand = Demand(_request if autoscaled else (lambda bundles: None), bundle, workers)
-        yield Resources(wanted, capacity(), capacity, demand, where)
+        yield Resources(wanted, capacity(), capacity, demand, where, private=False, watch=watch)
     finally:
-        if demand is not None:
+        if demand is not None and not watch.lost:
             demand(0)  # the autoscaler keeps a request until the next one
 
 

@@ -66,4 +66,4 @@ def keep_controls(study: StudyFolder, running: list[ray.ObjectRef], console: Con
         text = f"{counted(len(failed), 'control')} left out: {'; '.join(failed)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True, style="yellow")
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["kind", "control", "epoch"])
-    save_atomically(study.controls, lambda p: table.to_csv(p, index=False))
+    save_atomically(study.controls, lambda p: table.to_csv(p, index=False), owner_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,10 @@ from ray import tune
 from ray.tune.result import DONE
 
 from mi_tune.runtime.device import pick_device, use_one_thread
+from mi_tune.runtime.signals import ending
 from mi_tune.study.cluster import Resources
+from mi_tune.study.losses import error_of, why_lost
+from mi_tune.study.order import RAY_LEAVES_TO_US, EndInOrder
 from mi_tune.study.silence import Silence
 
 Work = Callable[[Any, Any], dict]
@@ -72,7 +76,8 @@ class _ReportResults(tune.Callback):
         self.done(self.jobs[trial.config["job"]], result)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.done(self.jobs[trial.config["job"]], {"reason": "its worker was lost three times"})
+        reason = f"its worker was lost three times{why_lost(error_of(trial))}"
+        self.done(self.jobs[trial.config["job"]], {"reason": reason})
 
 
 def run_jobs(
@@ -90,15 +95,31 @@ def run_jobs(
         work: does one job and returns its result.
         storage: folder for Ray's own files.
         done: called in this process after each job, with the job and its result; `reason` is "" if it succeeded.
+
+    Raises:
+        Ended: a signal asked for the end. Jobs that had not ended are begun again by the next run.
+        LostClusterError: the cluster was lost.
     """
     if not jobs:
         return
+    for name in RAY_LEAVES_TO_US:
+        os.environ[name] = "1"
     trainable = tune.with_resources(
         tune.with_parameters(JobTrial, prepare=prepare, work=work, jobs=list(jobs)),
         {"cpu": 1, "gpu": resources.gpus_per_trial},
     )
+    with ending() as asked, asked.deferred():
+        _tuner(
+            jobs, trainable, resources, storage, [EndInOrder(asked, resources.watch), _ReportResults(jobs, done)]
+        ).fit()
+        asked.raise_if_asked()
+
+
+def _tuner(
+    jobs: Sequence[Any], trainable: Any, resources: Resources, storage: Path, callbacks: list[tune.Callback]
+) -> tune.Tuner:
     run_name = f"run-{len(list(storage.glob('run-*'))):03d}"
-    tune.Tuner(
+    return tune.Tuner(
         trainable,
         param_space={"job": tune.grid_search(list(range(len(jobs))))},
         tune_config=tune.TuneConfig(
@@ -109,10 +130,10 @@ def run_jobs(
         run_config=tune.RunConfig(
             name=run_name,
             storage_path=str(storage),
-            callbacks=[_ReportResults(jobs, done)],
+            callbacks=callbacks,
             verbose=0,
             progress_reporter=Silence(),
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
-    ).fit()
+    )

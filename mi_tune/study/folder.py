@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.trial.table import with_added_columns
 from mi_tune.trial.undefended import CONTROLS
+
+NEEDED = ("name", "seed", "smoke", "config", "data")
+"""Keys of study.yaml without which nothing can be done with a study."""
 
 
 @contextmanager
@@ -50,26 +53,45 @@ class StudyFolder:
         self.path = path.absolute()
         self.journal = self.path / "journal.log"
         self.ray = self.path / "ray"
+        self.ray_log = self.ray / "ray.log"
         self.warm = self.path / "warm_start"
         self.controls = self.path / CONTROLS
         self._lock = FileLock(self.path / ".lock")
+        self._made: list[Path] = []
 
     @property
     def exists(self) -> bool:
         return (self.path / "study.yaml").exists()
 
+    def check_links(self) -> None:
+        """Raise InputError if one of its folders is a link that leads out of it: a study that comes from somebody else
+        must not decide what is written to."""
+        for name in ("trials", "checkpoints", "ray", "confirmation"):
+            place = self.path / name
+            if place.is_symlink() and not place.resolve().is_relative_to(self.path.resolve()):
+                raise InputError(
+                    f"{place}: {name} is a link that leads out of the folder; replace it by the folder itself"
+                )
+
     def read_config(self) -> dict[str, Any]:
         """Read study.yaml. Raises InputError if it is missing or damaged."""
         try:
-            return yaml.safe_load((self.path / "study.yaml").read_text())
-        except (OSError, yaml.YAMLError) as error:
+            config = yaml.safe_load((self.path / "study.yaml").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
             raise InputError(
                 f"{self.path}: no readable study.yaml, so this is not a study folder; give one such as results/orl"
             ) from error
+        if not isinstance(config, dict) or (missing := [name for name in NEEDED if name not in config]):
+            lacks = ", ".join(missing) if isinstance(config, dict) else "everything"
+            raise InputError(
+                f"{self.path}: study.yaml is damaged or no study's (it lacks {lacks}); restore it, or give another "
+                "folder"
+            )
+        return config
 
     def write_config(self, config: dict[str, Any]) -> None:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
-        save_atomically(self.path / "study.yaml", lambda p: p.write_text(text))
+        save_atomically(self.path / "study.yaml", lambda p: p.write_text(text, encoding="utf-8"))
 
     def remember_changes(self, setup: Setup) -> None:
         """Write what a resumed study may change: where its images lie now, how many trials it has, and controls."""
@@ -99,6 +121,7 @@ class StudyFolder:
         Raises InputError if the folder cannot be made, or another process is writing to it.
         """
         try:
+            self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -114,8 +137,13 @@ class StudyFolder:
 
     def discard(self) -> None:
         """Make the folder no study again: remove what a start that failed before its first trial has written."""
-        for name in ("study.yaml", "journal.log", "trials.parquet", "trials.csv", "examples.npz"):
+        for name in ("study.yaml", "journal.log", "trials.parquet", "trials.csv", "examples.npz", ".lock"):
             (self.path / name).unlink(missing_ok=True)
+        for folder in (self.ray, self.warm):
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # what others have put there stays
+            for place in self._made:
+                place.rmdir()
 
     def require_free_disk(self, megabytes: float) -> None:
         """Raise InputError unless the folder's disk has that much free space."""
@@ -129,7 +157,7 @@ class StudyFolder:
                 "free some space or choose another --out"
             )
 
-    def latest_checkpoint(self, number: int) -> Path | None:
-        """The newest Ray checkpoint folder of a trial, from any run of the study, or None."""
-        found = [p.parent for p in self.ray.glob(f"*/{number:04d}/checkpoint_*/state.pt")]
-        return max(found, key=lambda p: (p.parents[1].name, p.name), default=None)
+    def forget_progress(self, name: str) -> None:
+        """Remove what a trial that has ended had kept of its progress. name: see `checkpoint_of`."""
+        with suppress(OSError):
+            (self.path / name).unlink(missing_ok=True)

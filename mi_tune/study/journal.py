@@ -111,7 +111,6 @@ class StudyJournal:
             self.space,
             seed,
             search.startup,
-            len(self.main.get_trials()),
             None if warm is None else warm.observed,
             search.min_accuracy_kept,
         )

@@ -12,6 +12,11 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
+from mi_tune.runtime.errors import InputError
+
+LEFT = "left"
+"""Key of an entry that says how many entries of the same batch follow it."""
+
 
 class JournalFile(BaseJournalBackend):
     """A journal file in Optuna's own format and under its own lock, for one process that writes many attributes.
@@ -21,8 +26,12 @@ class JournalFile(BaseJournalBackend):
 
     Other processes may read the file at any time and append notes to it; only one process may create trials.
 
-    An incomplete last line, left by a full disk or a loss of power, is removed when the file is opened: its entry was
-    never confirmed, and entries appended after it could not be read.
+    Entries that are written together count together: each says how many of its batch follow it (`left`, which Optuna
+    does not read). A batch of which the end is missing, or the end of a line, as a full disk or a loss of power leaves
+    it, is removed when the file is opened: it was never confirmed, and half a trial can be neither run nor told.
+
+    Raises:
+        InputError: a line in the file cannot be read, so that it is no journal, or a damaged one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +43,7 @@ class JournalFile(BaseJournalBackend):
         self._entries_read = 0
         with self._locked():
             path.touch()
-            complete = _complete_lines(path)
+            complete = _complete_batches(path)
             if complete < path.stat().st_size:
                 os.truncate(path, complete)
 
@@ -79,9 +88,23 @@ class JournalFile(BaseJournalBackend):
             self._read_others()
         while self._unread:
             self._entries_read += 1
-            yield json.loads(self._unread.popleft())
+            yield self._parsed(self._unread.popleft())
+
+    def _parsed(self, line: str | bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise InputError(
+                f"{self.path}: entry {self._entries_read} is damaged; restore the file from a copy, or keep the lines "
+                "before it (the trials after it are then run again)"
+            )
+        return found
 
     def _write(self, lines: list[str]) -> None:
+        count = len(lines)
+        lines = [*(f'{line[:-1]},"{LEFT}":{count - k}}}' for k, line in enumerate(lines[:-1], 1)), lines[-1]]
         with self._locked():
             self._read_others()
             data = ("\n".join(lines) + "\n").encode()
@@ -108,14 +131,25 @@ class JournalFile(BaseJournalBackend):
             self._bytes_known += complete
 
 
-def _complete_lines(path: Path) -> int:
-    """Number of bytes of a file up to the end of its last complete line."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        for start in range(size - 1, -1, -(2**16)):
-            first = max(0, start - 2**16 + 1)
-            file.seek(first)
-            found = file.read(start - first + 1).rfind(b"\n")
-            if found >= 0:
-                return first + found + 1
-    return 0
+def _complete_batches(path: Path) -> int:
+    """Number of bytes of a file up to the end of its last complete batch."""
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    last = _left(data[data.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end]) if end else 0
+    # the entries of an incomplete batch count down from its first to the last that is there
+    expected = last
+    while end and expected:
+        start = data.rfind(b"\n", 0, end - 1) + 1
+        if _left(data[start:end]) != expected:
+            break
+        end, expected = start, expected + 1
+    return end
+
+
+def _left(line: bytes) -> int:
+    """How many entries of its batch follow a line; 0 if it cannot be read."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return 0
+    return int(found.get(LEFT, 0)) if isinstance(found, dict) else 0

@@ -27,6 +27,7 @@ def check_folder(study: StudyFolder, setup: Setup, seed: int, resume: bool, smok
         raise InputError(
             f"{study.path} already holds a study; continue it by --resume, or start another one by --name NAME"
         )
+    study.check_links()
     before = make_setup(old["config"], f"{study.path}/study.yaml").model_dump(mode="json")
     different = [name for name in _differences(before, setup.model_dump(mode="json")) if name not in RESUMABLE]
     if old["seed"] != seed:

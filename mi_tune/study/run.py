@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,28 +18,39 @@ from rich.console import Console
 from mi_tune.attacks import make_attack
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
-from mi_tune.runtime.errors import InputError, disk_is_full
+from mi_tune.runtime.errors import InputError, disk_is_full, error_of_the_disk
 from mi_tune.runtime.provenance import provenance
+from mi_tune.runtime.signals import Ended, Ending, ending
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.halving import Halving, RungResults, RungSchedule
 from mi_tune.search.samplers import check_sampler
 from mi_tune.search.state import State
 from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup
-from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, connect
+from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, check_cluster, connect
 from mi_tune.study.controls import keep_controls, start_controls
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
+from mi_tune.study.losses import WhyLost
+from mi_tune.study.order import RAY_LEAVES_TO_US, EndInOrder
 from mi_tune.study.progress import StudyProgress
 from mi_tune.study.resuming import check_folder, check_same_data, check_same_start
 from mi_tune.study.searcher import ParetoSearch
+from mi_tune.study.shared_folder import share_folder, unshare_folder
 from mi_tune.study.shared_parts import describe_parts, prepare_parts
 from mi_tune.study.silence import Silence
 from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.trackers import Guarded, TrackerCallback, Watched, open_trackers
-from mi_tune.study.trainable import FULL_DISK, PROGRESS_UNITS, ErasingTrial, Shared, SharedFailureError
+from mi_tune.study.trainable import (
+    FULL_DISK,
+    PROGRESS_UNITS,
+    ErasingTrial,
+    Shared,
+    SharedFailureError,
+    checkpoint_of,
+)
 from mi_tune.trial.assets import (
     StudyData,
     check_names,
@@ -86,15 +97,21 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The study's folder, whether all its trials have ended, and how many it has.
+    """The study's folder, whether all its trials have ended, how many it has, and how many of them have ended.
 
-    interrupted: whether it is unfinished because the user interrupted it, and not because its time was up.
+    ended: the signal that ended the study, such as Ctrl-C's; None if its trials or its time were up.
     """
 
     folder: Path
     finished: bool
     trials: int
-    interrupted: bool = False
+    over: int = 0
+    ended: Ended | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is unfinished because a signal ended it, and not because its time was up."""
+        return self.ended is not None and not self.finished
 
 
 def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, console: Console) -> Outcome:
@@ -107,6 +124,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     setup = with_recogniser(completed(setup))
     check_sampler(setup.search.sampler)
     rung_schedule(setup)
+    check_cluster(options.address)
     trackers = open_trackers(options.callbacks, options.images_allowed, console)
     study = StudyFolder(folder)
     check_folder(study, setup, seed, options.resume, options.smoke)
@@ -144,6 +162,8 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     check_public_people(setup, data.public)
     check_trainer(setup, data, device)
     check_judge(setup, data, device)
+    # in memory: what an own sampler cannot do shows before anything is written
+    StudyJournal(None, setup.name, setup.search, seed, data.private.identities, warm=warm)
     expected = estimate(setup, data, device)
     study.require_free_disk(500 + setup.search.trials * expected.trial_megabytes)
     study.claim()
@@ -175,41 +195,48 @@ def _run(
     people = len(attacked_people(setup, data.private.identities, seed))
     journal = StudyJournal(study.journal, setup.name, setup.search, seed, people, warm=warm)
     study.write_table(journal.table())
-    todo, begun = journal.remaining(), time.monotonic()
-    controls = wants_controls(setup)
+    todo, controls = journal.remaining(), wants_controls(setup)
+    ended: Ended | None = None
     if todo or (controls and not study.controls.exists()):
         try:
-            with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+            with connect(options.address, options.gpus_per_trial, options.workers, study.ray_log) as resources:
                 console.print(resources.where, highlight=False, soft_wrap=True)
                 if todo:
                     _announce(setup, expected, resources, todo, console)
-                with _told_of_a_full_disk(study):
-                    _search(setup, seed, study, data, journal, resources, expected, options, trackers, console)
+                with _told_of_the_disk(study), ending() as asked:
+                    _search(setup, seed, study, data, journal, resources, expected, options, trackers, console, asked)
         except InputError:
             if not options.resume and journal.table().empty:
                 study.discard()  # nothing began, so the same command works once the cause is gone
             raise
+        except Ended as error:
+            ended = error
     table = journal.table()
-    with _told_of_a_full_disk(study):
+    with _told_of_the_disk(study):
         study.write_table(table)
     finished = journal.remaining() == 0 and not (table.state == State.RUNNING).any()
     finished = finished and (not controls or study.controls.exists())
-    # Ray ends a search in order after an interrupt, and does not say that there was one
-    in_time = options.time_budget is None or time.monotonic() - begun < options.time_budget
-    return Outcome(study.path, finished, len(table), interrupted=not finished and in_time)
+    return Outcome(study.path, finished, len(table), int((table.state != State.RUNNING).sum()), ended)
 
 
 @contextmanager
-def _told_of_a_full_disk(study: StudyFolder) -> Iterator[None]:
-    """Within it, a full disk ends the study in one line."""
+def _told_of_the_disk(study: StudyFolder) -> Iterator[None]:
+    """Within it, a disk that is full, read-only or gone ends the study in one line."""
     try:
         yield
     except Exception as error:
-        if isinstance(error, InputError) or not disk_is_full(error):
+        if isinstance(error, InputError):
             raise
-        raise InputError(
-            f"{study.path}: {FULL_DISK}; nothing that had finished is lost: free some space, then --resume"
-        ) from error
+        if disk_is_full(error):
+            raise InputError(
+                f"{study.path}: {FULL_DISK}; nothing that had finished is lost: free some space, then --resume"
+            ) from error
+        if (cause := error_of_the_disk(error, study.path)) is not None:
+            raise InputError(
+                f"{study.path}: cannot be written to any more ({cause.strerror}); what had finished is in it: once it "
+                "is there and writable, --resume"
+            ) from error
+        raise
 
 
 def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:
@@ -240,13 +267,17 @@ def _search(
     options: RunOptions,
     trackers: list[Guarded | TrackerCallback],
     console: Console,
+    asked: Ending,
 ) -> None:
     # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
     use_one_thread()
+    for name in RAY_LEAVES_TO_US:
+        os.environ[name] = "1"
+    place = share_folder(study.path, elsewhere=not resources.private)
     parts = prepare_parts(setup, seed, data, resources)
     schedule = rung_schedule(setup)
     looks = tuple(math.ceil(level) for level in schedule.rungs(0)) if schedule else ()
-    shared = Shared(setup, data, seed, study.path, [parts["judge"]], [parts["attacker"]], [parts["recogniser"]], looks)
+    shared = Shared(setup, data, seed, place, [parts["judge"]], [parts["attacker"]], [parts["recogniser"]], looks)
     halving = _halving(setup, schedule, study) if schedule else None
     undefended = (
         start_controls(setup, seed, data, parts, resources)
@@ -263,6 +294,7 @@ def _search(
             described = described or describe_parts(study, data, parts, console)
         except SharedFailureError as error:
             searcher.shared_failure = str(error)
+        study.forget_progress(checkpoint_of(number))
         progress.trial_ended(number, state)
         keeper.mark_stale()
         for tracker in trackers:
@@ -273,12 +305,13 @@ def _search(
         tune.with_parameters(ErasingTrial, shared=shared), {"cpu": 1, "gpu": resources.gpus_per_trial}
     )
     run_name = f"run-{len(list(study.ray.glob('run-*'))):03d}"
+    order = EndInOrder(asked, resources.watch, place)
     searcher = ParetoSearch(
         journal,
-        study.latest_checkpoint,
         on_ended,
         halving.stopped if halving is not None else None,
         resources.capacity,
+        lambda: order.ending,
     )
     tuner = tune.Tuner(
         trainable,
@@ -294,11 +327,11 @@ def _search(
         run_config=tune.RunConfig(
             name=run_name,
             storage_path=str(study.ray),
-            callbacks=[progress, keeper, *trackers],
+            callbacks=[order, progress, keeper, WhyLost(searcher.lost), *trackers],
             verbose=0,
             progress_reporter=Silence(),
             failure_config=tune.FailureConfig(max_failures=2),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     resources.demand(journal.remaining())
@@ -306,10 +339,12 @@ def _search(
         tracker.begin(Watched(setup.name, study.path, _flat(setup.model_dump(mode="json"))))
     try:
         if journal.remaining():
-            with progress:
+            with asked.deferred(), progress:
                 tuner.fit()
+                asked.raise_if_asked()
     finally:
         keeper.write()
+        unshare_folder(place)
         for tracker in trackers:
             tracker.close()
     if undefended and not searcher.shared_failure and not journal.remaining() and not journal.running:
@@ -317,8 +352,6 @@ def _search(
             keep_controls(study, undefended, console)
         except SharedFailureError as error:
             searcher.shared_failure = str(error)
-        except KeyboardInterrupt:
-            return  # as Tune ends after an interrupt: in order, with the study unfinished
     if searcher.shared_failure:
         raise InputError(f"{searcher.shared_failure}; nothing that had finished is lost: mend that, then --resume")
 

@@ -20,24 +20,26 @@ class ParetoSearch(Searcher):
 
     Args:
         journal: used in the driver process only.
-        checkpoint_of: returns the latest checkpoint folder of a trial that an earlier run left open, or None.
         on_ended: called with (number, state) after a trial's result was stored.
         stopped: why the scheduler stopped trials, by number. Any other trial that ends while it runs is left open.
         capacity: returns how many trials fit on the cluster now. No more are suggested: a trial that waits for a
             worker would be chosen without the results that arrive while it waits.
+        ending: whether the study is about to end, so that no trial is suggested any more.
     """
 
     def __init__(
         self,
         journal: StudyJournal,
-        checkpoint_of: Callable[[int], Path | None] = lambda number: None,
         on_ended: Callable[[int, str], None] = lambda number, state: None,
         stopped: Mapping[int, str] | None = None,
         capacity: Callable[[], int] | None = None,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
-        self.capacity = capacity
-        self.journal, self.checkpoint_of, self.on_ended = journal, checkpoint_of, on_ended
+        self.capacity, self.ending = capacity, ending
+        self.journal, self.on_ended = journal, on_ended
+        self.lost: dict[str, str] = {}
+        """Why the worker of a trial was lost last, by Ray's name of the trial."""
         self.stopped = {} if stopped is None else stopped
         self.numbers: dict[str, int] = {}
         self.shared_failure = ""
@@ -47,6 +49,8 @@ class ParetoSearch(Searcher):
         return metric is None and mode is None and not config
 
     def suggest(self, trial_id: str) -> dict | None:
+        if self.ending():
+            return None
         if self.capacity is not None and len(self.numbers) >= self.capacity():
             return None
         asked = None if self.shared_failure else self.journal.ask()
@@ -56,7 +60,6 @@ class ParetoSearch(Searcher):
         return self._config(asked)
 
     def _config(self, asked: Asked) -> dict:
-        checkpoint = self.checkpoint_of(asked.number) if asked.again else None
         return {
             "trial": asked.number,
             "law": asked.law.to_dict(),
@@ -64,7 +67,6 @@ class ParetoSearch(Searcher):
             "reference": asked.reference,
             "floor": asked.floor,
             "repeat": asked.repeat,
-            "resume_from": str(checkpoint) if checkpoint else None,
         }
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
@@ -75,9 +77,8 @@ class ParetoSearch(Searcher):
         if result and SHARED_FAILURE in result:
             self.shared_failure = result[SHARED_FAILURE]  # the trial stays open in the journal, for --resume
         elif error:
-            self.on_ended(
-                number, self.journal.tell(number, State.FAILED, {"reason": "its worker was lost three times"})
-            )
+            reason = f"its worker was lost three times{self.lost.pop(trial_id, '')}"
+            self.on_ended(number, self.journal.tell(number, State.FAILED, {"reason": reason}))
         elif state != State.RUNNING:
             # Ray flattens nested results before it passes them on
             record = {k.removeprefix("record/"): v for k, v in (result or {}).items() if k.startswith("record/")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import time
 import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,27 +14,31 @@ import ray
 import torch
 from ray import tune
 from ray.exceptions import RayError
-from ray.tune.result import DONE, SHOULD_CHECKPOINT
+from ray.tune.result import DONE
 
 from mi_tune.defences.registry import read_mix
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
-from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import DivergedError, InputError, disk_is_full
 from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.state import State
 from mi_tune.setup import Setup
+from mi_tune.study.order import KEPT
+from mi_tune.study.shared_folder import FolderError, SharedFolder
 from mi_tune.trial.assets import Attacker, StudyData, cheap_attacker
 from mi_tune.trial.evaluation import LawEvaluation
 from mi_tune.trial.stopped_early import stopping_epochs
 
-CHECKPOINT = "state.pt"
 SHARED_FAILURE = "shared_failure"
 """Key of a result whose trial ended because what all trials share could not be made."""
 FULL_DISK = "the disk is full"
 """What ends a study and is no law's fault."""
+LEAST_SECONDS = 2.0
+"""Work of fewer seconds is not worth a checkpoint."""
+WAIT_SECONDS = 0.2
+"""How long a trial waits between two reports while the study is about to end."""
 PROGRESS_UNITS = ("epoch",)
 """Names under which trials report their progress."""
 
@@ -43,22 +49,22 @@ class Shared:
 
     Args:
         setup, data, seed: of the study.
-        study: its folder.
+        place: its folder.
         judge, attacker, recogniser: references, each in a list, so that Ray does not wait for them: training starts
             while they are still being made. The recogniser's value is None where the study has none.
         looks: epochs after which half-trained targets are attacked cheaply, for a scheduler that compares trials there.
-        checkpoint_seconds: time between two checkpoints of a trial.
+        checkpoint_seconds: after this time a trial keeps its progress, once the step that it is in has ended.
     """
 
     setup: Setup
     data: StudyData
     seed: int
-    study: Path
+    place: SharedFolder
     judge: list[ray.ObjectRef]
     attacker: list[ray.ObjectRef]
     recogniser: list[ray.ObjectRef]
     looks: tuple[int, ...] = ()
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: float = 10.0
     _loaded: dict[str, Any] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
@@ -93,8 +99,10 @@ class ErasingTrial(tune.Trainable):
     """Train one law's targets, attack them, judge the attack.
 
     Config: `trial` (number), `law` (dict), `defences` (text), `reference` (its name or ""), `floor` (natural accuracy
-    below which the attack is skipped, or None), `repeat` (how many trials ran the law before), `resume_from`
-    (checkpoint folder of an earlier run, or None).
+    below which the attack is skipped, or None), `repeat` (how many trials ran the law before).
+
+    It keeps its progress in the study's folder itself, and begins with what an earlier worker kept of the same trial.
+    Ray's own checkpoints would need a disk that all machines share.
 
     Every result has a `state`. While it is `running`, the result has `phase`, `epoch` and `natural_accuracy`; once the
     half-trained target was attacked, also `cheap_attack_accuracy`, `rungs` and `seconds`, which are stored if the
@@ -103,7 +111,8 @@ class ErasingTrial(tune.Trainable):
 
     An exception inside a step makes the trial `failed`, with its reason, and it is not run again. If what all trials
     share could not be made, the result says so (`shared_failure`) and has no record, and the trial stays open. If a
-    worker or node is lost, Ray restarts the trial from its last checkpoint.
+    worker or node is lost, Ray restarts the trial, which continues from what it kept. When the study is about to end, a
+    trial keeps its progress (`kept`) and waits.
     """
 
     def setup(self, config: dict, shared: Shared | None = None) -> None:
@@ -126,8 +135,10 @@ class ErasingTrial(tune.Trainable):
         self.trial_number: int = config["trial"]
         self.floor: float | None = config.get("floor")
         self.started = _now()
-        self.checkpointed = datetime.now(UTC)
+        self.kept_at = time.monotonic()
         treatment = Treatment(ErasingLaw.from_dict(config["law"]), defences=read_mix(config.get("defences", "")))
+        self.kept = False
+        self.identity = [config["law"], config.get("defences", ""), config.get("repeat", 0)]
         self.evaluation = LawEvaluation(
             self.shared.setup,
             self.shared.data,
@@ -140,15 +151,18 @@ class ErasingTrial(tune.Trainable):
             # the control that every law is compared with
             stopping_epochs(self.shared.setup.target.epochs) if treatment.undefended else (),
         )
-        if config.get("resume_from"):
-            self.load_checkpoint(config["resume_from"])
+        self._find_progress()
 
     def step(self) -> dict:
         try:
+            if self.shared.place.ending():
+                return self._wait_for_the_end()
             return self._advance()
         except DivergedError as error:
             return self._final(State.FAILED, str(error))
         except SharedFailureError as error:
+            return {"state": State.FAILED, SHARED_FAILURE: str(error), DONE: True}
+        except FolderError as error:
             return {"state": State.FAILED, SHARED_FAILURE: str(error), DONE: True}
         except torch.OutOfMemoryError as error:
             return self._final(State.FAILED, f"out of GPU memory: {str(error).splitlines()[0]}")
@@ -174,19 +188,32 @@ class ErasingTrial(tune.Trainable):
             evaluation.attack_next(*(self.shared.load(name) for name in ("attacker", "judge", "recogniser")))
             if evaluation.finished:
                 return self._final(State.COMPLETE)
-        trained = evaluation.trained
-        due = (datetime.now(UTC) - self.checkpointed).total_seconds() >= self.shared.checkpoint_seconds
+        waited = time.monotonic() - self.kept_at
+        # an attack may take long, and none of it can be kept before its end
+        if waited >= self.shared.checkpoint_seconds or (evaluation.trained and waited >= LEAST_SECONDS):
+            self._keep_progress()
+        return self._progress()
+
+    def _progress(self) -> dict:
+        evaluation = self.evaluation
         result: dict[str, Any] = {
             "state": State.RUNNING,
-            "phase": "attack" if trained else "train",
+            "phase": "attack" if evaluation.trained else "train",
             "epoch": evaluation.epoch,
             "natural_accuracy": evaluation.natural_accuracy,
-            SHOULD_CHECKPOINT: due,
         }
         if evaluation.rung_accuracies:
             result |= {"cheap_attack_accuracy": evaluation.rung_accuracies[-1][1], "rungs": evaluation.rung_accuracies}
             result["seconds"] = sum(evaluation.seconds.values())
         return result
+
+    def _wait_for_the_end(self) -> dict:
+        """Keep the progress, if there is any, and report; the study ends once all trials have done so."""
+        if self.evaluation.epoch and not self.kept:
+            self._keep_progress()
+        self.kept = True
+        time.sleep(WAIT_SECONDS)
+        return self._progress() | {KEPT: True}
 
     def _final(self, state: str, reason: str = "") -> dict:
         """The last result, with the trial's record. Its artefacts are written first."""
@@ -194,7 +221,7 @@ class ErasingTrial(tune.Trainable):
         folder = Path("trials") / f"{self.trial_number:04d}"
         record: dict[str, Any] = {"started": self.started, "finished": _now(), "reason": reason}
         if state != State.FAILED:
-            evaluation.write_artefacts(self.shared.study / folder)
+            self.shared.place.write_folder(folder.as_posix(), evaluation.write_artefacts)
             record |= evaluation.training_record() | {"artefacts": folder.as_posix()}
         if evaluation.rung_accuracies:
             record["rungs"] = evaluation.rung_accuracies
@@ -214,16 +241,34 @@ class ErasingTrial(tune.Trainable):
                 }
         return {"state": state, "record": record, DONE: True}
 
+    def _keep_progress(self) -> None:
+        state = {"evaluation": self.evaluation.state_dict(), "started": self.started, "identity": self.identity}
+        self.shared.place.write(checkpoint_of(self.trial_number), lambda path: torch.save(state, path), owner_only=True)
+        self.kept_at = time.monotonic()
+
+    def _find_progress(self) -> None:
+        """Continue from what an earlier worker kept of this trial, if that can be read and is of the same law."""
+        content = self.shared.place.read(checkpoint_of(self.trial_number))
+        if content is None:
+            return
+        try:
+            state = torch.load(io.BytesIO(content), weights_only=True, map_location=self.device)
+        except Exception:  # a damaged file costs time, and must not cost the trial
+            return
+        if state.get("identity") == self.identity:
+            self.evaluation.load_state_dict(state["evaluation"])
+            self.started = state["started"]
+
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        self.checkpointed = datetime.now(UTC)
-        state = {"evaluation": self.evaluation.state_dict(), "started": self.started}
-        save_atomically(Path(checkpoint_dir) / CHECKPOINT, lambda path: torch.save(state, path))
+        """Nothing for Ray to keep: see `_keep_progress`."""
 
     def load_checkpoint(self, checkpoint: dict | str | None) -> None:
-        assert isinstance(checkpoint, str)  # a folder, as `save_checkpoint` writes one
-        state = torch.load(Path(checkpoint) / CHECKPOINT, weights_only=True, map_location=self.device)
-        self.evaluation.load_state_dict(state["evaluation"])
-        self.started = state["started"]
+        pass
+
+
+def checkpoint_of(number: int) -> str:
+    """Name of the file in the study's folder that keeps a trial's progress."""
+    return f"checkpoints/{number:04d}.pt"
 
 
 def _now() -> str:

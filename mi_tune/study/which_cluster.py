@@ -77,7 +77,7 @@ def place_for_ray(candidates: Iterable[Path] | None = None) -> str | None:
     """A folder for the files of a private cluster; None if Ray's own choice will do.
 
     Ray's own choice is `ray` in the temporary folder (TMPDIR), where its sockets may get paths longer than the system
-    allows, or another user's folder may be in the way.
+    allows, or with letters that Ray cannot encode, or another user's folder may be in the way.
 
     Args:
         candidates: folders to try in place of Ray's own.
@@ -92,17 +92,25 @@ def place_for_ray(candidates: Iterable[Path] | None = None) -> str | None:
         return None
     own = f"ray-{os.getuid()}"
     tried = list(candidates) if candidates is not None else [Path(p) / own for p in ("/tmp", "/var/tmp", "/dev/shm")]
-    for place in (*tried, Path.home() / ".ray"):
+    for place in (*tried, *_home()):
         if _fits(place):
             return str(place)
     raise InputError(
-        f"{usual}: too long for Ray's sockets, or not writable, and no other folder will do; set RAY_TMPDIR to a "
-        f"folder of yours whose path has at most {LONGEST_PLACE} characters"
+        f"{usual}: too long for Ray's sockets, not in ASCII, or not writable, and no other folder will do; set "
+        f"RAY_TMPDIR to a folder of yours whose path has at most {LONGEST_PLACE} characters"
     )
 
 
+def _home() -> list[Path]:
+    try:
+        return [Path.home() / ".ray"]
+    except RuntimeError:  # the user has none
+        return []
+
+
 def _fits(place: Path) -> bool:
-    if len(os.fsencode(place)) > LONGEST_PLACE:
+    # Ray's native part takes paths in ASCII only, whatever the locale
+    if len(os.fsencode(place)) > LONGEST_PLACE or not str(place).isascii():
         return False
     try:
         place.mkdir(parents=True, exist_ok=True)

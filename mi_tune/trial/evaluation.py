@@ -436,10 +436,10 @@ class LawEvaluation:
         save_atomically(folder / "history.json", lambda p: p.write_text(json.dumps(history)))
         state = {k: v.cpu() for k, v in self.treatment.deployed(self.runs[0].model).state_dict().items()}
         save_atomically(folder / "target.pt", lambda p: torch.save(state, p), owner_only=True)
-        save_atomically(folder / "per_class.csv", lambda p: self.per_class().to_csv(p, index=False))
+        save_atomically(folder / "per_class.csv", lambda p: self.per_class().to_csv(p, index=False), owner_only=True)
         if self.stopped:
             table = pd.concat(self.stopped_tables(), ignore_index=True)
-            save_atomically(folder / STOPPED_EARLY, lambda p: table.to_csv(p, index=False))
+            save_atomically(folder / STOPPED_EARLY, lambda p: table.to_csv(p, index=False), owner_only=True)
         if self.first is not None:
             result, verdicts = self.first
             arrays = {

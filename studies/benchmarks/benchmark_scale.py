@@ -105,7 +105,7 @@ class Driver:
         self.journal = StudyJournal(self.study.journal, "scale", setup, seed, PEOPLE)
         self.progress = StudyProgress(self.journal, lines, lambda: workers, seconds)
         self.keeper = TableKeeper(self.study, self.journal, lambda: self.now)
-        self.search = ParetoSearch(self.journal, self.study.latest_checkpoint, self._told, capacity=lambda: workers)
+        self.search = ParetoSearch(self.journal, self._told, capacity=lambda: workers)
         self._telling = 0.0
 
     def _told(self, number: int, state: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mi_tune.runtime.command import Command
+from mi_tune.runtime.command import Command, Interrupted
 from studies.commands.next_step import line, say_next, short
 from studies.commands.setup_options import ATTACK, DATA, JUDGE, PRIOR, RECOGNISER, SEARCH, TARGET, takes_setup
 
@@ -69,6 +69,11 @@ def pareto(
     )
     planned = plan_study(setup_file, given, name, out, seed, include_images, options)
     outcome = planned.run(console)
+    where = [] if str(out) == "results" else ["--out", str(out)]
+    again = line("pareto", "--resume", "--name", planned.setup.name, *where)
+    if outcome.ended is not None and outcome.interrupted:
+        kept = f"{outcome.over} of {planned.setup.search.trials} trials are kept; go on with: {again}"
+        raise Interrupted(kept, outcome.ended.status)
 
     from analysis.pages import controlled, headline, write_report
     from analysis.statistics import load_study
@@ -82,6 +87,4 @@ def pareto(
     if outcome.finished:
         say_next(console, "see whether its front survives fresh seeds and attackers who know", "confirm", folder)
         return
-    where = [] if str(out) == "results" else ["--out", str(out)]
-    again = line("pareto", "--resume", "--name", planned.setup.name, *where)
     console.print(f"not finished; go on with: {again}", highlight=False, markup=False, soft_wrap=True)

@@ -130,7 +130,7 @@ def _run_jobs(
     progress = JobProgress(
         jobs, "trials", console, lambda job: f"law {job.law.number}, seed {job.seed}", every=TRIALS_PER_LINE
     )
-    with connect(options.address, options.gpus_per_trial, options.workers) as resources:
+    with connect(options.address, options.gpus_per_trial, options.workers, folder / "ray" / "ray.log") as resources:
         console.print(resources.where, highlight=False, soft_wrap=True)
         console.print(
             f"{resources.workers} at a time, about {duration(expected)} each: "
