@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mi_tune.nets import create_classifier, head_of
+from mi_tune.nets.published import renamed, sized
 from mi_tune.runtime.errors import InputError
 
 BACKBONE_PREFIX = "backbone."
@@ -119,6 +120,7 @@ def load_classifier(
     if min(std) <= 0:
         raise InputError(f"--std {','.join(map(str, std))}: must be above 0")
     state = {name: value for name, value in state.items() if not name.startswith(AUXILIARY_HEADS)}
+    state = renamed(state, sized(architecture)[0])
     _fill(model.backbone, state, path, architecture, classes)
     mean, std = (list(values) * (inputs // len(values)) for values in (mean, std))
     return Normalised(model.backbone, mean, std).eval()
