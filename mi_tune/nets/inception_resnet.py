@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,7 +29,7 @@ class ConvNorm(nn.Sequential):
 def _line(*sizes: int) -> nn.Sequential:
     """A 1x1 convolution and then 3x3 ones, with these widths from the input on."""
     layers = [ConvNorm(sizes[0], sizes[1], 1)]
-    layers += [ConvNorm(a, b, 3, padding=1) for a, b in zip(sizes[1:], sizes[2:], strict=False)]
+    layers += [ConvNorm(a, b, 3, padding=1) for a, b in pairwise(sizes[1:])]
     return nn.Sequential(*layers)
 
 

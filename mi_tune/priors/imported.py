@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mi_tune.priors.source import GeneratorSource
 from mi_tune.priors.user import UserPrior
@@ -13,7 +13,8 @@ class ImportedPrior(UserPrior):
     """A module that maps standard normal latents (n, latent_dim) to images; `UserPrior` says which images it can make.
 
     A generator that takes latents of another shape or distribution, or a class, needs a wrapper module that takes
-    normal vectors only.
+    normal vectors only. A module `realism` of it, which gives one score per image, higher for real ones, is the
+    discriminator that GMI and LOMMA need; it is shown the images as the target gets them.
 
     Args:
         source: code and weights of the module.
@@ -43,6 +44,8 @@ class ImportedPrior(UserPrior):
         if not isinstance(latent_dim, int):
             raise InputError(f"{source}: the size of its latents is not known; give prior.latent_dim")
         self.latent_dim = self.config["latent_dim"] = latent_dim
+        scorer = getattr(self.generator, "realism", None)
+        self.realism = scorer if isinstance(scorer, nn.Module) else None
 
     def render(self, latents: Tensor) -> Tensor:
         return self.generator(latents)

@@ -277,7 +277,7 @@ def check_names(setup: Setup) -> None:
     for architecture in (setup.target.architecture, setup.judge.architecture):
         check_size(architecture, setup.data.resolution)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
+    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan", "import"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.kind == "procedural" and setup.data.source != "procedural":
         raise InputError(
