@@ -21,7 +21,7 @@ class ImportedPrior(UserPrior):
         channels, resolution: of the target's images.
         output_range: lowest and highest value of the module's output.
         latent_dim: size of the latents; by default the module's attribute `latent_dim`.
-        batch: images to generate at once; by default all.
+        batch: images to generate at once; by default all. crop: see `UserPrior`.
 
     Raises:
         InputError: see `GeneratorSource.build`; also a missing latent_dim.
@@ -37,8 +37,9 @@ class ImportedPrior(UserPrior):
         output_range: tuple[float, float] = (0.0, 1.0),
         latent_dim: int | None = None,
         batch: int | None = None,
+        crop: float = 1.0,
     ) -> None:
-        super().__init__(source, output_range, channels, resolution, batch)
+        super().__init__(source, output_range, channels, resolution, batch, crop)
         if latent_dim is None:
             latent_dim = getattr(self.generator, "latent_dim", None)
         if not isinstance(latent_dim, int):

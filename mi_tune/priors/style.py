@@ -47,7 +47,7 @@ class StylePrior(UserPrior):
     features, image and w IF-GMI optimises; another module is one block, where IF-GMI finds no hidden features.
 
     Args:
-        source, channels, resolution, output_range, batch: see `UserPrior`.
+        source, channels, resolution, output_range, batch, crop: see `UserPrior`.
         truncation: psi of the truncation trick, which pulls sampled w towards their mean; 1 is off. With a smaller
             psi, samples have a standard deviation below 1 in the same coordinates.
 
@@ -68,8 +68,9 @@ class StylePrior(UserPrior):
         output_range: tuple[float, float] = (-1.0, 1.0),
         truncation: float = 1.0,
         batch: int | None = None,
+        crop: float = 1.0,
     ) -> None:
-        super().__init__(source, output_range, channels, resolution, batch)
+        super().__init__(source, output_range, channels, resolution, batch, crop)
         missing = [name for name in StyleParts._fields if not hasattr(self.generator, name)]
         if missing:
             raise InputError(

@@ -251,7 +251,7 @@ def own_generator(setup: Setup, public: Bank) -> UserPrior:
     """The prior of the user's own generator, before its weights are read. Raises InputError."""
     prior = setup.prior
     assert prior.generator is not None  # checked by PriorSetup
-    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch")}
+    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch", "crop")}
     given = {name: value for name, value in fields.items() if value is not None}
     kind = StylePrior if prior.kind == "style" else ImportedPrior
     return kind(GeneratorSource(prior.generator, prior.weights), public.channels, public.resolution, **given)
