@@ -63,17 +63,21 @@ def _shrunk(attack: Attack, budget: str) -> Attack:
         "keep": min(attack.keep, 2),
         "views": attack.views[:2],
     }
-    if attack.maker is not None:
-        recipe = replace(attack.maker.recipe, steps=TWIN_UPDATES)
-        changes["maker"] = replace(attack.maker, recipe=recipe)
     if attack.tuning is not None:
         changes["tuning"] = replace(attack.tuning, steps=TWIN_UPDATES)
-    for name, part in (("selection", attack.selection), ("init", attack.init), ("models", attack.models)):
-        least = {"count": 2, "draws": 0, "per_class": 4}
-        known = {field.name for field in fields(part)}
-        wanted = {field: value for field, value in least.items() if field in known}
-        if "recipe" in known:
-            wanted["recipe"] = replace(part.recipe, epochs=1)
-        if wanted:
-            changes[name] = replace(part, **wanted)
+    for name in ("selection", "init", "models", "maker"):
+        changes[name] = _least(getattr(attack, name))
     return replace(attack, budget=budget, **changes)
+
+
+def _least(part: Any) -> Any:
+    """A part with few views, draws and images, whose networks learn little; a part without such fields as it is."""
+    if part is None:
+        return part
+    least = {"count": 2, "draws": 0, "per_class": 4}
+    known = {field.name for field in fields(part)}
+    wanted: dict[str, Any] = {name: value for name, value in least.items() if name in known}
+    if "recipe" in known:
+        learnt = {"steps": TWIN_UPDATES} if hasattr(part.recipe, "steps") else {"epochs": 1}
+        wanted["recipe"] = replace(part.recipe, **learnt)
+    return replace(part, **wanted) if wanted else part

@@ -23,6 +23,7 @@ from mi_tune.data import (
 )
 from mi_tune.erasing import fills, law
 from mi_tune.nets import check_architecture, gan
+from mi_tune.nets.published import sized
 from mi_tune.nets.sizes import check_size
 from mi_tune.nets.training import Recipe
 from mi_tune.priors import (
@@ -290,7 +291,9 @@ def check_names(setup: Setup) -> None:
         raise InputError(
             f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
         )
-    if setup.judge.architecture == setup.target.architecture:
+    side = setup.data.resolution
+    judge, target = (sized(name) for name in (setup.judge.architecture, setup.target.architecture))
+    if (judge[0], judge[1] or side) == (target[0], target[1] or side):
         raise InputError(
             f"the judge has the target's architecture '{setup.judge.architecture}', but needs another one; "
             "change judge.architecture"
