@@ -19,7 +19,7 @@ from mi_tune.nets.sizes import check_size
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import check_names
 from studies.cli import cli
-from studies.setups.published import every_setup, text
+from studies.setups.published import every_setup, table, text
 
 FILES = sorted((SETUPS / "paper").glob("*.yaml"))
 NAMES = [file.stem for file in FILES]
@@ -197,3 +197,8 @@ def test_one_set_up_tells_where_each_field_is_from_and_what_differs():
 def test_no_operation_is_computed_to_count():
     model, _ = network_without_numbers("vit_b_16", 1000, 224)
     assert {p.device for p in model.parameters()} == {torch.device("meta")}
+
+
+def test_the_page_has_the_table_of_the_files():
+    page = (SETUPS.parents[1] / "docs" / "setups.md").read_text()
+    assert table() in page

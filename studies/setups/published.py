@@ -584,6 +584,31 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
+def table() -> str:
+    """The table of docs/setups.md: every file with what it needs and costs."""
+    from mi_tune.library.costs import cost_of
+    from mi_tune.library.setups import build_setup
+
+    rows = [
+        "| set-up | cell | needs | Pflop a law | training, GB | published figures |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in sorted(name for name, _ in every_setup()):
+        setup = build_setup(PAPER / f"{name}.yaml")
+        paper, cost = setup.paper, cost_of(setup)
+        assert paper is not None and cost is not None
+        known = "" if cost.train is not None else "+"
+        cells = (
+            name,
+            paper.cell,
+            ", ".join(paper.needs),
+            f"{cost.teraflops / 1e3:.3g}{known}",
+            f"{cost.gigabytes:.0f}",
+        )
+        rows.append(f"| {' | '.join(cells)} | {len(paper.figures) or ''} |".replace("|  |", "| |"))
+    return "\n".join(rows)
+
+
 def main() -> None:
     """Write every file, with the floating-point operations counted."""
     from mi_tune.library.costs import count_gigaflops
