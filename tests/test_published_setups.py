@@ -180,7 +180,7 @@ def test_twin_and_smoke_are_two_sizes(tmp_path):
 
 
 def test_the_list_names_every_set_up_with_what_it_needs():
-    found = CliRunner().invoke(cli, ["setups"], catch_exceptions=False)
+    found = CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["setups"], catch_exceptions=False)
     assert found.exit_code == 0
     for name in NAMES:
         assert f"paper/{name} " in found.output
