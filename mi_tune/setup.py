@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mi_tune.data.places import is_loader
 from mi_tune.erasing import FILLS, LOCATIONS
+from mi_tune.paper import PaperSetup
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.imported import checked_factory
 from mi_tune.runtime.kinds import Budget, PriorKind
@@ -202,6 +203,9 @@ class PriorSetup(_Section):
     )
     batch: int | None = Field(None, ge=1, description="own generator: images at once, to save memory; default: all")
     truncation: float | None = Field(None, gt=0, le=1, description="style: truncation psi of samples; default: 1")
+    crop: float | None = Field(
+        None, gt=0, le=1, description="own generator: share of its side that is kept, at the centre; default: 1"
+    )
 
     @field_validator("generator")
     @classmethod
@@ -218,7 +222,7 @@ class PriorSetup(_Section):
         own = self.kind in ("import", "style")
         if own and self.generator is None:
             raise ValueError(f"kind '{self.kind}' needs a generator: package.module:factory or path/to/file.py:factory")
-        fields = dict.fromkeys(("generator", "weights", "output_range", "batch"), ("import", "style"))
+        fields = dict.fromkeys(("generator", "weights", "output_range", "batch", "crop"), ("import", "style"))
         only = {"latent_dim": ("import",), "truncation": ("style",), "components": ("eigenface",)}
         for name, kinds in (fields | only).items():
             if getattr(self, name) is not None and self.kind not in kinds:
@@ -471,6 +475,7 @@ class Setup(_Section):
     attack: AttackSetup = AttackSetup()
     judge: JudgeSetup = JudgeSetup()
     search: SearchSetup = SearchSetup()
+    paper: PaperSetup | None = Field(None, description="what this set-up follows, where it is a published one")
 
 
 def read_setup(path: Path) -> dict[str, Any]:

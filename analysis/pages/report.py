@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.pages.faces import face_strips
+from analysis.pages.published import published_beside
 from analysis.pages.settings import settings_text
 from analysis.statistics.control_line import ControlLine, control_line, gain_of, gains
 from analysis.statistics.edges import edges
@@ -91,6 +92,7 @@ def render(study: Study, include_images: bool) -> str:
         controlled=controlled(study),
         believable=believable(study),
         recogniser=study.config.get("recogniser"),
+        published=published_beside(study),
         rows=rows,
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),

@@ -21,7 +21,16 @@ from mi_tune import nets
 from mi_tune.data import Bank, Split, augment
 from mi_tune.judging.intervals import Estimate, class_interval, per_class_mean
 from mi_tune.judging.regressor import IdentityRegressor
-from mi_tune.nets import conv_attention, create_classifier, own_code, residual, small_cnn, strided_cnn, training
+from mi_tune.nets import (
+    conv_attention,
+    create_classifier,
+    own_code,
+    published,
+    residual,
+    small_cnn,
+    strided_cnn,
+    training,
+)
 from mi_tune.nets.training import Recipe, Training, predict
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.seeds import derive_seed
@@ -78,13 +87,8 @@ def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
         dataclasses.asdict(recipe),
         seed,
         modules=(
-            training,
-            nets,
-            residual,
-            small_cnn,
-            conv_attention,
-            strided_cnn,
-            augment,
+            *(training, nets, residual, small_cnn, conv_attention, strided_cnn, augment),
+            *published.CODE,
             *own_code(recipe.architecture),
         ),
     )

@@ -10,9 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
+from mi_tune.library.costs import check_memory, machine_gigabytes
 from mi_tune.library.setups import Base, base_values, by_key, own_name
 from mi_tune.library.studies import Study
+from mi_tune.library.twins import twin_values
 from mi_tune.library.words import SMOKE
+from mi_tune.runtime.device import pick_device
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.notebook import new_console
 from mi_tune.setup import Setup, make_setup
@@ -43,6 +46,7 @@ def plan_study(
     seed: int | None,
     include_images: bool,
     options: RunOptions,
+    twin: bool = False,
 ) -> Planned:
     """Decide set-up, seed and folder.
 
@@ -52,6 +56,7 @@ def plan_study(
         base, keywords, name: see `build_setup`. out: folder of study folders. seed: None is the stored study's, or 0.
         include_images: whether the report of the user's own images may show them.
         options: how to run; `images_allowed` is decided here.
+        twin: run the set-up's twin, see `mi_tune.library.twins`. Its numbers mean nothing, as with `smoke`.
 
     Raises:
         InputError: see `build_setup`.
@@ -60,6 +65,10 @@ def plan_study(
         raise InputError("the name of a study is empty; leave it out, or give one")
     given = by_key(keywords)
     values, origin = base_values(base, own=given.get("data.source") == "folder")
+    if twin:
+        if options.smoke:
+            raise InputError("--twin and --smoke each say how small a study is; give one of them")
+        values, options = twin_values(values, origin), replace(options, smoke=True)
     name = name or own_name(given) or values.get("name")
     stored, smoke = out / str(name) / "study.yaml", options.smoke
     if options.resume and stored.exists():
@@ -68,11 +77,13 @@ def plan_study(
         smoke, include_images = old["smoke"] or smoke, old.get("images_allowed", False)
         if base is None:
             values = old["config"]
-        elif smoke:
+        elif smoke and not twin:
             given = SMOKE | given
-    elif smoke:
+    elif smoke and not twin:
         given = SMOKE | given
     setup = completed(make_setup(values, origin, given | {"name": name}))
+    if not smoke:
+        check_memory(setup, machine_gigabytes(pick_device()))
     shown = setup.data.source != "folder" or include_images
     return Planned(setup, seed or 0, out / setup.name, replace(options, smoke=smoke, images_allowed=shown))
 

@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any, SupportsIndex, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mi_tune.nets.conv_attention import ConvAttention
 from mi_tune.nets.own import NetworkSource, own_network
+from mi_tune.nets.published import PUBLISHED, sized
 from mi_tune.nets.residual import ResidualGroupNorm
 from mi_tune.nets.small_cnn import SmallCNN
 from mi_tune.nets.strided_cnn import StridedCNN
@@ -40,17 +42,20 @@ class Classifier(nn.Module):
 
     The normalisation is x -> (x - 0.5) / 0.5, or the one that `normalise_by` sets. Grey images are repeated to three
     channels for the backbones of torchvision and timm. A backbone that is `raw`, as every user's own, gets the pixels
-    as they are.
+    as they are. Images are resized to `side` first, if it is given.
     """
 
     mean: Tensor | None
     std: Tensor | None
 
-    def __init__(self, backbone: nn.Module, repeat_channels: int = 1, raw: bool = False) -> None:
+    def __init__(
+        self, backbone: nn.Module, repeat_channels: int = 1, raw: bool = False, side: int | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.repeat_channels = repeat_channels
         self.raw = raw
+        self.side = side
         self.frozen: tuple[str, ...] = ()
         self.own: tuple[str, int, int, int] | None = None  # what a user's own backbone was created from
         self.register_buffer("mean", None)
@@ -87,6 +92,9 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
+        if self.side is not None and images.shape[-1] != self.side:
+            size = (self.side, self.side)
+            images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
         if self.mean is not None and self.std is not None:
             x = (images - self.mean) / self.std
         else:
@@ -117,8 +125,9 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
     """Create a classifier with random initial weights.
 
     Args:
-        name: a name from `ARCHITECTURES`, any classification model of torchvision (without its weights), `timm:` and
-            the name of one of timm, or a user's own: `package.module:factory` or `path/to/file.py:factory`.
+        name: a name from `ARCHITECTURES` or `PUBLISHED`, any classification model of torchvision (without its weights),
+            `timm:` and the name of one of timm, or a user's own: `package.module:factory` or `path/to/file.py:factory`.
+            `NAME@SIDE` is the network for SIDE px, which resizes its images to that first.
         classes: number of classes.
         channels, resolution: shape of the images.
         seed: seeds the initialisation; the state of the global random generator is kept.
@@ -128,21 +137,28 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
             whether the architecture takes the resolution.
     """
     check_architecture(name)
+    asked = (name, classes, channels, resolution)
+    name, side = sized(name)
+    resolution = side or resolution
     if is_own(name):
-        model = Classifier(own_network(name, classes, channels, resolution, seed), raw=True)
-        model.own = (name, classes, channels, resolution)
+        model = Classifier(own_network(name, classes, channels, resolution, seed), raw=True, side=side)
+        model.own = asked
         return model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in ARCHITECTURES:
-            return Classifier(ARCHITECTURES[name](classes, channels, resolution))
-        backbone = library_network(name, classes, resolution)
-        return Classifier(backbone, 3 if channels == 1 else 1)
+            return Classifier(ARCHITECTURES[name](classes, channels, resolution), side=side)
+        repeat = 3 if channels == 1 else 1
+        if name in PUBLISHED:
+            published = PUBLISHED[name]
+            return Classifier(published.make(classes, 3, resolution), repeat, published.raw, side)
+        return Classifier(library_network(name, classes, resolution), repeat, side=side)
 
 
 def check_architecture(name: str) -> None:
     """Raise InputError with similar names unless `name` is an architecture. Runs no user's code."""
-    if name in ARCHITECTURES:
+    name, _ = sized(name)
+    if name in ARCHITECTURES or name in PUBLISHED:
         return
     if name.startswith(TIMM):
         _check_timm(name)
@@ -153,13 +169,14 @@ def check_architecture(name: str) -> None:
     from torchvision import models
     from torchvision.models import list_models
 
-    known = [*ARCHITECTURES, *list_models(module=models)]
+    known = [*ARCHITECTURES, *PUBLISHED, *list_models(module=models)]
     if name not in known:
         raise InputError(f"unknown architecture '{name}'; {did_you_mean(name, known, otherwise=ARCHITECTURES)}")
 
 
 def own_code(name: str) -> tuple[ModuleType, ...]:
     """The module of a user's own architecture, whose source text goes into cache keys; empty for others."""
+    name, _ = sized(name)
     return (NetworkSource(name).module(),) if is_own(name) else ()
 
 

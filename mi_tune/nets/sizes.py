@@ -7,6 +7,7 @@ from functools import lru_cache
 import torch
 
 from mi_tune.nets import ARCHITECTURES, check_architecture, is_own, library_network
+from mi_tune.nets.published import PUBLISHED, sized
 from mi_tune.runtime.errors import InputError
 
 SIZES = (16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 384, 448, 512)
@@ -20,6 +21,8 @@ def check_size(name: str, resolution: int) -> None:
     there. This project's own take every size that a set-up allows; a user's own is tried when it is made.
     """
     check_architecture(name)
+    name, side = sized(name)
+    resolution = side or resolution
     if name in ARCHITECTURES or is_own(name) or _takes(name, resolution):
         return
     taken = [size for size in SIZES if _takes(name, size)]
@@ -34,6 +37,8 @@ def check_size(name: str, resolution: int) -> None:
 
 @lru_cache(maxsize=512)
 def _takes(name: str, resolution: int) -> bool:
+    if name in PUBLISHED:
+        return PUBLISHED[name].takes(resolution)
     try:
         # the builder of a regnet computes with numbers
         with torch.device("cpu" if name.startswith("regnet") else "meta"), torch.random.fork_rng(devices=[]):

@@ -19,7 +19,13 @@ Around = Callable[[Tensor], Callable[[Tensor, Tensor], Tensor]]
 
 
 def draw(
-    prior: Prior, images: Tensor, around: Around, samples: PriorSamples, device: torch.device, batch_size: int = 256
+    prior: Prior,
+    images: Tensor,
+    around: Around,
+    samples: PriorSamples,
+    device: torch.device,
+    batch_size: int = 256,
+    steps: int = STEPS,
 ) -> Tensor:
     """The images of a prior that are nearest to given ones in squared error, with latents that a constraint allows.
 
@@ -28,15 +34,18 @@ def draw(
 
     Args:
         images: uint8 (n, channels, height, width). around: of the constraint. samples: of the prior.
+        steps: of Adam.
 
     Returns:
         uint8, in the shape of `images`, on the CPU.
     """
-    drawn = [_draw(prior, part, around, samples, device) for part in images.split(batch_size)]
+    drawn = [_draw(prior, part, around, samples, device, steps) for part in images.split(batch_size)]
     return torch.cat(drawn) if drawn else images
 
 
-def _draw(prior: Prior, images: Tensor, around: Around, samples: PriorSamples, device: torch.device) -> Tensor:
+def _draw(
+    prior: Prior, images: Tensor, around: Around, samples: PriorSamples, device: torch.device, steps: int
+) -> Tensor:
     wanted = images.to(device).float() / 255
     with torch.no_grad():
         exact = prior.encode(wanted)
@@ -51,15 +60,15 @@ def _draw(prior: Prior, images: Tensor, around: Around, samples: PriorSamples, d
     optimiser = torch.optim.Adam([latents], LEARNING_RATE)
     best = torch.full((len(start),), torch.inf, device=device)
     kept = torch.zeros_like(target)
-    for step in range(STEPS + 1):
+    for step in range(steps + 1):
         made = prior.decode(latents)
         error = (made - target).square().flatten(1).mean(1)
         with torch.no_grad():
             better = error < best
             best = torch.where(better, error, best)
             kept[better] = made[better]
-        if step < STEPS:
-            optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
+        if step < steps:
+            optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
             (latents.grad,) = torch.autograd.grad(error.sum(), latents)
             optimiser.step()
             with torch.no_grad():

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mi_tune.nets.stylegan2 import Synthesis
 from mi_tune.priors.source import GeneratorSource
 from mi_tune.priors.user import UserPrior
 from mi_tune.runtime.errors import InputError
@@ -42,10 +43,11 @@ class StylePrior(UserPrior):
 
     P space holds w before the last leaky ReLU of the mapping; there the distribution is nearly normal. Latents are its
     coordinates, standardised to mean 0 and standard deviation 1 over random z, so that `PSpace(k)` clips to k standard
-    deviations. All layers share one w. The prior is one block: IF-GMI finds no hidden features to optimise.
+    deviations. All layers share one w. This project's own StyleGAN2 is cut into one block per resolution, whose
+    features, image and w IF-GMI optimises; another module is one block, where IF-GMI finds no hidden features.
 
     Args:
-        source, channels, resolution, output_range, batch: see `UserPrior`.
+        source, channels, resolution, output_range, batch, crop: see `UserPrior`.
         truncation: psi of the truncation trick, which pulls sampled w towards their mean; 1 is off. With a smaller
             psi, samples have a standard deviation below 1 in the same coordinates.
 
@@ -66,8 +68,9 @@ class StylePrior(UserPrior):
         output_range: tuple[float, float] = (-1.0, 1.0),
         truncation: float = 1.0,
         batch: int | None = None,
+        crop: float = 1.0,
     ) -> None:
-        super().__init__(source, output_range, channels, resolution, batch)
+        super().__init__(source, output_range, channels, resolution, batch, crop)
         missing = [name for name in StyleParts._fields if not hasattr(self.generator, name)]
         if missing:
             raise InputError(
@@ -81,13 +84,49 @@ class StylePrior(UserPrior):
         self.truncation = self.config["truncation"] = truncation
         self._no_class = (None,) if _takes_class(self.parts.mapping) else ()
         self._constant_noise = _constant_noise(self.parts.synthesis)
+        own = self.parts.synthesis
+        self.cut = own if isinstance(own, Synthesis) else None
+        self.blocks = len(self.cut.sides) if self.cut else 1
         self.register_buffer("centre", torch.zeros(self.latent_dim))
         self.register_buffer("mean", torch.zeros(self.latent_dim))
         self.register_buffer("spread", torch.ones(self.latent_dim))
 
     def render(self, latents: Tensor) -> Tensor:
+        return self.parts.synthesis(self._for_all_layers(latents), **self._constant_noise)
+
+    def _for_all_layers(self, latents: Tensor) -> Tensor:
+        """ws (n, num_ws, w_dim) of latents."""
         w = F.leaky_relu(latents * self.spread + self.mean, LEAKY_RELU_SLOPE)
-        return self.parts.synthesis(w[:, None].expand(-1, self.parts.num_ws, -1), **self._constant_noise)
+        return w[:, None].expand(-1, self.parts.num_ws, -1)
+
+    def advance(self, hidden: Tensor, block: int) -> Tensor:
+        if self.cut is None:
+            return super().advance(hidden, block)
+        features, image, latents = self._unflattened(hidden, block)
+        features, image = self.cut.step(features, image, self._for_all_layers(latents), block)
+        return torch.cat([features.flatten(1), image.flatten(1), latents], 1)
+
+    def finish(self, hidden: Tensor, block: int, labels: Tensor | None = None) -> Tensor:
+        if self.cut is None or block == 0:
+            return super().finish(hidden, block, labels)
+        features, image, latents = self._unflattened(hidden, block)
+        ws = self._for_all_layers(latents)
+        for number in range(block, self.blocks):
+            features, image = self.cut.step(features, image, ws, number)
+        assert image is not None
+        return self.converted(image)
+
+    def _unflattened(self, hidden: Tensor, block: int) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """Features, image so far and latents from the flat input of a block; block 0 has latents only."""
+        assert self.cut is not None
+        if block == 0:
+            return None, None, hidden
+        side = self.cut.sides[block - 1]
+        image_size = self.cut.channels * side**2
+        features, image, latents = hidden.split(
+            [hidden.shape[1] - image_size - self.latent_dim, image_size, self.latent_dim], dim=1
+        )
+        return features.view(len(hidden), -1, side, side), image.view(len(hidden), -1, side, side), latents
 
     @torch.no_grad()
     def sample_latents(self, n: int, random: torch.Generator) -> Tensor:

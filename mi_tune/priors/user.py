@@ -33,8 +33,9 @@ class UserPrior(Prior):
 
     The range is mapped to [0, 1], and values outside are clipped. RGB is converted to grey (ITU-R 601 luma, as for the
     target's own images), or grey to RGB. The side becomes `resolution` by antialiased bilinear interpolation. So a
-    generator of 64 px RGB images can attack a target with 32 px grey ones. The prior is one block and has no
-    discriminator.
+    generator of 64 px RGB images can attack a target with 32 px grey ones. Of the generator's images only the
+    share `crop` of the side is kept, at the centre. The prior is one block and has no discriminator, unless a subclass
+    finds more.
 
     More than `batch` images are generated part by part, and a second time for their gradient (gradient checkpointing),
     so that a large generator needs the memory of one part only.
@@ -50,9 +51,10 @@ class UserPrior(Prior):
         channels: int,
         resolution: int,
         batch: int | None,
+        crop: float = 1.0,
     ) -> None:
         super().__init__()
-        self.batch = batch
+        self.batch, self.crop = batch, crop
         self.source, self.output_range = source, output_range
         self.channels, self.resolution = channels, resolution
         self.generator = source.build()
@@ -62,6 +64,7 @@ class UserPrior(Prior):
             "channels": channels,
             "resolution": resolution,
             "batch": batch,
+            "crop": crop,
         }
 
     def render(self, latents: Tensor) -> Tensor:
@@ -85,6 +88,10 @@ class UserPrior(Prior):
         """Convert raw images to images (n, channels, resolution, resolution) in [0, 1]."""
         low, high = self.output_range
         images = ((raw.float() - low) / (high - low)).clamp(0, 1)
+        if self.crop < 1:
+            kept = max(1, round(self.crop * images.shape[-1]))
+            edge = (images.shape[-1] - kept) // 2
+            images = images[..., edge : edge + kept, edge : edge + kept]
         if images.shape[1] == 3 and self.channels == 1:
             images = 0.299 * images[:, :1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:]
         if images.shape[2:] != (self.resolution, self.resolution):

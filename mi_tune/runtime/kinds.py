@@ -9,6 +9,7 @@ PRIOR_KINDS: tuple[str, ...] = get_args(PriorKind)
 PUBLIC_PRIORS = ("eigenface", "dcgan", "wgan")
 """The kinds of priors that are made from the public images alone, so that any attack can be given any of them."""
 
-Budget = Literal["reduced", "4x", "16x", "full"]
+Budget = Literal["twin", "reduced", "4x", "16x", "full"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
-"""Budgets of an attack, the smallest first; `full` is the published one, which may be below a multiple."""
+"""Budgets of an attack, the smallest first. `twin` only shows that the attack's parts work together; `full` is the
+published one, which may be below a multiple."""

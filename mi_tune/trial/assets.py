@@ -26,6 +26,7 @@ from mi_tune.erasing import fills, law
 from mi_tune.judging.own import check_own_judge
 from mi_tune.nets import Classifier, blocks, check_architecture, checkpoints, create_classifier, gan, starting, trainers
 from mi_tune.nets.blocks import freeze
+from mi_tune.nets.published import sized
 from mi_tune.nets.sizes import check_size
 from mi_tune.nets.starting import Start, start_from
 from mi_tune.nets.trainers import TrainerSource
@@ -291,7 +292,7 @@ def own_generator(setup: Setup, public: Bank) -> UserPrior:
     """The prior of the user's own generator, before its weights are read. Raises InputError."""
     prior = setup.prior
     assert prior.generator is not None  # checked by PriorSetup
-    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch")}
+    fields = {name: getattr(prior, name) for name in ("output_range", "latent_dim", "truncation", "batch", "crop")}
     given = {name: value for name, value in fields.items() if value is not None}
     kind = StylePrior if prior.kind == "style" else ImportedPrior
     return kind(GeneratorSource(prior.generator, prior.weights), public.channels, public.resolution, **given)
@@ -322,7 +323,7 @@ def check_names(setup: Setup) -> None:
     if start is not None:
         start.check(setup.target.architecture)
     attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan"):
+    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan", "import"):
         raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
     if setup.prior.kind == "procedural" and setup.data.source != "procedural":
         raise InputError(
@@ -337,7 +338,9 @@ def check_names(setup: Setup) -> None:
         )
     if ":" in setup.judge.kind:
         check_own_judge(setup.judge.kind, setup.judge.weights)
-    if setup.judge.architecture == setup.target.architecture:
+    side = setup.data.resolution
+    judge, target = (sized(name) for name in (setup.judge.architecture, setup.target.architecture))
+    if (judge[0], judge[1] or side) == (target[0], target[1] or side):
         raise InputError(
             f"the judge has the target's architecture '{setup.judge.architecture}', but needs another one; "
             "change judge.architecture"

@@ -21,9 +21,12 @@ from mi_tune.judging.intervals import per_class_mean
 from mi_tune.judging.panel import PanelJudge
 from mi_tune.priors import drawing, eigenface, procedural
 from mi_tune.priors.base import to_uint8
-from mi_tune.priors.drawing import Around, draw
+from mi_tune.priors.drawing import STEPS, Around, draw
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.trial.assets import StudyData
+
+TWIN_STEPS = 3
+"""Steps of drawing a photograph for an attack of the budget `twin`."""
 
 LOW_CEILING = 0.5
 """Below this share, a study says what a low ceiling means."""
@@ -73,7 +76,9 @@ def measure_ceilings(
             confirmation. A judge that learned from these is asked about the train images instead.
     """
     constraint = attack.members[0].stages[0].constraint
+    steps = TWIN_STEPS if attack.budget == "twin" else STEPS
     key = content_key(
+        steps,
         *(ground.key, repr(constraint), data.private.fingerprint(), indices.tolist(), data.split.train.tolist()),
         [one.key for one in judges],
         modules=(sys.modules[__name__], drawing, eigenface, procedural, constraints, gallery, judge, panel_module),
@@ -89,7 +94,7 @@ def measure_ceilings(
                 continue
             images = torch.from_numpy(data.private.images[shown])
             labels = torch.from_numpy(data.private.labels[shown])
-            drawn = _drawn(ground, data, images, labels, constraint.around, device)
+            drawn = _drawn(ground, data, images, labels, constraint.around, device, steps)
             for one in asked:
                 for name, these in (("photographs", images), ("drawn", drawn)):
                     hits = one.hits(these[:, None], labels, device)[:, 0]
@@ -110,7 +115,13 @@ def measure_ceilings(
 
 
 def _drawn(
-    ground: Ground, data: StudyData, images: Tensor, labels: Tensor, around: Around, device: torch.device
+    ground: Ground,
+    data: StudyData,
+    images: Tensor,
+    labels: Tensor,
+    around: Around,
+    device: torch.device,
+    steps: int,
 ) -> Tensor:
     prior = ground.prior.to(device)
     if data.identity_parameters is not None:
@@ -119,7 +130,7 @@ def _drawn(
             known = prior.draw_known(torch.from_numpy(data.identity_parameters)[labels].to(device))
         if known is not None:
             return to_uint8(known).cpu()
-    return draw(prior, images, around, ground.samples, device)
+    return draw(prior, images, around, ground.samples, device, steps=steps)
 
 
 def ceiling_sentence(prior: str, ceilings: Sequence[dict[str, Any]]) -> str:

@@ -35,6 +35,7 @@ from studies.commands.setup_options import ATTACK, DATA, JUDGE, PRIOR, RECOGNISE
     help="Tracker: csv, mlflow, tensorboard, wandb, or your own Ray Tune callback: path/to/file.py:factory.",
 )
 @click.option("--include-images", is_flag=True, help="Show faces in the report of your own data.")
+@click.option("--twin", is_flag=True, help="The small twin of a published set-up: the same parts, no meaning.")
 @click.option("--smoke", is_flag=True, help="A minute that shows that everything works; its numbers mean nothing.")
 def pareto(
     setup_file: str | None,
@@ -49,6 +50,7 @@ def pareto(
     workers: int | None,
     callbacks: tuple[str, ...],
     include_images: bool,
+    twin: bool,
     smoke: bool,
 ) -> None:
     """Search Random Erasing laws on real faces: train each law, attack it, draw the front."""
@@ -67,7 +69,7 @@ def pareto(
         smoke=smoke,
         callbacks=callbacks,
     )
-    planned = plan_study(setup_file, given, name, out, seed, include_images, options)
+    planned = plan_study(setup_file, given, name, out, seed, include_images, options, twin)
     outcome = planned.run(console)
     where = [] if str(out) == "results" else ["--out", str(out)]
     again = line("pareto", "--resume", "--name", planned.setup.name, *where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from mi_tune.attacks.budgets import scaled
+from mi_tune.attacks.budgets import scaled, shrunk
 from mi_tune.attacks.engine import Attack
 from mi_tune.attacks.own import own_attack
 from mi_tune.attacks.portfolio import Portfolio
@@ -70,7 +70,7 @@ def make_attack(name: str, budget: str) -> Attack | Portfolio:
 
     Args:
         name: of a preset; or a user's own factory of an attack, `package.module:factory` or `path/to/file.py:factory`.
-        budget: `reduced`, a multiple of it (`4x`, `16x`), or `full`, the published one.
+        budget: `reduced`, a multiple of it (`4x`, `16x`), `full`, the published one, or `twin`, the least.
 
     Raises:
         InputError: an unknown name or budget, where the message offers similar names; or see `own_attack`.
@@ -81,6 +81,8 @@ def make_attack(name: str, budget: str) -> Attack | Portfolio:
     preset = PRESETS.get(name) or partial(own_attack, name, taken=frozenset(PRESETS))
     if budget in MULTIPLES:
         return scaled(preset("reduced"), MULTIPLES[budget], budget)
+    if budget == "twin":
+        return shrunk(preset("reduced"), budget)
     return preset(budget)
 
 
