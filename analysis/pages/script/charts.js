@@ -20,10 +20,10 @@
 
   const narrow = (place) => place.clientWidth < 640;
 
-  function fitted(place, layout) {
+  function fitted(place, layout, names) {
     if (!narrow(place)) return layout;
     // long names at the side leave no room for the figure, and names of axes run out of it
-    if (layout.legend && layout.legend.orientation !== "h") {
+    if (layout.legend?.orientation !== "h" && layout.showlegend !== false && names > 1) {
       layout.legend = { ...layout.legend, orientation: "h", y: -0.25, x: 0 };
       layout.height = (layout.height ?? 400) + 180;
     }
@@ -41,10 +41,10 @@
 
   page.draw = (place, light) => {
     const figure = page.data.figures[place.dataset.figure];
-    const layout = fitted(place, page.themed(figure, light));
+    const layout = fitted(place, page.themed(figure, light), figure.data.filter((trace) => trace.name && trace.showlegend !== false).length);
     if (place.dataset.linked !== undefined) layout.dragmode = false; // dragging selects laws, in front.js
     if (light) layout.width = place.clientWidth;
-    Plotly.react(place, figure.data, layout, config);
+    Plotly.react(place, figure.data, layout, { ...config, displayModeBar: narrow(place) ? false : "hover" });
   };
 
   page.plots = () => [...document.querySelectorAll(".plot")].filter((place) => page.data.figures[place.dataset.figure]);
