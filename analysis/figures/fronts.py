@@ -86,6 +86,10 @@ def plot_fronts(studies: Mapping[str, Study]) -> go.Figure:
     )
     figure.update_layout(margin={"t": 72})
     room = max(0.03, 0.1 * (high - low))
-    figure.update_xaxes(title_text="natural accuracy (more is better)", tickformat=".0%", range=[low - room, min(1.01, high + room)])
+    figure.update_xaxes(
+        title_text="natural accuracy (more is better)",
+        tickformat=".0%",
+        range=[max(0.0, low - room), min(1.01, high + room)],
+    )
     figure.update_yaxes(title_text="attack accuracy (less is better)", tickformat=".0%", range=[-0.02, 1.02])
     return figure

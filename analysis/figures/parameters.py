@@ -15,6 +15,7 @@ from analysis.statistics.records import Study
 from mi_tune.erasing.columns import law_of
 from mi_tune.erasing.wording import describe
 
+
 @dataclass(frozen=True)
 class ParametersInfo:
     """Complete laws with the columns `label` and `on_front`; `shown`: the parameters that differ between them."""

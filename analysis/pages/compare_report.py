@@ -106,7 +106,10 @@ def _fronts_text(studies: Mapping[str, Study]) -> str:
     """The fronts in words, for those who cannot see the figure."""
     parts: Sequence[str] = [
         f"{name}: "
-        + ", ".join(f"{row.natural_accuracy:.0%} natural and {row.attack_accuracy:.0%} attack" for _, row in study.front.iterrows())
+        + ", ".join(
+            f"{row.natural_accuracy:.0%} natural and {row.attack_accuracy:.0%} attack"
+            for _, row in study.front.iterrows()
+        )
         for name, study in studies.items()
     ]
     return "Fronts over each other. " + ". ".join(parts) + "."

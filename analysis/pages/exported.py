@@ -27,7 +27,9 @@ def front_rows(study: Study) -> list[tuple[str, ...]]:
         name = row.reference or f"law {number}"
         cells = [_with_interval(row, "natural_accuracy"), _with_interval(row, "attack_accuracy")]
         cells += [_with_interval(row, "recognised")] * judged
-        found.append((f"{name}{'' if number in study.front.index else ' (not on the front)'}", describe(law_of(row)), *cells))
+        found.append(
+            (f"{name}{'' if number in study.front.index else ' (not on the front)'}", describe(law_of(row)), *cells)
+        )
     return found
 
 
@@ -123,7 +125,10 @@ def citation(study: Study) -> dict[str, str]:
             "",
         ]
     )
-    return {"text": f"{title}. Made with mi_tune {versions.get('mi_tune', '')}, {config.get('created', '')}. {note}", "bibtex": bibtex}
+    return {
+        "text": f"{title}. Made with mi_tune {versions.get('mi_tune', '')}, {config.get('created', '')}. {note}",
+        "bibtex": bibtex,
+    }
 
 
 def _fingerprint(part: dict[str, Any] | None) -> str:

@@ -34,7 +34,10 @@ def study_sentences(study: Study, allowed_loss: float) -> list[tuple[str, str]]:
     if found.trial == undefended.trial:
         return [
             (COST, "Nothing: no way of hiding parts of the training pictures was worth its cost here."),
-            (GAIN, f"{_without(float(undefended[column]), who)}, and hiding parts of the pictures did not improve on it."),
+            (
+                GAIN,
+                f"{_without(float(undefended[column]), who)}, and hiding parts of the pictures did not improve on it.",
+            ),
             (SURE, "Nothing was gained, so there is nothing to be sure of." + _ceiling(study)),
         ]
     law = study.trials.loc[found.trial]

@@ -67,16 +67,19 @@ def write_report(folder: Path | str, include_images: bool | None = None, output:
     return path
 
 
-def render(study: Study, include_images: bool, live: bool = False) -> str:
+def render(study: Study, include_images: bool, live: str = "") -> str:
     """The HTML text of the report.
 
     Args:
-        live: whether a server hands the page out while the study runs; the page then follows it.
+        live: which state of the study the page shows, where a server hands it out while the study runs; the page then
+            follows the study. "" in a file.
     """
     faces = face_strips(study) if include_images else None
     line = control_line(study)
     recommendations = _recommendations(study, line)
-    answers = importances(study) if len(study.complete) else []
+    unfinished = bool(live) and len(study.runs) < study.config["config"]["search"]["trials"]
+    # the slowest part of the page by far, and the study needs the processor
+    answers = importances(study) if len(study.complete) and not unfinished else []
     shown = study_parameters(study)
     drawn = _figures(study, answers)
     data = {
@@ -113,7 +116,8 @@ def render(study: Study, include_images: bool, live: bool = False) -> str:
         some_faces=faces is not None and len(faces.trials) < len(study.complete),
         images_known=bool(study.config.get("images_allowed")) or include_images,
         losses=[int(loss * 100) for loss in ALLOWED_LOSSES],
-        live=live,
+        live=bool(live),
+        unfinished=unfinished,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,12 +72,14 @@ def comparability(studies: Sequence[Study]) -> Comparability:
 
     conditions = (
         condition("private images", every, lambda c: c["data"]["private"]["fingerprint"]),
-        condition("size of the images", every, lambda c: f"{c['data']['resolution']} px, {c['data']['channels']} channels"),
+        condition(
+            "size of the images", every, lambda c: f"{c['data']['resolution']} px, {c['data']['channels']} channels"
+        ),
         condition("people", every, lambda c: c["data"]["private"]["identities"]),
         condition("public images", found, lambda c: c["data"]["public"]["fingerprint"]),
         condition("attack", found, lambda c: c["attack"]["name"]),
         condition("budget of the attack", found, lambda c: c["attack"]["budget"]),
-        condition("parts of the attack", found, lambda c: json.dumps(c["attack"].get("parts", {}), sort_keys=True)),
+        condition("parts of the attack", found, lambda c: _digest(c["attack"].get("parts", {}))),
         condition("prior", found, lambda c: _named(c.get("prior"))),
         condition("judge", (ATTACK,), lambda c: _named(c.get("judge"))),
         condition("recogniser", (RECOGNISED,), lambda c: _named(c.get("recogniser"))),
@@ -100,7 +103,11 @@ def _own(config: Mapping[str, Any]) -> dict[str, Any]:
         if data.get(side):
             data[side] = "own folder"
     setup["data"] = data
-    return {**setup, "seed": config.get("seed"), "precision": config.get("precision"), "versions": config.get("versions", {})}
+    return {
+        **setup,
+        "attack.parts": config["attack"].get("parts", {}),
+        **{name: config.get(name) for name in ("seed", "precision", "versions")},
+    }
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -117,6 +124,11 @@ def _named(part: Mapping[str, Any] | None) -> str:
     if not part:
         return ""
     return f"{part['name']} ({part['fingerprint'][:8]})" if part.get("fingerprint") else str(part["name"])
+
+
+def _digest(parts: Any) -> str:
+    """A short fingerprint of plain values; what differs in them stands among the set-ups."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def _text(value: Any) -> str:

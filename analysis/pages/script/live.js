@@ -19,13 +19,17 @@ page.starts = [...(page.starts ?? []), () => {
       if (fresh) place.setAttribute("aria-label", fresh.getAttribute("aria-label"));
     });
     page.drawAll();
+    document.querySelectorAll(".plot").forEach(page.offerFigure);
     (page.updates ?? []).forEach((update) => update());
     page.selection.refresh();
     const count = Object.keys(page.data.trials).length;
     tell(`live · ${count} laws · ${new Date().toLocaleTimeString()}`, true);
   }
-  const events = new EventSource("events");
+  const events = new EventSource("events?have=" + encodeURIComponent(page.data.live));
   events.onopen = () => tell("live", true);
-  events.onmessage = () => take();
+  let taking = Promise.resolve(); // one after the other
+  events.onmessage = (event) => {
+    taking = taking.then(() => (event.data === page.data.live ? null : take())).catch(() => tell("the page could not be renewed", false));
+  };
   events.onerror = () => tell("the server has ended; this page stays as it is", false);
 }];

@@ -79,6 +79,7 @@
   };
 
   fromAddress();
+  toAddress();
   addEventListener("hashchange", () => { fromAddress(); tell(); });
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
