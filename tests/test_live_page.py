@@ -25,7 +25,7 @@ WATCH = "import sys; from studies.cli import main; sys.argv = ['mi-tune', 'watch
 def grow(folder: Path, table: pd.DataFrame) -> None:
     """Replace the table as a study does: at once."""
     table.to_parquet(folder / "new.parquet", index=False)
-    os.replace(folder / "new.parquet", folder / "trials.parquet")
+    (folder / "new.parquet").replace(folder / "trials.parquet")
 
 
 def test_a_watched_study_grows_in_the_browser_keeps_the_selection_and_ends_with_ctrl_c(tmp_path):
@@ -50,7 +50,7 @@ def test_a_watched_study_grows_in_the_browser_keeps_the_selection_and_ends_with_
             assert page.locator("#trials tr.chosen").count() == 2
             assert "3 complete" not in page.inner_text("header")
             page.wait_for_function(
-                "document.querySelector('.plot[data-figure=front]').data.find(one => one.name === 'infeasible') !== undefined"
+                "document.querySelector('.plot[data-figure=front]').data.some(one => one.name === 'infeasible')"
             )
     finally:
         server.send_signal(signal.SIGINT)
@@ -89,5 +89,5 @@ def test_a_table_that_is_being_replaced_leaves_the_page_before(tmp_path):
 
 
 def test_a_folder_that_is_no_study_is_refused_before_anything_is_served(tmp_path):
-    with pytest.raises(InputError, match="no study.yaml"):
+    with pytest.raises(InputError, match=r"no study\.yaml"):
         LivePage(tmp_path)

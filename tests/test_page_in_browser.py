@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from browsing import a_browser, drag, opened, settle
@@ -213,8 +214,7 @@ def saved(page, act) -> tuple[str, bytes]:
     with page.expect_download() as waiting:
         act()
     download = waiting.value
-    with open(download.path(), "rb") as file:
-        return download.suggested_filename, file.read()
+    return download.suggested_filename, Path(download.path()).read_bytes()
 
 
 def test_the_table_is_saved_as_csv_and_json_without_formulas(page):
@@ -248,20 +248,28 @@ def test_the_front_is_copied_as_a_table_for_a_paper(page):
     assert page.evaluate("page.data.exports.latex").count(r"\\") >= 4
 
 
-def contrast(page, selector: str) -> float:
-    """The least contrast (WCAG 2) of the text of these elements on what is behind them."""
-    return page.evaluate(
-        """(selector) => {
-          const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-          const light = (c) => { const [r, g, b] = c.map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-          const behind = (one) => { for (let at = one; at; at = at.parentElement) { const c = numbers(getComputedStyle(at).backgroundColor); if (c.length < 4 || c[3] > 0.9) return c; } return [255, 255, 255]; };
-          return Math.min(...[...document.querySelectorAll(selector)].filter((one) => one.offsetParent && one.textContent.trim()).map((one) => {
-            const [a, b] = [light(numbers(getComputedStyle(one).color).slice(0, 3)), light(behind(one).slice(0, 3))];
-            return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-          }));
-        }""",
-        selector,
-    )
+CONTRAST = """(selector) => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const behind = (one) => {
+    for (let at = one; at; at = at.parentElement) {
+      const colour = numbers(getComputedStyle(at).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0.9) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const shown = [...document.querySelectorAll(selector)].filter((one) => one.offsetParent && one.textContent.trim());
+  return Math.min(...shown.map((one) => {
+    const [a, b] = [light(numbers(getComputedStyle(one).color)), light(behind(one))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  }));
+}"""
+"""The least contrast (WCAG 2) of the text of these elements on what is behind them."""
+TEXTS = "p, dd, dt, li, th, td, small, h1, h2, h3, button:not(:disabled), summary, a, label, em, strong, span"
+NAMELESS = """() => [...document.querySelectorAll("button, input, [role=img], dialog, table#trials")]
+  .filter((one) => !(one.getAttribute("aria-label") || one.getAttribute("aria-labelledby")
+    || one.textContent.trim() || one.labels?.length)).map((one) => one.outerHTML)"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -269,8 +277,7 @@ def test_text_has_enough_contrast_in_light_and_in_dark(browser, address, scheme)
     with opened(browser, address, color_scheme=scheme) as page:
         page.evaluate("page.selection.set([1, 2], 'test')")
         settle(page)
-        texts = "p, dd, dt, li, th, td, td small, h1, h2, button:not(:disabled), summary, .interval, a, label, em, strong, span"
-        assert contrast(page, texts) >= 4.5
+        assert page.evaluate(CONTRAST, TEXTS) >= 4.5
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(int(v) for v in ground.strip("rgb()").split(",")) < 200) == (scheme == "dark")
 
@@ -297,11 +304,7 @@ def test_print_is_light_complete_and_without_controls(browser, address):
 
 
 def test_everything_has_a_name_for_a_screen_reader(page):
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, [role=img], dialog, table#trials")].filter((one) =>
-          !(one.getAttribute("aria-label") || one.getAttribute("aria-labelledby") || one.textContent.trim() || one.labels?.length)).map((one) => one.outerHTML)"""
-    )
-    assert nameless == []
+    assert page.evaluate(NAMELESS) == []
     page.evaluate("page.selection.set([1, 2, 3], 'test')")
     settle(page)
     assert page.inner_text("#said") == "3 laws selected"

@@ -75,7 +75,8 @@ def plot_fronts(studies: Mapping[str, Study]) -> go.Figure:
                     legendgroup=name,
                     name=f"{name}, no defence",
                     marker={"size": 14, "symbol": f"{symbol}-open", "color": colour, "line": {"width": 2}},
-                    hovertemplate=f"<b>{name}: no defence</b><br>natural %{{x:.1%}}<br>attack %{{y:.1%}}<extra></extra>",
+                    hovertemplate=f"<b>{name}: no defence</b>"
+                    "<br>natural %{x:.1%}<br>attack %{y:.1%}<extra></extra>",
                 )
             )
     layout(

@@ -1,7 +1,7 @@
 """Figures for publications: a Plotly figure drawn by Matplotlib, as PDF, SVG and PNG, without a browser.
 
-It understands what the figures of this package use: scatter with lines, markers, names, intervals and filled areas; bars
-with intervals; heat maps; lines across; annotations; grids of subplots.
+It understands what the figures of this package use: scatter with lines, markers, names, intervals and filled areas;
+bars with intervals; heat maps; lines across; annotations; grids of subplots.
 """
 
 from __future__ import annotations
@@ -165,7 +165,8 @@ def _scatter(ax: Axes, trace: go.Scatter, layout: Any, number: str, categories: 
         line = trace.line.color if trace.line.width else None
         ax.fill(
             x, y, facecolor=_colour(trace.fillcolor), alpha=opacity if trace.opacity else None,
-            edgecolor=_colour(line) if line else "none", linewidth=0.75 * (trace.line.width or 0), label=label, zorder=1,
+            edgecolor=_colour(line) if line else "none", linewidth=0.75 * (trace.line.width or 0), label=label,
+            zorder=1,
         )  # fmt: skip
     elif "lines" in mode and trace.line.width != 0:
         ax.plot(

@@ -108,9 +108,8 @@ def citation(study: Study) -> dict[str, str]:
     # the command of a study of own images may name them
     command = "" if own or not config.get("command") else f" Command: {config['command']}."
     note = (
-        f"Data {'(own)' if own else data['source']}, fingerprints: {prints}. Judge {(config.get('judge') or {}).get('name', 'none')}"
-        f"{_fingerprint(config.get('judge'))}. Prior {(config.get('prior') or {}).get('name', 'none')}"
-        f"{_fingerprint(config.get('prior'))}. Seed {config['seed']}. Versions: {named}.{command}"
+        f"Data {'(own)' if own else data['source']}, fingerprints: {prints}. Judge {_named(config.get('judge'))}. "
+        f"Prior {_named(config.get('prior'))}. Seed {config['seed']}. Versions: {named}.{command}"
     )
     title = f"Study {config['name']}: Random Erasing against model inversion"
     key = re.sub(r"\W+", "-", f"mi_tune-{config['name']}-{year}").strip("-")
@@ -131,8 +130,11 @@ def citation(study: Study) -> dict[str, str]:
     }
 
 
-def _fingerprint(part: dict[str, Any] | None) -> str:
-    return f" ({part['fingerprint']})" if part and part.get("fingerprint") else ""
+def _named(part: dict[str, Any] | None) -> str:
+    """A part of a study with its fingerprint."""
+    if not part:
+        return "none"
+    return f"{part['name']} ({part['fingerprint']})" if part.get("fingerprint") else str(part["name"])
 
 
 def _with_interval(row: pd.Series, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The report of a study that is still running, served on the loopback address. It reads the folder and writes nothing."""
+"""The report of a running study, served on the loopback address. It reads the folder and writes nothing."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ def study_sentences(study: Study, allowed_loss: float) -> list[tuple[str, str]]:
     law = study.trials.loc[found.trial]
     cost = (
         "Hiding parts of the training pictures in the recommended way, the classifier names the right person in "
-        f"{_of_100(law.natural_accuracy)} new photographs, instead of {_of_100(undefended.natural_accuracy)} without it."
+        f"{_of_100(law.natural_accuracy)} new photographs, instead of {_of_100(undefended.natural_accuracy)} "
+        "without it."
     )
     gain = (
         f"{_without(float(undefended[column]), who)}, and {_of_100(law[column])} with it."
