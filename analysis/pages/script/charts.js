@@ -13,10 +13,20 @@
     for (const key of Object.keys(layout)) {
       if (/^[xy]axis/.test(key)) Object.assign(layout[key], { linecolor: soft, tickcolor: line, color: text });
     }
-    // names of lines were drawn in a grey for both light and dark, which is too pale for small text
-    for (const note of layout.annotations ?? []) if (note.font?.color === "#8a8f98") note.font.color = soft;
+    for (const note of layout.annotations ?? []) if (note.font?.color) note.font.color = readable(note.font.color, light);
     return layout;
   };
+
+  // The colours of points are too pale for small text on one ground or the other.
+  const readable = (colour, light) => {
+    const { soft, front, reference, infeasible, control } = page.colours(light);
+    const own = { "#8a8f98": soft, "#8d99ae": soft, "#e4572e": reference, "#b08968": infeasible, "#7b5ea7": control };
+    own["#0f8b8d"] = light || !matchMedia("(prefers-color-scheme: dark)").matches ? "#0b7072" : front;
+    return own[colour] ?? colour;
+  };
+
+  page.traces = (figure, light) =>
+    figure.data.map((trace) => (trace.textfont?.color ? { ...trace, textfont: { ...trace.textfont, color: readable(trace.textfont.color, light) } } : trace));
 
   const narrow = (place) => place.clientWidth < 640;
 
@@ -44,7 +54,7 @@
     const layout = fitted(place, page.themed(figure, light), figure.data.filter((trace) => trace.name && trace.showlegend !== false).length);
     if (place.dataset.linked !== undefined) layout.dragmode = false; // dragging selects laws, in front.js
     if (light) layout.width = place.clientWidth;
-    Plotly.react(place, figure.data, layout, { ...config, displayModeBar: narrow(place) ? false : "hover" });
+    Plotly.react(place, page.traces(figure, light), layout, { ...config, displayModeBar: narrow(place) ? false : "hover" });
   };
 
   page.plots = () => [...document.querySelectorAll(".plot")].filter((place) => page.data.figures[place.dataset.figure]);

@@ -19,7 +19,7 @@
     const layout = page.themed(figure, true);
     const width = 1080, height = layout.height || 500;
     Object.assign(layout, { width, height, paper_bgcolor: page.colours(true).card });
-    const address = await Plotly.toImage({ data: figure.data, layout }, { format: "svg", width, height });
+    const address = await Plotly.toImage({ data: page.traces(figure, true), layout }, { format: "svg", width, height });
     return { text: decodeURIComponent(address.slice(address.indexOf(",") + 1)), width, height };
   };
 
