@@ -17,6 +17,7 @@ COMMANDS = {
     "confirm": ("studies.commands.confirm", "confirm"),
     "partial-erasure": ("studies.commands.partial_erasure", "command"),
     "location": ("studies.commands.location", "command"),
+    "watch": ("studies.commands.watch", "watch"),
     "compare": ("studies.commands.compare_studies", "compare"),
     "report": ("analysis.__main__", "report"),
     "data": ("studies.commands.data_sets", "data"),

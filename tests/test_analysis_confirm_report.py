@@ -18,6 +18,7 @@ from synthetic_study import write_study
 
 from analysis.figures import ladder_info, robust_front_info
 from analysis.pages import Section, write_confirmation_report
+from analysis.pages.plain_words import confirmation_sentences
 from analysis.statistics import load_confirmation
 from analysis.statistics.comparisons import compare
 from analysis.statistics.evidence import draw_evidence
@@ -220,3 +221,14 @@ def test_a_page_that_cannot_be_written_is_one_clear_error(folder, monkeypatch):
     monkeypatch.setattr("analysis.pages.confirm_report.save_atomically", full)
     with pytest.raises(InputError, match="cannot write the report"):
         write_confirmation_report(folder)
+
+
+def test_three_plain_sentences_say_what_the_best_law_costs_and_buys(page, evidence):
+    (_, cost), (_, gain), (_, sure) = confirmation_sentences(evidence)
+    assert "trial 2" in cost and "80 of 100" in cost and "90 of 100" in cost
+    without, with_it = (round(100 * evidence.strongest(name).drawn.value) for name in ("no defence", "trial 2"))
+    assert f"{without} of 100" in gain and f"{with_it} of 100 with it" in gain and with_it < 40
+    assert "would be between" in sure and "A shorter training" in sure and "3 times" in sure
+    for sentence in (cost, gain, sure):
+        assert not re.search(r"[%\[\]±<>_=]", sentence)
+        assert sentence in unescape(page)

@@ -8,6 +8,7 @@ from synthetic_study import trial, write_study
 from synthetic_table import make_table
 
 from analysis.statistics import load_study
+from analysis.statistics.comparability import ATTACK, NATURAL, comparability
 from analysis.statistics.found import found_over_time, hypervolume_at
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.columns import law_of
@@ -67,7 +68,11 @@ def test_two_studies_are_compared_on_paper_and_on_a_page(study, tmp_path):
     assert result.output.count(f"{tmp_path.name}/orl") == 2  # a study that is named twice is shown once, in two tables
     assert "0.720" in result.output
     assert "true hypervolume" not in result.output
-    assert page.read_text().count("minutes since the first trial began") == 2
+    text = page.read_text()
+    assert text.count("minutes of all workers together") == 2
+    assert "These studies may be compared by natural accuracy and attack accuracy." in text
+    assert "These studies may be compared" in result.output
+    assert "someone" not in text  # no path of own images
 
 
 def test_what_cannot_be_compared_is_one_line(study, tmp_path):
@@ -78,3 +83,23 @@ def test_what_cannot_be_compared_is_one_line(study, tmp_path):
     write_study(tmp_path / "empty", [trial(0, 0.0, None, "failed")], faces=False)
     with pytest.raises(InputError, match="no trial is complete yet"):
         CliRunner().invoke(compare, [str(tmp_path / "empty")], catch_exceptions=False)
+
+
+def test_studies_are_comparable_only_where_data_attack_budget_prior_and_judge_are_the_same(tmp_path):
+    def study(place: str, **config):
+        return load_study(write_study(tmp_path / place, [trial(0, 0.9, 0.2)], faces=False, per_class=False, **config))
+
+    base, same = study("a"), study("b", name="other")
+    assert (
+        comparability([base, same]).sentence()
+        == "These studies may be compared by natural accuracy and attack accuracy."
+    )
+    judged = study("c", judge={"name": "residual_gn", "fingerprint": "another"})
+    told = comparability([base, judged])
+    assert told.reasons(ATTACK) == ["judge"] and told.reasons(NATURAL) == []
+    assert "must not be compared by attack accuracy: they differ in judge" in told.sentence()
+    stronger = study("d", attack={"name": "ppa", "budget": "4x", "parts": {"steps": 4}})
+    assert comparability([base, stronger]).reasons(ATTACK) == ["budget of the attack", "parts of the attack"]
+    assert ("attack.parts.steps", ("", "4")) in comparability([base, stronger]).setups
+    data = {**base.config["data"], "private": {**base.config["data"]["private"], "fingerprint": "z"}}
+    assert comparability([base, study("e", data=data)]).reasons(NATURAL) == ["private images"]

@@ -5,6 +5,7 @@ from analysis.figures.contrasts import plot_contrasts
 from analysis.figures.feature_view import feature_view_info, measures_info, plot_feature_view, plot_measures
 from analysis.figures.found import plot_found
 from analysis.figures.front import front_info, plot_front
+from analysis.figures.fronts import plot_fronts
 from analysis.figures.importance import plot_importance
 from analysis.figures.ladder import ladder_info, plot_ladder
 from analysis.figures.maps import maps_info, plot_maps
@@ -30,6 +31,7 @@ __all__ = [
     "plot_feature_view",
     "plot_found",
     "plot_front",
+    "plot_fronts",
     "plot_importance",
     "plot_ladder",
     "plot_maps",

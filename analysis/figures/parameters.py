@@ -10,38 +10,29 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.look import DOMINATED, FRONT, layout
+from analysis.statistics.parameters import Parameter, parameters, values_of
 from analysis.statistics.records import Study
 from mi_tune.defences.columns import described
-from mi_tune.runtime.mix_text import mix_values
-
-COLUMN_LABELS = {
-    "realised_area": "share of pixels erased",
-    "probability": "probability",
-    "area_low": "least area",
-    "area_high": "largest area",
-    "aspect_high": "largest aspect ratio",
-    "location": "location",
-    "fill": "fill",
-    "count": "rectangles",
-    "clean_epochs": "clean epochs",
-    "defences": "other defences",
-}
 
 
 @dataclass(frozen=True)
 class ParametersInfo:
-    """Complete laws with the columns `label` and `on_front`; `names`: the parameters that differ between them."""
+    """Complete laws with the columns `label` and `on_front`; `shown`: the parameters that differ between them."""
 
     trials: pd.DataFrame
-    names: list[str]
+    shown: list[Parameter]
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of the parameters."""
+        return [one.name for one in self.shown]
 
 
 def parameters_info(study: Study) -> ParametersInfo:
     complete = study.complete
     labels = [row.reference or f"law {row.trial}: {described(row)}" for _, row in complete.iterrows()]
-    kinds = [" + ".join(kind for kind, _ in mix_values(mix)) or "none" for mix in complete.defences]
-    trials = complete.assign(label=labels, on_front=complete.index.isin(study.front.index), defences=kinds)
-    return ParametersInfo(trials, [name for name in COLUMN_LABELS if trials[name].nunique() > 1])
+    trials = complete.assign(label=labels, on_front=complete.index.isin(study.front.index))
+    return ParametersInfo(trials, parameters(trials))
 
 
 def plot_parameters(info: ParametersInfo) -> go.Figure:
@@ -59,11 +50,10 @@ def plot_parameters(info: ParametersInfo) -> go.Figure:
     jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(rows))
     colours = np.where(rows.on_front, FRONT, DOMINATED)
     for column, name in enumerate(names, start=1):
-        # a law that never erases has no area, fill or place
-        always = name in ("realised_area", "probability", "defences")
-        values = rows[name] if always else rows[name].where(rows.probability > 0)
+        values = values_of(rows, name)
         x, ticks = values, {}
         if not pd.api.types.is_numeric_dtype(values):
+            values = values.astype("string")
             levels = sorted(values.dropna().unique())
             x = values.map({level: k for k, level in enumerate(levels)}).astype(float) + jitter
             ticks = {"tickvals": list(range(len(levels))), "ticktext": levels, "range": [-0.5, len(levels) - 0.5]}
@@ -82,7 +72,7 @@ def plot_parameters(info: ParametersInfo) -> go.Figure:
                 col=column,
             )
             figure.update_xaxes(**ticks, row=row, col=column)
-        figure.update_xaxes(title_text=COLUMN_LABELS[name], row=2, col=column)
+        figure.update_xaxes(title_text=info.shown[column - 1].label, row=2, col=column)
     layout(figure, 440, hovermode="closest")
     figure.update_xaxes(title_font_size=12, tickfont_size=10, nticks=5)
     figure.update_yaxes(tickformat=".0%")

@@ -1,6 +1,7 @@
 """Reports as HTML files that work offline, and tables for the terminal."""
 
 from analysis.pages.attack_report import write_attack_report
+from analysis.pages.compare_report import write_comparison
 from analysis.pages.confirm_report import confirmation_figures, write_confirmation_report
 from analysis.pages.contact_sheet import write_contact_sheet
 from analysis.pages.property_report import property_table, write_property_report
@@ -14,6 +15,7 @@ __all__ = [
     "headline",
     "property_table",
     "write_attack_report",
+    "write_comparison",
     "write_confirmation_report",
     "write_contact_sheet",
     "write_property_report",

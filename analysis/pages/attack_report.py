@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
-from plotly.offline import get_plotlyjs
 
 from analysis.figures import attacks_info, plot_attacks
 from analysis.pages.faces import shown_classes, sprite
-from analysis.pages.report import inside_script
 from analysis.pages.settings import settings_text
+from analysis.pages.template import render_page
 from analysis.statistics.attacks import Attacks
 from mi_tune.erasing import ErasingLaw
 from mi_tune.erasing.wording import describe
@@ -33,23 +30,18 @@ def write_attack_report(attacks: Attacks) -> Path:
 
 def render_attacks(attacks: Attacks) -> str:
     """The HTML text of the report."""
-    here = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     law = attacks.config["law"]
     figure = plot_attacks(attacks_info(attacks)) if len(attacks.complete) else None
-    return environment.get_template("attacks.html.j2").render(
+    return render_page(
+        "attacks.html.j2",
+        {"attacks": figure} if figure is not None else {},
+        {"name": attacks.folder.name},
         config=attacks.config,
         headline=attack_headline(attacks),
         law="unknown" if law is None else describe(ErasingLaw.from_dict(law)),
         rows=[_row(attacks, row) for _, row in _ordered(attacks).iterrows()],
         strips=_strips(attacks),
         settings=settings_text(attacks.config),
-        plotly=get_plotlyjs(),
-        css=(here / "report.css").read_text(),
-        script=(here / "page.js").read_text(),
-        data=inside_script({"figures": {"attacks": json.loads(figure.to_json())} if figure else {}}),
     )
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from analysis import figures
 from analysis.pages.mechanism import mechanism_sections
-from analysis.pages.report import inside_script
+from analysis.pages.plain_words import confirmation_sentences
 from analysis.pages.section import Section
 from analysis.pages.settings import settings_text
+from analysis.pages.template import render_page
 from analysis.statistics.comparisons import (
     AUGMENTATION,
     EQUAL_ACCURACY,
@@ -81,10 +79,6 @@ def write_confirmation_report(study_folder: Path | str, sections: Sequence[Secti
 
 def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] = ()) -> str:
     """The HTML text of the report."""
-    here = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     evidence = draw_evidence(confirmation)
     sections = (*mechanism_sections(confirmation), *sections)
     comparisons = compare(evidence)
@@ -93,8 +87,13 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
     drawn = _figures(evidence, shrunk) | {
         f"section-{k}-{j}": figure for k, section in enumerate(sections) for j, figure in enumerate(section.figures)
     }
-    return environment.get_template("confirm.html.j2").render(
+    return render_page(
+        "confirm.html.j2",
+        drawn,
+        {"name": f"{confirmation.config['study']}-confirmation"},
+        styles=("confirm.css",),
         config=confirmation.config,
+        sentences=confirmation_sentences(evidence),
         confirmation=confirmation,
         headline=confirmation_headline(found_verdicts),
         kinds=[describe_judge(judge) for judge in confirmation.judges],
@@ -116,10 +115,6 @@ def render_confirmation(confirmation: Confirmation, sections: Sequence[Section] 
         training=_training(confirmation),
         matched=EQUAL_ACCURACY_MARGIN,
         settings=settings_text(confirmation.config),
-        plotly=get_plotlyjs(),
-        css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
-        script=(here / "page.js").read_text(),
-        data=inside_script({"figures": {name: json.loads(figure.to_json()) for name, figure in drawn.items()}}),
     )
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 from analysis.statistics.records import Study
 
 MAX_FACES_PER_STRIP = 48
+MAX_STRIPS = 60
+"""Laws with a strip: those on the front and the reference points first. More would make the page large."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ def face_strips(study: Study) -> FaceStrips | None:
         return None
     shown = shown_classes(len(real))
     trials = {}
-    for trial in study.complete.trial:
+    for trial in dict.fromkeys([*study.front.trial, *study.references.trial, *study.complete.trial]):
+        if len(trials) == MAX_STRIPS:
+            break
         faces = study.faces(int(trial))
         if faces is not None and len(faces.images) == len(real):
             marks = faces.identified[shown, 0].astype(int).tolist()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import jinja2
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 from rich import box
 from rich.table import Table
 
 from analysis.figures import plot_contrasts
-from analysis.pages.report import inside_script
 from analysis.pages.settings import settings_text
+from analysis.pages.template import render_page
 from analysis.statistics.contrast import Contrast, PropertyRecord, load_property
 from analysis.statistics.verdict import attack_name
 from mi_tune.judging.intervals import Estimate
@@ -38,21 +35,17 @@ def write_property_report(folder: Path | str) -> Path:
 
 def render_property(record: PropertyRecord) -> str:
     """The HTML text of the report."""
-    here = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     figures: dict[str, go.Figure] = {"contrasts": plot_contrasts(record)}
-    return environment.get_template("property.html.j2").render(
+    return render_page(
+        "property.html.j2",
+        figures,
+        {"name": record.folder.name},
+        styles=("confirm.css",),
         record=record,
         sentence=sentence(record),
         attacks=[attack_name(attack) for attack in record.config["attacks"]],
         rows=[_row(one, record) for one in record.contrasts],
         settings=settings_text(record.config),
-        plotly=get_plotlyjs(),
-        css=(here / "report.css").read_text() + (here / "confirm.css").read_text(),
-        script=(here / "page.js").read_text(),
-        data=inside_script({"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}}),
     )
 
 

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from analysis import figures
+from analysis.figures.texts import figure_texts
+from analysis.pages.exported import caption, citation, latex_front, markdown_front
 from analysis.pages.faces import face_strips
+from analysis.pages.law_data import laws_data
+from analysis.pages.plain_words import study_sentences
 from analysis.pages.published import published_beside
 from analysis.pages.settings import settings_text
+from analysis.pages.template import render_page
 from analysis.statistics.control_line import ControlLine, control_line, gain_of, gains
 from analysis.statistics.edges import edges
 from analysis.statistics.importance import TITLES, Importance, Unanswered, answer_text, importances, question_text
+from analysis.statistics.parameters import LABELS, study_parameters
 from analysis.statistics.recommendation import Expectation, Recommendation, recommend
 from analysis.statistics.records import Study, load_study
-from mi_tune.defences.columns import described
-from mi_tune.defences.export import treatment_snippet
-from mi_tune.erasing.export import torchvision_obstacles
 from mi_tune.judging.intervals import Estimate
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.wording import duration
-from mi_tune.search.state import State
 from mi_tune.trial.ceiling import ceiling_sentence
 
 ALLOWED_LOSSES = [k / 100 for k in range(21)]
 """Allowed losses of natural accuracy on the slider."""
 DEFAULT_LOSS = 0.05
+SCRIPTS = (
+    *("selection", "columns", "brush", "front", "parallel", "parameters", "maps"),
+    *("table", "law", "pins", "recommendation", "bar", "live"),
+)
+"""Files of `script/` that only this page needs, in the order in which they build on each other."""
+PAGE_DRAWS = ("parameters", "maps")
+"""Figures that the page draws itself from the data of the laws, so that they share its selection."""
 
 
 def write_report(folder: Path | str, include_images: bool | None = None, output: Path | None = None) -> Path:
@@ -63,57 +69,95 @@ def write_report(folder: Path | str, include_images: bool | None = None, output:
     return path
 
 
-def render(study: Study, include_images: bool) -> str:
-    """The HTML text of the report."""
-    here = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+def render(study: Study, include_images: bool, live: str = "") -> str:
+    """The HTML text of the report.
+
+    Args:
+        live: which state of the study the page shows, where a server hands it out while the study runs; the page then
+            follows the study. "" in a file.
+    """
     faces = face_strips(study) if include_images else None
     line = control_line(study)
-    found = [recommend(study, loss) for loss in ALLOWED_LOSSES]
-    recommendations = [_recommendation(study, one, line) if one else None for one in found]
-    answers = importances(study) if len(study.complete) else []
-    rows = [_trial(study, row, line) for _, row in study.trials.iterrows()]
+    recommendations = _recommendations(study, line)
+    unfinished = bool(live) and len(study.runs) < study.config["config"]["search"]["trials"]
+    # the slowest part of the page by far, and the study needs the processor
+    answers = importances(study) if len(study.complete) and not unfinished else []
+    shown = study_parameters(study)
+    drawn = _figures(study, answers)
     data = {
-        "figures": {name: json.loads(figure.to_json()) for name, figure in _figures(study, answers).items()},
-        "trials": {str(row["trial"]): row for row in rows},
+        **laws_data(study, shown, line),
+        "described": list(LABELS),
+        "name": str(study.config["name"]),
         "recommendations": recommendations,
         "defaultLoss": ALLOWED_LOSSES.index(DEFAULT_LOSS),
         "faces": asdict(faces) if faces else None,
         "pins": _first_pins(study, recommendations),
+        "recogniser": (study.config.get("recogniser") or {}).get("name"),
+        "exports": _exports(study),
+        "live": live,
     }
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
+        drawn,
+        data,
+        scripts=SCRIPTS,
         study=study,
         config=study.config,
         settings=settings_text(study.config),
         counts=study.runs.state.value_counts().to_dict(),
+        sentences=study_sentences(study, DEFAULT_LOSS),
         headline=headline(study),
         controlled=controlled(study),
         believable=believable(study),
         recogniser=study.config.get("recogniser"),
         published=published_beside(study),
-        rows=rows,
+        texts=figure_texts(study) if drawn else {},
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
         answers=[_importance_text(answer) for answer in answers],
         edges=edges(study) if len(study.complete) else [],
         has_faces=faces is not None,
+        some_faces=faces is not None and len(faces.trials) < len(study.complete),
         images_known=bool(study.config.get("images_allowed")) or include_images,
-        curves=len(study.front),
         losses=[int(loss * 100) for loss in ALLOWED_LOSSES],
-        plotly=get_plotlyjs(),
-        css=(here / "report.css").read_text(),
-        script=(here / "interaction.js").read_text(),
-        data=inside_script(data),
+        live=bool(live),
+        unfinished=unfinished,
     )
+
+
+def _exports(study: Study) -> dict[str, str] | None:
+    """The front as LaTeX and Markdown, and the citation; None before anything is complete."""
+    if not len(study.complete):
+        return None
+    cited = citation(study)
+    return {
+        "latex": latex_front(study),
+        "markdown": markdown_front(study),
+        "caption": caption(study),
+        "citation": cited["text"],
+        "bibtex": cited["bibtex"],
+    }
+
+
+def _recommendations(study: Study, line: ControlLine | None) -> list[dict[str, Any] | None]:
+    """The recommendation for each of `ALLOWED_LOSSES`; a law that is recommended for several is described once."""
+    described: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {}
+    found: list[dict[str, Any] | None] = []
+    for loss in ALLOWED_LOSSES:
+        one = recommend(study, loss)
+        if one is None:
+            found.append(None)
+            continue
+        key = (one.trial, (*one.equals, one.costs_more))
+        found.append(described.setdefault(key, _recommendation(study, one, line)))
+    return found
 
 
 def _figures(study: Study, answers: list[Importance | Unanswered]) -> dict[str, go.Figure]:
     if not len(study.complete):
         return {}
     return {
-        **{name: draw(study) for name, draw in figures.FIGURES.items()},
+        **{name: draw(study) for name, draw in figures.FIGURES.items() if name not in PAGE_DRAWS},
         **{_figure_of(a): figures.plot_importance(a) for a in answers if isinstance(a, Importance)},
     }
 
@@ -134,53 +178,6 @@ def _importance_text(answer: Importance | Unanswered) -> dict[str, str | None]:
         "question_text": question_text(answer),
         "words": answer_text(answer),
     }
-
-
-def inside_script(value: Any) -> str:
-    """JSON that is safe inside a script element, whatever text it holds."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _trial(study: Study, row: pd.Series, line: ControlLine | None) -> dict[str, Any]:
-    """The data of a trial for the page."""
-    law = study.law(int(row.trial))
-    compared = line is not None and row.state == State.COMPLETE and law.probability > 0
-    gain = gain_of(study, line, int(row.trial)) if line is not None and compared else None
-    data = study.config["data"]
-    side, channels = data["resolution"], data["channels"]
-    obstacles = torchvision_obstacles(law, side, side) if law.probability else []
-    numbers = {
-        name: _number(row[name])
-        for name in (
-            *("natural_accuracy", "natural_accuracy_low", "natural_accuracy_high"),
-            *("attack_accuracy", "attack_accuracy_low", "attack_accuracy_high"),
-            *("recognised", "recognised_low", "recognised_high"),
-            *("start_attack_accuracy", "target_accuracy_on_reconstructions", "realised_area", "seconds"),
-        )
-    }
-    return {
-        "trial": int(row.trial),
-        "state": row.state,
-        "reference": row.reference,
-        "law": described(row),
-        "front": row.trial in study.front.index,
-        "reason": row.reason,
-        "runs": int(row.runs),
-        "snippet": treatment_snippet(study.treatment(int(row.trial)), side, channels),
-        "obstacles": obstacles,
-        "gain": gain.points.value if gain is not None else None,
-        "gain_text": f"{_change(_negative(gain.points))} ({gain.lowest})" if gain is not None else None,
-        **{
-            f"{name}_text": None if pd.isna(row[name]) else f"{_percent(row[name])} {_interval(row, name)}"
-            for name in ("natural_accuracy", "attack_accuracy")
-        },
-        **numbers,
-    }
-
-
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
 
 
 def _recommendation(study: Study, found: Recommendation, line: ControlLine | None) -> dict[str, Any]:

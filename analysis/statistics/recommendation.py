@@ -42,6 +42,13 @@ def difference(study: Study, trial: int, other: int, column: str) -> Estimate | 
 
     None if one of them has no per-class accuracies.
     """
+    known = study.differences
+    if (trial, other, column) not in known:
+        known[trial, other, column] = _difference(study, trial, other, column)
+    return known[trial, other, column]
+
+
+def _difference(study: Study, trial: int, other: int, column: str) -> Estimate | None:
     ours, theirs = study.per_class(trial), study.per_class(other)
     if ours is None or theirs is None or column not in ours or column not in theirs:
         return None

@@ -101,6 +101,11 @@ class Study:
         """The complete laws that erase or have another defence."""
         return self.complete[(self.complete.probability > 0) | (self.complete.defences != "")]
 
+    @cached_property
+    def differences(self) -> dict[tuple[int, int, str], Any]:
+        """What `analysis.statistics.recommendation.difference` has computed already."""
+        return {}
+
     # ---------------------------------------------------------------------------------------------- artefacts
 
     def _artefact(self, trial: int, name: str) -> Path | None:
@@ -118,6 +123,15 @@ class Study:
 
     def per_class(self, trial: int) -> pd.DataFrame | None:
         """Accuracies of a law per class, as means over its complete runs; None if one of them has no such file."""
+        if trial not in self._classes:
+            self._classes[trial] = self._read_classes(trial)
+        return self._classes[trial]
+
+    @cached_property
+    def _classes(self) -> dict[int, pd.DataFrame | None]:
+        return {}  # a report asks for the same law dozens of times
+
+    def _read_classes(self, trial: int) -> pd.DataFrame | None:
         runs = self.runs[(self.runs.trial == trial) | (self.runs.repeat_of == trial)]
         if len(runs) > 1:
             runs = runs[runs.state == State.COMPLETE]

@@ -16,8 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from analysis import figures
-from analysis.pages.plain_page import write_plain_page
+from analysis.pages import write_comparison
 from analysis.statistics import load_study
 from analysis.statistics.found import found_over_time, hypervolume_at
 from mi_tune.replay.surface import load_surface
@@ -39,7 +38,7 @@ TIMES = (0.25, 0.5, 0.75, 1.0)
 @click.option("--kept", default=0.8, type=click.FloatRange(0, 1), help="The floor of `true`, as a share of no defence.")
 @click.option("--page", type=click.Path(path_type=Path), default=Path("studies.html"), help="Page to write.")
 def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Path) -> None:
-    """Compare what studies had found by when."""
+    """Compare studies: their fronts, what they found by when, their recommended laws and their set-ups."""
     folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
     studies = dict(zip(_labels(folders), map(load_study, folders), strict=True))
     surface = None
@@ -61,10 +60,7 @@ def compare(folders: tuple[Path, ...], table: str | None, kept: float, page: Pat
         console.print(lines)
     if surface is not None:
         console.print(f"best possible by the table: {surface.best_hypervolume(floor):.3f}", highlight=False)
-    drawn = {meaning[0].upper() + meaning[1:]: figures.plot_found(found, column, "hypervolume")
-             for column, meaning in shown.items()}  # fmt: skip
-    text = "Hypervolume from natural accuracy 0 and attack accuracy 1, after each trial, by the wall clock."
-    write_plain_page(page, "What studies had found by when", text, drawn)
+    console.print(write_comparison(page, studies, found, shown), highlight=False)
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
     best = max(found, key=lambda name: found[name]["expected"].iloc[-1])
     say_next(console, "confirm the one that found most", "confirm", short(folders[list(found).index(best)]))
