@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from conftest import make_bank
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,6 +210,14 @@ def test_the_set_up_says_all_of_it():
         *("one_cycle", None, None, None),
         False,
     )
+
+
+def test_the_recipe_of_the_page_on_own_things_is_one():
+    page = Path(__file__).parents[1] / "docs" / "own.md"
+    section = page.read_text().split("\n## The recipe of a target\n")[1].split("\n## ")[0]
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    recipe = target_recipe(make_setup(yaml.safe_load(text), "page"))
+    assert (recipe.optimiser, recipe.schedule, recipe.crop, recipe.ema) == ("sgd", "multistep", (0.3, 1.0), 0.999)
 
 
 @pytest.mark.parametrize(

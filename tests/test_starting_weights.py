@@ -13,18 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from mi_tune.confirmation.cells import Workbench
 from mi_tune.data import Bank, split_each_identity
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE
 from mi_tune.nets import Classifier, create_classifier, head_of
 from mi_tune.nets.blocks import blocks_of, freeze
 from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.nets.starting import Start
+from mi_tune.nets.training import predict
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.state_files import PREFIXES, read_state, without_prefixes
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, check_names, create_target, start_key, start_sentence
 from mi_tune.trial.comparison import trained_target
 from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.point import Point
 
 CPU = torch.device("cpu")
 
@@ -313,3 +317,24 @@ def test_a_missing_file_is_found_before_anything_is_read():
 
 def test_a_frozen_classifier_is_still_one(file):
     assert isinstance(create_target(setup_from(file, freeze=1), BANK, 0), Classifier)
+
+
+def test_the_targets_of_a_confirmation_start_from_them_too(file, tmp_path):
+    bench = Workbench(setup_from(file, freeze=2), DATA, 0, tmp_path / "cells", CPU)
+    point = Point("no defence", "reference", Treatment())
+    cell = bench.target(point, 0)
+    assert torch.equal(cell.state["backbone.conv1.0.weight"], torch.load(file)["conv1.0.weight"])
+    model = create_target(setup_from(file), BANK, 9)
+    model.load_state_dict(cell.state)
+    correct = predict(model, BANK.tensors()[0], CPU, torch.from_numpy(DATA.split.test)).argmax(1).numpy()
+    assert torch.equal(cell.correct, torch.from_numpy(correct == BANK.labels[DATA.split.test]))
+
+
+def test_a_network_that_learns_from_the_public_people_starts_from_them_too_and_is_frozen_afterwards(file):
+    setup = setup_from(file, pretrain="public", pretrain_epochs=1, freeze=2)
+    start = target_training(setup, DATA, NO_DEFENCE, 0, 0, CPU)
+    assert not torch.equal(start.model.backbone.conv1[0].weight, torch.load(file)["conv1.0.weight"])
+    before = start.model.backbone.conv1[0].weight.detach().clone()
+    start.train_epoch()
+    assert torch.equal(start.model.backbone.conv1[0].weight, before)
+    assert torch.equal(start.model.mean, IMAGENET[0])
