@@ -37,6 +37,7 @@ KEYS = {
     "stopping": "search.stopping.scheduler",
     "warm_start": "search.warm_start",
     "min_accuracy": "search.min_accuracy",
+    "controls": "search.controls",
 }
 """The key of the set-up that each word sets."""
 

@@ -34,7 +34,8 @@ CONTROLS = "controls.csv"
 """File in the study's folder, one row per control, epoch and class; docs/study_folder.md describes it."""
 
 ENOUGH_TRIALS = 24
-"""A study of so many trials trains these controls if it is not told otherwise; they cost about as much as 3 trials."""
+"""A study of so many trials trains these controls if it is not told otherwise; they cost about as much as 2 or 3
+trials."""
 
 FEWER, SMALLER = "fewer images", "smaller network"
 PRETRAINED, NOT_PRETRAINED = "pre-trained", "not pre-trained"

@@ -141,4 +141,9 @@ SEARCH = (
     ),
     SetupOption("--warm-start", "Folder of an earlier study to start from, of any data.", type=PATH),
     SetupOption("--min-accuracy", "Natural accuracy below which a law is infeasible.", type=float),
+    SetupOption(
+        "--controls/--no-controls",
+        "Train undefended classifiers to compare laws with.  [default: in studies of 24 trials or more]",
+        default=None,
+    ),
 )
