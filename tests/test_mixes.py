@@ -105,7 +105,7 @@ def test_every_sampler_proposes_mixes_that_are_allowed(name):
 
 
 def test_the_default_sampler_keeps_its_contract_over_mixes():
-    check_sampler_contract(lambda space, seed: make_sampler("nehvi", space, seed, 2, 0), distributions(SPACE))
+    check_sampler_contract(lambda space, seed: make_sampler("nehvi", space, seed, 2), distributions(SPACE))
 
 
 def test_the_default_sampler_finds_the_defence_that_helps():

@@ -77,7 +77,7 @@ def _law(study: Study, row: pd.Series, code: Code) -> dict[str, Any]:
     }
 
 
-def _over_controls(study: Study, row: pd.Series, line: ControlLine | None) -> dict[str, float | None]:
+def _over_controls(study: Study, row: pd.Series, line: ControlLine | None) -> dict[str, Any]:
     """Attack accuracy of a law minus that of the lowest control that is at least as accurate, with its interval."""
     defended = row.trial in study.defended.index
     gain = gain_of(study, line, int(row.trial)) if line is not None and defended else None

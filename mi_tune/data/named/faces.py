@@ -36,8 +36,8 @@ def _celeba(place: Path) -> Listing:
     there = {file.name for file in images.iterdir()}
     absent = sorted(name for names in people.values() for name in names if name not in there)
     if absent:
-        known = sum(len(names) for names in people.values())
-        raise half("celeba", images, f"{absent[0]} (and so are {len(absent)} of {known} images in all)", CELEBA.origin)
+        total = sum(len(names) for names in people.values())
+        raise half("celeba", images, f"{absent[0]} (and so are {len(absent)} of {total} images in all)", CELEBA.origin)
     known = {name for names in people.values() for name in names}
     extra = Counter("hidden" if is_hidden(name) else "without an identity" for name in there - known)
     order = sorted(people)
