@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mi_tune.attacks.batching import in_parts
 from mi_tune.nets import head_of, place
 from mi_tune.nets.features import features_of
 from mi_tune.runtime.device import autocast, comfortable_batch
@@ -68,16 +69,17 @@ class HardLabel:
         return self._softmax(images).argmax(1)
 
     def _softmax(self, images: Tensor) -> Tensor:
-        parts = []
-        for part in images.split(comfortable_batch(self.device)):
+        def ask(part: Tensor) -> tuple[Tensor]:
             x = part.to(self.device)
-            parts.append(self._ask(x.float() / 255 if x.dtype == torch.uint8 else x).softmax(1))
-        return torch.cat(parts)
+            return (self._ask(x.float() / 255 if x.dtype == torch.uint8 else x).softmax(1),)
+
+        return in_parts(ask, comfortable_batch(self.device), images)[0]
 
     def _ask(self, images: Tensor) -> Tensor:
-        self.forward_passes += len(images)
         with autocast(self.device):
-            return self._target(images.contiguous(memory_format=torch.channels_last)).float()
+            answer = self._target(images.contiguous(memory_format=torch.channels_last)).float()
+        self.forward_passes += len(images)  # not before, because a batch that does not fit is asked again
+        return answer
 
 
 class SoftLabel(HardLabel):
