@@ -308,7 +308,7 @@ class Attack:
         with torch.no_grad():
             image = prior.finish(start[0, :1], 0, classes[:1])
             hidden = largest = start[0, :1]
-            for block in range(max(stage.block for stage in self.stages if stage.block < prior.blocks)):
+            for block in range(max((s.block for s in self.stages if s.block < prior.blocks), default=0)):
                 hidden = prior.advance(hidden, block)
                 largest = max(largest, hidden, key=Tensor.numel)
         if not torch.isfinite(image).all():
@@ -387,11 +387,13 @@ class Attack:
                 hidden = hidden.view(-1, self.merge, hidden.shape[1]).mean(1)
                 labels = classes.repeat_interleave(self.results)
             latents = hidden if block == 0 else latents
+            if not torch.isfinite(hidden).all():
+                raise DivergedError(f"attack '{self.name}' diverged: latents are not finite")
             if not (self.best_stage or number == len(stages) - 1):
                 continue
             images = decoded(prior, hidden, labels, crew.parts, block)
-            if not (torch.isfinite(hidden).all() and torch.isfinite(images).all()):
-                raise DivergedError(f"attack '{self.name}' diverged: latents or images are not finite")
+            if not torch.isfinite(images).all():
+                raise DivergedError(f"attack '{self.name}' diverged: images are not finite")
             score = score_of(crew, images).view(len(classes), self.results)
             # the second round is tuned on floats; else bytes are a quarter of the memory, outside the GPU
             found.append(best_of(images if self.tuning else to_uint8(images).cpu(), latents, score, count))

@@ -119,13 +119,16 @@ class WhiteBox(SoftLabel):
 
         features: whether to return the penultimate features as well.
         """
-        if torch.is_grad_enabled() and images.requires_grad:
-            self.backward_passes += len(images)
-        if not features:
-            return Answer(self._ask(images), None)
-        with features_of(self._target) as seen:
+        found = None
+        if features:
+            with features_of(self._target) as seen:
+                logits = self._ask(images)
+            found = seen[0].float()
+        else:
             logits = self._ask(images)
-        return Answer(logits, seen[0].float())
+        if torch.is_grad_enabled() and images.requires_grad:
+            self.backward_passes += len(images)  # only now, as for forward passes
+        return Answer(logits, found)
 
     def logits(self, images: Tensor) -> Tensor:
         """See `answer`."""
