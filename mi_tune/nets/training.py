@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mi_tune.data.augment import random_affine, shift_and_flip
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import place
-from mi_tune.runtime.device import autocast, comfortable_batch
+from mi_tune.runtime.device import autocast, comfortable_batch, fetched, home_of
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import generator
 
@@ -92,7 +92,7 @@ class Training:
         control: Augmentation | None = None,
     ) -> None:
         self.model = place(model, device)
-        self.images, self.labels, self.indices = images.to(device), labels.to(device), indices.to(device)
+        self.images, self.labels, self.indices = home_of(images, device), labels.to(device), indices.to(device)
         self.recipe, self.seed, self.device, self.law, self.control = recipe, seed, device, law, control
         if control is not None and control.mixes_labels and labels.ndim == 1:
             self.labels = F.one_hot(self.labels).float()
@@ -116,7 +116,7 @@ class Training:
         self.model.train()
         for step, batch in enumerate(batches):
             self._set_learning_rate((self.epoch * steps + step) / (self.recipe.epochs * steps))
-            images, labels = self._augment(self.images[batch], random), self.labels[batch]
+            images, labels = self._augment(fetched(self.images, batch, self.device), random), self.labels[batch]
             if self.control is not None:
                 images, labels = self.control(images, labels, random)
             images = images.contiguous(memory_format=torch.channels_last)

@@ -84,8 +84,8 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | None = 
 def cached_bytes(kind: str, key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
     """A uint8 array that is a file of the cache, mapped into memory; `fill` writes it if there is none.
 
-    What is written to the array later does not reach the file. It is made once, complete or absent, as with `cached`. Where no file of this size can be written, the array is in
-    memory and is not kept.
+    What is written to the array later does not reach the file. It is made once, complete or absent, as with `cached`.
+    Where no file of this size can be written, the array is in memory and is not kept.
     """
     path = cache_folder() / f"{kind}-{key}.npy"
     if (found := _mapped(path, shape)) is not None:
