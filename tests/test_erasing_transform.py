@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_draws_as_the_law_itself():
         (torch.tensor(3), "white", "got Tensor and no image"),
         (BYTES, "mean", "call resolved(mean) first"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_erased_is_refused_in_one_line(image, fill, hint):
     with pytest.raises(InputError, match=re.escape(hint)) as caught:

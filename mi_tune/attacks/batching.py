@@ -13,33 +13,46 @@ from mi_tune.runtime.errors import InputError
 _LOG = logging.getLogger(__name__)
 
 
-def in_parts(work: Callable[..., tuple[Tensor, ...]], limit: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Apply `work` to at most `limit` rows of the tensors at a time, and concatenate its results.
+class Parts:
+    """Applies work to at most `limit` rows at a time.
 
-    When a batch does not fit into the GPU's memory, it is halved and tried again.
+    When a batch does not fit into the GPU's memory, it is halved and tried again, and all later batches are as small.
 
     Args:
-        tensors: all of equal length.
-
-    Raises:
-        InputError: a single row does not fit.
+        limit: largest number of rows. It falls with every batch that did not fit.
     """
-    results: list[tuple[Tensor, ...]] = []
-    done, size, rows = 0, limit, len(tensors[0])
-    while done < rows:
-        part = [t[done : done + size] for t in tensors]
-        try:
-            results.append(work(*part))
-            done += len(part[0])
-            continue
-        except torch.OutOfMemoryError as error:
-            if len(part[0]) == 1:
-                raise InputError(
-                    "one candidate alone does not fit into the GPU's memory; choose a smaller resolution, "
-                    "architecture or prior"
-                ) from error
-        # after the except block, because the error's traceback holds the memory until then
-        size = len(part[0]) // 2
-        torch.cuda.empty_cache()
-        _LOG.warning("a batch did not fit into memory; continuing with %d rows at a time", size)
-    return tuple(torch.cat(column) for column in zip(*results, strict=True))
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.halved = False
+
+    def __call__(self, work: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Apply `work` to the rows of the tensors, all of equal length, and concatenate its results.
+
+        Raises:
+            InputError: a single row does not fit.
+        """
+        results: list[tuple[Tensor, ...]] = []
+        done, rows = 0, len(tensors[0])
+        while done < rows:
+            part = [t[done : done + self.limit] for t in tensors]
+            try:
+                results.append(work(*part))
+                done += len(part[0])
+                continue
+            except torch.OutOfMemoryError as error:
+                if len(part[0]) == 1:
+                    raise InputError(
+                        "one candidate alone does not fit into the GPU's memory; choose a smaller resolution, "
+                        "architecture or prior"
+                    ) from error
+            # after the except block, because the error's traceback holds the memory until then
+            self.limit, self.halved = len(part[0]) // 2, True
+            torch.cuda.empty_cache()
+            _LOG.warning("a batch did not fit into memory; continuing with %d rows at a time", self.limit)
+        return tuple(torch.cat(column) for column in zip(*results, strict=True))
+
+
+def in_parts(work: Callable[..., tuple[Tensor, ...]], limit: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Apply `work` to at most `limit` rows of the tensors at a time; see `Parts`."""
+    return Parts(limit)(work, *tensors)

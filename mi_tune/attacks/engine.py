@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mi_tune.attacks.batching import in_parts
+from mi_tune.attacks.batching import Parts
 from mi_tune.attacks.constraints import Free
+from mi_tune.attacks.crews import CREW_BYTES, OPTIMISER_COPIES, Crew, Kept, best_of, decoded, joined
 from mi_tune.attacks.describing import plain
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.latents import Point
@@ -45,7 +46,7 @@ from mi_tune.attacks.views import Identity
 from mi_tune.priors.base import Prior, to_uint8
 from mi_tune.runtime.device import comfortable_batch
 from mi_tune.runtime.errors import DivergedError, InputError
-from mi_tune.runtime.seeds import derive_seed, generator
+from mi_tune.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +94,8 @@ class Attack:
             averages. selection: score that chooses them.
         maker: trains a prior for every target; None: the given prior is used. tuning: fine-tune the prior on the
             results of a first round, and run a second round.
-        batch_limit: largest number of images through prior and target at once. It limits memory and does not change
-            the result.
+        batch_limit: largest number of images through prior and target at once. It limits memory alone: where views are
+            random, another limit draws other ones. People are attacked in crews (`crews.CREW_BYTES`), for memory too.
 
     Raises:
         InputError: parts that do not fit together.
@@ -254,7 +255,8 @@ class Attack:
         """`run`, which calls `each_step` after every step of the first stage.
 
         Args:
-            each_step: takes the number of the step, from 1, and all candidates' latents (people * candidates, dim).
+            each_step: takes the number of the step, from 1, and the candidates' latents (people * candidates, dim) of
+                the crew at work (`crews`).
         """
         if oracle.access != self.access:
             raise InputError(f"attack '{self.name}' is {self.access}, but it was given a {oracle.access} oracle")
@@ -269,37 +271,53 @@ class Attack:
         members = self.models.members(oracle, ground, total, seed) if self.follows_gradients else []
         prepared = time.perf_counter() - begun
         start = self.init(oracle, ground, classes, self.candidates, seed)
-        first = start[:, : self.keep]
-        owners = classes.repeat_interleave(first.shape[1])
-        start_images = _decode(ground.prior, first.flatten(0, 1), owners, self.batch_limit)
-        if not torch.isfinite(start_images).all():
-            raise DivergedError(f"attack '{self.name}': prior '{ground.prior.name}' draws images that are not finite")
+        crews = self._crews(ground.prior, start, classes, Parts(min(self.batch_limit, comfortable_batch(device))))
+        start_images = torch.cat([crew.draw(crew.start[:, : self.keep]) for crew in crews])
         selection = self.selection.known(ground.law)
-        labels = classes.repeat_interleave(self.results)
-        # a random stream of its own, so that the views do not depend on what was drawn before
-        chosen_by = lambda images: selection(oracle, images, labels, generator(seed, "selection", device=device))  # noqa: E731
-        images, latents, score = self._round(oracle, ground, members, start, classes, seed, chosen_by, each_step)
+
+        def score_of(crew: Crew, images: Tensor) -> Tensor:
+            labels = crew.classes.repeat_interleave(self.results)
+            # a random stream of its own, so that the views do not depend on what was drawn before
+            return selection(oracle, images, labels, crew.random(seed, "selection"))
+
+        found = self._round(oracle, ground, members, crews, seed, score_of, each_step)
         if self.tuning is not None:
-            tuned = self.tuning.tune(ground, images, latents, classes, score.view(len(classes), -1), seed)
-            second = self._round(oracle, tuned, members, start, classes, derive_seed(seed, "round 2"), chosen_by, None)
-            better = second[2] > score
-            images = torch.where(better[:, None, None, None], second[0], images)
-            latents, score = torch.where(better[:, None], second[1], latents), torch.where(better, second[2], score)
-        # a stable sort: among equal scores, the better start comes first, however many are kept
-        score = score.view(len(classes), self.results)
-        best = score.sort(dim=1, descending=True, stable=True).indices[:, : self.keep]
-        pick = lambda flat: _pick(flat.view(len(classes), self.results, *flat.shape[1:]), best)  # noqa: E731
+            tuned = self.tuning.tune(
+                ground, found.images.flatten(0, 1), found.latents.flatten(0, 1), classes, found.best_scores, seed
+            )
+            again = derive_seed(seed, "round 2")
+            found = found.better_of(self._round(oracle, tuned, members, crews, again, score_of, None), self.keep)
+        images, latents, confidence = (
+            kept[:, : self.keep] for kept in (found.images, found.latents, found.best_scores)
+        )
         return Reconstructions(
-            images=to_uint8(pick(images)).cpu(),
-            latents=pick(latents).cpu(),
-            confidence=score.gather(1, best).cpu(),
-            start_images=to_uint8(start_images).view(len(classes), self.keep, *images.shape[1:]).cpu(),
+            images=(images if images.dtype == torch.uint8 else to_uint8(images)).cpu(),
+            latents=latents.cpu(),
+            confidence=confidence.cpu(),
+            start_images=start_images,
             forward_passes=oracle.forward_passes - forward,
             backward_passes=oracle.backward_passes - backward,
             surrogate_passes=sum(m.forward_passes + m.backward_passes for m in members if m is not oracle),
             prepare_seconds=prepared,
             seconds=time.perf_counter() - begun,
+            batch=crews[0].parts.limit if crews[0].parts.halved else None,
         )
+
+    def _crews(self, prior: Prior, start: Tensor, classes: Tensor, parts: Parts) -> list[Crew]:
+        """The attacked people in crews, whose candidates' images are in memory together. Raises DivergedError."""
+        with torch.no_grad():
+            image = prior.finish(start[0, :1], 0, classes[:1])
+            hidden = largest = start[0, :1]
+            for block in range(max((s.block for s in self.stages if s.block < prior.blocks), default=0)):
+                hidden = prior.advance(hidden, block)
+                largest = max(largest, hidden, key=Tensor.numel)
+        if not torch.isfinite(image).all():
+            raise DivergedError(f"attack '{self.name}': prior '{prior.name}' draws images that are not finite")
+        size = 4 * max(image.numel(), OPTIMISER_COPIES * largest.numel())
+        people = max(1, CREW_BYTES // (size * self.candidates))
+        parts.limit = max(1, min(parts.limit, CREW_BYTES // (4 * image.numel())))
+        pairs = zip(start.split(people), classes.split(people), strict=True)
+        return [Crew(number, prior, parts, *pair) for number, pair in enumerate(pairs)]
 
     def _objective(self, oracle: HardLabel, ground: Ground, members: list[WhiteBox]) -> Objective:
         views = [view.known(ground.law) for view in self.views]
@@ -307,8 +325,10 @@ class Attack:
             features = None
             if self.match is not None:
                 with torch.no_grad():
-                    images = torch.from_numpy(ground.public).to(oracle.device).float() / 255
-                    features = torch.cat([members[0].features(part) for part in images.split(512)]).mean(0)
+                    shown = (
+                        part.to(oracle.device).float() / 255 for part in torch.from_numpy(ground.public).split(512)
+                    )
+                    features = torch.cat([members[0].features(part) for part in shown]).mean(0)
             return GradientObjective(
                 members,
                 ground.prior,
@@ -329,44 +349,55 @@ class Attack:
         oracle: HardLabel,
         ground: Ground,
         members: list[WhiteBox],
-        start: Tensor,
-        classes: Tensor,
+        crews: list[Crew],
         seed: int,
-        score_of: Callable[[Tensor], Tensor],
+        score_of: Callable[[Crew, Tensor], Tensor],
         each_step: Callable[[int, Tensor], None] | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all stages once.
-
-        Returns images (people * results, channels, height, width), latents (people * results, dim) at the generator's
-        input, and scores (people * results,).
-        """
+    ) -> Kept:
+        """Run all stages once for every crew in turn; what is kept of the last or the best stage."""
         objective = self._objective(oracle, ground, members)
-        random = generator(seed, "views", device=oracle.device)
-        prior, labels = ground.prior, classes.repeat_interleave(self.candidates)
-        hidden, block, latents = start.flatten(0, 1), 0, start.flatten(0, 1)
-        found: list[tuple[float, Tensor, Tensor]] = []
-        for number, stage in enumerate(s for s in self.stages if s.block < prior.blocks):
+        each = [self._stages(objective, ground.prior, crew, seed, score_of, each_step) for crew in crews]
+        stages = [joined(of_crews) for of_crews in zip(*each, strict=True)]
+        return max(stages, key=lambda kept: float(kept.score.mean()))  # one stage, unless the best is returned
+
+    def _stages(
+        self,
+        objective: Objective,
+        prior: Prior,
+        crew: Crew,
+        seed: int,
+        score_of: Callable[[Crew, Tensor], Tensor],
+        each_step: Callable[[int, Tensor], None] | None,
+    ) -> list[Kept]:
+        """Run all stages for one crew; what is kept of each stage with `best_stage`, else of the last."""
+        random, classes = crew.random(seed, "views"), crew.classes
+        labels = classes.repeat_interleave(self.candidates)
+        hidden, block, latents = crew.start.flatten(0, 1), 0, crew.start.flatten(0, 1)
+        count, found = max(self.keep, self.tuning.per_class if self.tuning else 0), []
+        stages = [stage for stage in self.stages if stage.block < prior.blocks]
+        for number, stage in enumerate(stages):
             with torch.no_grad():
                 for between in range(block, stage.block):
                     hidden = torch.cat([prior.advance(part, between) for part in hidden.split(self.batch_limit)])
             block = stage.block
             shaped = hidden.view(len(classes), self.candidates, -1)
             mover = stage.optimiser.start(shaped, stage.latent, stage.constraint, stage.retire)
-            hidden = self._move(objective, prior, mover, stage, classes, random, None if number else each_step)
+            hidden = self._move(objective, prior, mover, stage, crew, random, None if number else each_step)
             if self.merge > 1 and number == len(self.stages) - 1:
                 hidden = hidden.view(-1, self.merge, hidden.shape[1]).mean(1)
                 labels = classes.repeat_interleave(self.results)
             latents = hidden if block == 0 else latents
-            images = _decode(prior, hidden, labels, self.batch_limit, block)
-            if not (torch.isfinite(hidden).all() and torch.isfinite(images).all()):
-                raise DivergedError(f"attack '{self.name}' diverged: latents or images are not finite")
-            if self.best_stage:
-                score = score_of(images)
-                found.append((float(score.mean()), images, score))
-        if self.best_stage:
-            _, images, score = max(found, key=lambda one: one[0])
-            return images, latents, score
-        return images, latents, score_of(images)
+            if not torch.isfinite(hidden).all():
+                raise DivergedError(f"attack '{self.name}' diverged: latents are not finite")
+            if not (self.best_stage or number == len(stages) - 1):
+                continue
+            images = decoded(prior, hidden, labels, crew.parts, block)
+            if not torch.isfinite(images).all():
+                raise DivergedError(f"attack '{self.name}' diverged: images are not finite")
+            score = score_of(crew, images).view(len(classes), self.results)
+            # the second round is tuned on floats; else bytes are a quarter of the memory, outside the GPU
+            found.append(best_of(images if self.tuning else to_uint8(images).cpu(), latents, score, count))
+        return found
 
     def _move(
         self,
@@ -374,7 +405,7 @@ class Attack:
         prior: Prior,
         mover: Mover,
         stage: Stage,
-        classes: Tensor,
+        crew: Crew,
         random: torch.Generator,
         each_step: Callable[[int, Tensor], None] | None,
     ) -> Tensor:
@@ -393,12 +424,11 @@ class Attack:
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             return loss.detach(), worth.confidence, gradient
 
-        limit = min(self.batch_limit, comfortable_batch(random.device))
         for step in range(stage.steps):
             drawn = mover.ask(random)
             if not len(drawn.latents):
                 break
-            loss, confidence, *gradient = in_parts(evaluate, limit, drawn.latents, classes[drawn.owners])
+            loss, confidence, *gradient = crew.parts(evaluate, drawn.latents, crew.classes[drawn.owners])
             found = Found(loss, confidence, gradient[0] if gradient else None)
             # With gradients a NaN stays in the latents and is found after the stage: each check here would make a GPU
             # wait. A search without gradients would breed from a NaN, so it is checked at once.
@@ -410,15 +440,3 @@ class Attack:
                 aside = torch.Generator(random.device).set_state(random.get_state())
                 each_step(step + 1, mover.result(aside).flatten(0, 1))
         return mover.result(random).flatten(0, 1)
-
-
-@torch.no_grad()
-def _decode(prior: Prior, hidden: Tensor, labels: Tensor, batch: int, block: int = 0) -> Tensor:
-    pairs = zip(hidden.split(batch), labels.split(batch), strict=True)
-    return torch.cat([prior.finish(part, block, own) for part, own in pairs])
-
-
-def _pick(values: Tensor, indices: Tensor) -> Tensor:
-    """values (people, candidates, ...) at indices (people, kept)."""
-    index = indices.view(*indices.shape, *[1] * (values.ndim - 2)).expand(-1, -1, *values.shape[2:])
-    return values.gather(1, index)

@@ -79,9 +79,11 @@ class BestOfSamples:
         random = generator(seed, "init", device=oracle.device)
         latents = ground.prior.sample_latents(len(classes) * drawn, random)
         labels = classes.repeat_interleave(drawn)
-        pairs = zip(latents.split(512), labels.split(512), strict=True)
-        images = torch.cat([to_uint8(ground.prior.decode(z, y)) for z, y in pairs])
-        score = (oracle.confidence(images) + oracle.confidence(images.flip(3))).gather(1, labels[:, None]) / 2
+        scores = []
+        for z, y in zip(latents.split(512), labels.split(512), strict=True):
+            images = to_uint8(ground.prior.decode(z, y))
+            scores.append((oracle.confidence(images) + oracle.confidence(images.flip(3))).gather(1, y[:, None]) / 2)
+        score = torch.cat(scores)
         best = score.view(len(classes), drawn).sort(dim=1, descending=True, stable=True).indices[:, :candidates]
         latents = latents.view(len(classes), drawn, -1)
         return latents.gather(1, best[..., None].expand(-1, -1, latents.shape[2]))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mi_tune.attacks.batching import in_parts
 from mi_tune.nets import head_of, place
 from mi_tune.nets.features import features_of
 from mi_tune.runtime.device import autocast, comfortable_batch
@@ -70,20 +71,21 @@ class HardLabel:
         return self._softmax(images).argmax(1)
 
     def _softmax(self, images: Tensor) -> Tensor:
-        parts = []
-        for part in images.split(comfortable_batch(self.device)):
+        def ask(part: Tensor) -> tuple[Tensor]:
             x = part.to(self.device)
-            parts.append(self._ask(x.float() / 255 if x.dtype == torch.uint8 else x).softmax(1))
-        return self._published(torch.cat(parts))
+            return (self._ask(x.float() / 255 if x.dtype == torch.uint8 else x).softmax(1),)
+
+        return self._published(in_parts(ask, comfortable_batch(self.device), images)[0])
 
     def _published(self, probabilities: Tensor) -> Tensor:
         """What the target's owner lets out of its probabilities."""
         return probabilities if self._purify is None else self._purify(probabilities)
 
     def _ask(self, images: Tensor) -> Tensor:
-        self.forward_passes += len(images)
         with autocast(self.device):
-            return self._target(images.contiguous(memory_format=torch.channels_last)).float()
+            answer = self._target(images.contiguous(memory_format=torch.channels_last)).float()
+        self.forward_passes += len(images)  # not before, because a batch that does not fit is asked again
+        return answer
 
 
 class SoftLabel(HardLabel):
@@ -126,13 +128,16 @@ class WhiteBox(SoftLabel):
 
         features: whether to return the penultimate features as well.
         """
-        if torch.is_grad_enabled() and images.requires_grad:
-            self.backward_passes += len(images)
-        if not features:
-            return Answer(self._ask(images), None)
-        with features_of(self._target) as seen:
+        found = None
+        if features:
+            with features_of(self._target) as seen:
+                logits = self._ask(images)
+            found = seen[0].float()
+        else:
             logits = self._ask(images)
-        return Answer(logits, seen[0].float())
+        if torch.is_grad_enabled() and images.requires_grad:
+            self.backward_passes += len(images)  # only now, as for forward passes
+        return Answer(logits, found)
 
     def logits(self, images: Tensor) -> Tensor:
         """See `answer`."""

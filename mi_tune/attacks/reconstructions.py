@@ -17,6 +17,7 @@ class Reconstructions:
             the shape of `images`.
         forward_passes, backward_passes: images through the target. surrogate_passes: images through models that the
             attacker trained, forwards and backwards together.
+        batch: images at a time at the end, if a batch did not fit into the GPU's memory; else None.
         seconds: in total. prepare_seconds: of these, for students and priors of its own.
     """
 
@@ -29,3 +30,4 @@ class Reconstructions:
     seconds: float
     surrogate_passes: int = 0
     prepare_seconds: float = 0.0
+    batch: int | None = None

@@ -21,7 +21,7 @@ from mi_tune.nets import place
 from mi_tune.nets.averaging import MovingAverage
 from mi_tune.nets.guards import Guard, Step
 from mi_tune.nets.schedules import Schedule, learning_rate_factor
-from mi_tune.runtime.device import autocast, comfortable_batch
+from mi_tune.runtime.device import autocast, comfortable_batch, fetched, home_of
 from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.runtime.imported import one_line
 from mi_tune.runtime.seeds import generator
@@ -115,7 +115,7 @@ class Training:
         guards: Sequence[Guard] = (),
     ) -> None:
         self.model = place(model, device)
-        self.images, self.labels, self.indices = images.to(device), labels.to(device), indices.to(device)
+        self.images, self.labels, self.indices = home_of(images, device), labels.to(device), indices.to(device)
         self.recipe, self.seed, self.device, self.law, self.control = recipe, seed, device, law, control
         if control is not None and control.mixes_labels and labels.ndim == 1:
             self.labels = F.one_hot(self.labels).float()
@@ -150,7 +150,7 @@ class Training:
         for step, batch in enumerate(batches):
             progress = (self.epoch * steps + step) / (self.recipe.epochs * steps)
             self._set_learning_rate(progress)
-            images, labels = self._augment(self.images[batch], random), self.labels[batch]
+            images, labels = self._augment(fetched(self.images, batch, self.device), random), self.labels[batch]
             if self.control is not None:
                 images, labels = self.control(images, labels, random)
             images = images.contiguous(memory_format=torch.channels_last)

@@ -119,10 +119,10 @@ def cached(kind: str, key: str, make: Callable[[], dict], folder: Path | FarFold
 
 
 def cached_bytes(kind: str, key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
-    """A uint8 array that is a file of the cache, mapped into memory and read-only; `fill` writes it if there is none.
+    """A uint8 array that is a file of the cache, mapped into memory; `fill` writes it if there is none.
 
-    It is made once, complete or absent, as with `cached`. Where no file of this size can be written, the array is in
-    memory and is not kept.
+    What is written to the array later does not reach the file. It is made once, complete or absent, as with `cached`.
+    Where no file of this size can be written, the array is in memory and is not kept.
     """
     path = cache_folder() / f"{kind}-{key}.npy"
     if (found := _mapped(path, shape)) is not None:
@@ -165,7 +165,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError):  # damaged
         path.unlink(missing_ok=True)
         return None

@@ -60,6 +60,28 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
+GPU_SHARE = 0.5
+"""Share of a GPU's free memory that images may take; networks and their activations need the rest."""
+
+
+def home_of(images: torch.Tensor, device: torch.device, free: int | None = None) -> torch.Tensor:
+    """Images where a training keeps them: on its device, or where they are too many, in pinned memory of the host.
+
+    Args:
+        images: on the CPU. free: bytes of the device's free memory; default: what it says.
+    """
+    if device.type == "cuda" and free is None:
+        free = torch.cuda.mem_get_info(device)[0]
+    if free is None or images.nbytes <= GPU_SHARE * free:
+        return images.to(device)
+    return images.pin_memory() if torch.cuda.is_available() else images
+
+
+def fetched(images: torch.Tensor, indices: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The images at `indices` on `device`, from wherever `home_of` keeps them."""
+    return images[indices.to(images.device)].to(device, non_blocking=True)
+
+
 def peak_memory_mb(device: torch.device) -> float:
     """Peak memory so far in MiB: of the CUDA allocator on a GPU, of the whole process on a CPU."""
     if device.type == "cuda":

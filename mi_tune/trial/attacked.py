@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from mi_tune.runtime.errors import InputError
@@ -30,3 +33,21 @@ def attacked_people(setup: Setup, identities: int, seed: int) -> np.ndarray:
     if wanted > identities:
         raise InputError(f"attack.identities {wanted}: there are only {identities} private people; lower it")
     return np.sort(np.random.default_rng(derive_seed(seed, "attacked people")).permutation(identities)[:wanted])
+
+
+def of_all(values: Sequence[float] | np.ndarray, people: np.ndarray, identities: int) -> np.ndarray:
+    """Values of the attacked people, (people,), as those of all private people, (identities,): NaN for the others."""
+    whole = np.full(identities, np.nan)
+    whole[people] = values
+    return whole
+
+
+def halved(attacks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The column `reason` of a complete trial whose attacks had to take smaller batches; else nothing.
+
+    attacks: of each, its `batch` (`Reconstructions.batch`).
+    """
+    batches = [one["batch"] for one in attacks if one.get("batch")]
+    if not batches:
+        return {}
+    return {"reason": f"a batch did not fit into the GPU's memory; attacked {min(batches)} images at a time"}

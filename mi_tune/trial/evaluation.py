@@ -33,7 +33,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import Attacker, StudyData, create_target, target_recipe
-from mi_tune.trial.attacked import attacked_people
+from mi_tune.trial.attacked import attacked_people, halved, of_all
 from mi_tune.trial.pretraining import start_from_public
 from mi_tune.trial.stopped_early import STOPPED_EARLY
 from mi_tune.trial.table import spreadsheet_safe
@@ -308,6 +308,7 @@ class LawEvaluation:
                 "on_target": float((own.view(len(classes), -1) == classes[:, None]).float().mean()),
                 "forward_passes": result.forward_passes,
                 "backward_passes": result.backward_passes,
+                "batch": result.batch,
                 **self._identity_errors(judge, result, classes),
                 **self._recognised(recogniser, result, classes),
             }
@@ -420,6 +421,7 @@ class LawEvaluation:
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
             **identity,
             **recognised,
+            **halved(self.attacked),
             "target_accuracy_on_reconstructions": float(mean("on_target")),
             "forward_passes": sum(a["forward_passes"] for a in self.attacked),
             "backward_passes": sum(a["backward_passes"] for a in self.attacked),
@@ -457,7 +459,10 @@ class LawEvaluation:
     def stopped_tables(self) -> list[pd.DataFrame]:
         """Accuracies of every class at each stop that was attacked, with a column `epoch`, mean over replicates."""
         names = spreadsheet_safe(self.data.private.names)
-        columns = [{name: self._of_all(name, value) for name, value in one.items()} for one in self.stopped]
+        whole = lambda name, value: (  # noqa: E731
+            of_all(value, self.people, len(names)) if name in PER_CLASS_COLUMNS else value
+        )
+        columns = [{name: whole(name, value) for name, value in one.items()} for one in self.stopped]
         return [pd.DataFrame({"class_name": names, **one}) for one in columns]
 
     def per_class(self) -> pd.DataFrame:
@@ -471,16 +476,10 @@ class LawEvaluation:
         }
         for name, key in PER_CLASS_COLUMNS.items():
             if self.attacked and key in self.attacked[0]:
-                columns[name] = self._of_all(name, np.mean([a[key] for a in self.attacked], axis=0))
+                columns[name] = of_all(
+                    np.mean([a[key] for a in self.attacked], axis=0), self.people, len(self.data.private.names)
+                )
         return pd.DataFrame(columns)
-
-    def _of_all(self, column: str, values: Any) -> Any:
-        """A column of one of the attacks, of all classes: NaN where a class was not attacked; others as they are."""
-        if column not in PER_CLASS_COLUMNS:
-            return values
-        whole = np.full(self.data.private.identities, np.nan)
-        whole[self.people] = values
-        return whole
 
     # ------------------------------------------------------------------------------------------------ checkpoint
 

@@ -54,5 +54,5 @@ MEANINGS: dict[str, str] = {
     "started": "ISO 8601, UTC",
     "finished": "ISO 8601, UTC",
     "artefacts": "folder of the trial in the study's folder",
-    "reason": "why it failed, was stopped or is infeasible",
+    "reason": "why it failed, was stopped or is infeasible; or that an attack had to take smaller batches",
 }
