@@ -83,6 +83,13 @@ def test_a_surface_parts_what_so_many_draws_attain_from_what_fewer_do(level):
         assert by_counting == by_surface
 
 
+def test_of_few_draws_the_last_one_counts_too():
+    natural, attack = np.full((10, 1), 0.5), np.full((10, 1), 0.5)
+    natural[-1] = 0.9
+    (surface,) = attainment_surfaces(natural, attack, [0.1])
+    assert surface.natural.max() == 0.9
+
+
 def test_surfaces_lie_within_each_other():
     natural, attack = _noisy(0.1, 300, 6, 6), _noisy(0.1, 300, 6, 7)
     areas = [hypervolume(surface.natural[:-1], surface.attack[:-1]) for surface in attainment_surfaces(natural, attack)]

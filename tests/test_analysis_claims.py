@@ -70,6 +70,13 @@ def test_too_few_draws_for_so_many_comparisons_are_refused_with_a_number_that_wo
     assert all(one.significant for one in claims({name: np.full(7600, 0.1) for name in few}))
 
 
+def test_one_comparison_needs_39_draws_at_5_percent():
+    (just,) = claims({"one": np.full(39, 0.1)})
+    assert just.significant and just.p_value == 0.05
+    with pytest.raises(InputError, match="38 draws"):
+        claims({"one": np.full(38, 0.1)})
+
+
 @pytest.mark.parametrize("draws", [np.zeros((2, 2)), np.zeros(0), np.array([0.1, np.nan])])
 def test_a_p_value_of_no_draws_is_refused(draws):
     with pytest.raises(InputError, match="draws"):

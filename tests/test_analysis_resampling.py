@@ -72,6 +72,13 @@ def test_a_point_that_was_not_retrained_has_students_interval_over_people():
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.004)
 
 
+def test_few_people_vary_as_students_t_of_their_standard_error():
+    person = 0.5 + 0.01 * _noise(6)
+    angles = np.arcsin(np.sqrt(resample({"law": person[None]}, 100_000).draws[:, 0]))
+    error = stats.sem(person) / (2 * np.sqrt(person.mean() * (1 - person.mean())))
+    assert angles.var() == pytest.approx(error**2 * 5 / 3, rel=0.06)  # the variance of Student's t with 5 degrees
+
+
 def test_with_seeds_and_people_the_interval_is_that_of_behrens_and_fisher():
     accuracy = 0.5 + 0.03 * _noise(3, 1) + 0.12 * _noise(40, seed=1)
     found = resample({"law": accuracy}, 40_000).estimate("law")
