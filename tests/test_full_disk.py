@@ -114,7 +114,7 @@ def test_an_error_of_a_path_in_the_folder_is_found_behind_others(tmp_path):
 
 def test_a_study_whose_folder_is_gone_ends_in_one_line(tmp_path):
     study = StudyFolder(tmp_path / "study")
-    with pytest.raises(InputError, match=r"study: cannot be written to any more \(No such file.*--resume$") as caught:
-        with _told_of_the_disk(study):
-            study.write_config({"name": "study"})
+    said = r"study: cannot be written to any more \(No such file.*--resume$"
+    with pytest.raises(InputError, match=said) as caught, _told_of_the_disk(study):
+        study.write_config({"name": "study"})
     assert "\n" not in str(caught.value)
