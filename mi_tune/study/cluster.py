@@ -184,11 +184,12 @@ def _start(options: dict[str, Any], processes: Processes) -> None:
         try:
             with kept_handlers():
                 ray.init(**options)
+            processes.started()
             return
         except Exception as error:
             if attempt == ATTEMPTS or "timed out during startup" not in str(error):
                 raise
-            processes.look()
+            processes.started()
             with kept_handlers():
                 ray.shutdown()
             processes.end()
