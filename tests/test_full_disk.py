@@ -17,9 +17,9 @@ from rich.console import Console
 from mi_tune import InputError
 from mi_tune.library.tuning import plan_study
 from mi_tune.runtime.cache import cached
-from mi_tune.runtime.errors import disk_is_full
+from mi_tune.runtime.errors import disk_is_full, error_of_the_disk
 from mi_tune.study.folder import StudyFolder
-from mi_tune.study.run import RunOptions
+from mi_tune.study.run import RunOptions, _told_of_the_disk
 
 PRIVATE, PUBLIC = make_bank(5, images=8), make_bank(8, seed=1)
 KEYWORDS = {"private": (PRIVATE.images, PRIVATE.labels), "public": (PUBLIC.images, PUBLIC.labels), "trials": 9}
@@ -96,3 +96,25 @@ def test_a_cache_that_cannot_be_written_to_is_done_without(tmp_path):
     for _ in range(2):
         cached("kind", "key", lambda: made.append(1) or {"made": 1}, tmp_path / "cache")
     assert made == [1], "a good one still keeps what is made"
+
+
+def test_an_error_of_a_path_in_the_folder_is_found_behind_others(tmp_path):
+    folder = tmp_path / "study"
+    try:
+        try:
+            (folder / "journal.log").open()
+        except OSError as error:
+            raise RuntimeError("Ray wraps it") from error
+    except RuntimeError as error:
+        found = error_of_the_disk(error, folder)
+        assert found is not None and found.strerror == "No such file or directory"
+        assert error_of_the_disk(error, tmp_path / "another") is None
+    assert error_of_the_disk(ValueError("no disk"), folder) is None
+
+
+def test_a_study_whose_folder_is_gone_ends_in_one_line(tmp_path):
+    study = StudyFolder(tmp_path / "study")
+    said = r"study: cannot be written to any more \(No such file.*--resume$"
+    with pytest.raises(InputError, match=said) as caught, _told_of_the_disk(study):
+        study.write_config({"name": "study"})
+    assert "\n" not in str(caught.value)

@@ -171,6 +171,8 @@ def test_processes_of_children_are_ended_and_those_of_before_are_not():
     parent = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     grandchild = int(parent.stdout.readline())
+    found.started()
+    later = subprocess.Popen(sleeping)
     try:
         found.look()
         assert {parent.pid, grandchild} == set(found.alive())
@@ -181,9 +183,11 @@ def test_processes_of_children_are_ended_and_those_of_before_are_not():
         time.sleep(0.2)
         assert found.alive() == []
         assert before.poll() is None
+        assert later.poll() is None
     finally:
-        before.kill()
-        before.wait()
+        for one in (before, later):
+            one.kill()
+            one.wait()
 
 
 def test_what_rays_threads_and_native_code_print_goes_to_the_log(tmp_path):

@@ -27,6 +27,8 @@ from mi_tune.study.which_cluster import choose_cluster, place_for_ray
 NO_TRIAL_LIMIT = 10**6
 """Ray's limit of concurrent trials where our searcher sets a tighter one. With no limit at all, Ray starts its workers
 one after the other."""
+ATTEMPTS = 3
+"""How often a Ray that did not get going in time is started."""
 REFRESH_SECONDS = 5.0
 """The state of the cluster is read again after this time."""
 
@@ -156,8 +158,7 @@ def connect(
         processes = Processes()
         watch: Watch | None = None
         try:
-            with kept_handlers():
-                ray.init(**options)
+            _start(options, processes)
         except Exception as error:  # Ray raises whatever it meets, some of it as a plain Exception
             if choice.address is None:
                 raise InputError(
@@ -175,6 +176,23 @@ def connect(
         finally:
             with redirect_stdout(noise), redirect_stderr(noise):  # it prints what it has not printed yet
                 _shut_down(processes, watch)
+
+
+def _start(options: dict[str, Any], processes: Processes) -> None:
+    """Start or join Ray; once more where a machine was too busy for the half minute that Ray gives its processes."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with kept_handlers():
+                ray.init(**options)
+            processes.started()
+            return
+        except Exception as error:
+            if attempt == ATTEMPTS or "timed out during startup" not in str(error):
+                raise
+            processes.started()
+            with kept_handlers():
+                ray.shutdown()
+            processes.end()
 
 
 @contextmanager

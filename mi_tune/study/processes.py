@@ -1,4 +1,4 @@
-"""The processes that a Ray of this process has started, so that none of them is left when it ends."""
+"""The processes of a Ray that this process has started, so that none of them is left when it ends."""
 
 from __future__ import annotations
 
@@ -13,19 +13,30 @@ PATIENCE_SECONDS = 3.0
 
 
 class Processes:
-    """The descendants of this process, without those that were there before.
+    """What this process has started since, and whatever that starts: made before Ray is started, and told by `started`
+    that it has been.
 
     A worker of a Ray that was killed becomes nobody's child, so `look` has to be called while the tree is whole. A
-    process is known by its number and the time it started: a number is given again once its process has ended.
+    process is known by its number and the time it started: a number is given again once its process has ended. What
+    others start from this process later, such as a tracker, is left alone.
     """
 
     def __init__(self) -> None:
         self._known: dict[int, str] = {}
+        self._roots: dict[int, str] = {}
         self._before = _descendants(os.getpid())
 
+    def started(self) -> None:
+        """Take in what has been started since."""
+        new = {pid: start for pid, start in _descendants(os.getpid()).items() if pid not in self._before}
+        self._roots |= new
+        self._known |= new
+
     def look(self) -> None:
-        """Take in the descendants that there are now."""
-        self._known |= {pid: start for pid, start in _descendants(os.getpid()).items() if pid not in self._before}
+        """Take in what those have started in the meantime."""
+        for pid, start in self._roots.items():
+            if _stat(pid).get("start") == start:
+                self._known |= _descendants(pid)
 
     def alive(self) -> list[int]:
         """Those that have not ended."""

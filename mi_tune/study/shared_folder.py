@@ -24,7 +24,8 @@ MARK = ".place"
 """File with a word that only this folder has: who reads it there sees the driver's disk."""
 END = ".ending"
 """File that tells workers to keep their progress, because the study is about to end."""
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 300.0
+"""How long the first process on a busy machine may take to start."""
 
 
 class FolderError(Exception):
