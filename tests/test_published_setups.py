@@ -14,9 +14,11 @@ from mi_tune.attacks import PRESETS, Portfolio, make_attack
 from mi_tune.library.costs import check_memory, cost_of, count_gigaflops, network_without_numbers
 from mi_tune.library.setup_files import SETUPS
 from mi_tune.library.setups import base_values, build_setup
+from mi_tune.library.tuning import plan_study
 from mi_tune.library.twins import twin_values
 from mi_tune.nets.sizes import check_size
 from mi_tune.setup import make_setup
+from mi_tune.study.run import RunOptions
 from mi_tune.trial.assets import check_names
 from studies.cli import cli
 from studies.setups.published import every_setup, table, text
@@ -202,3 +204,18 @@ def test_no_operation_is_computed_to_count():
 def test_the_page_has_the_table_of_the_files():
     page = (SETUPS.parents[1] / "docs" / "setups.md").read_text()
     assert table() in page
+
+
+def test_a_twin_is_planned_as_a_study_whose_numbers_mean_nothing_and_resumes_as_itself(tmp_path):
+    def planned(**more):
+        options = RunOptions(resume=bool(more))
+        base = None if more else "paper/gmi-vgg16-celeba-celeba"
+        return plan_study(base, {}, more.get("name"), tmp_path, None, False, options, twin=not more)
+
+    first = planned()
+    assert first.options.smoke and first.folder.name == "gmi-vgg16-celeba-celeba-twin"
+    assert first.setup.data.source == "orl" and first.setup.search.trials == 2
+    first.folder.mkdir()
+    config = {"seed": 0, "smoke": True, "images_allowed": True, "config": first.setup.model_dump(mode="json")}
+    (first.folder / "study.yaml").write_text(yaml.safe_dump(config))
+    assert planned(name=first.folder.name).setup == first.setup

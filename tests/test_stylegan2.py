@@ -251,3 +251,14 @@ def test_weights_of_another_size_are_refused(tmp_path):
     torch.save(StyleGAN2(64, 32, 32, channel_base=512, channel_max=32, mapping_layers=2).state_dict(), file)
     with pytest.raises(InputError, match=r"ffhq.pt: not the weights of .*twin.*b64"):
         prior(weights=file).load(0, CPU)
+
+
+def test_a_crop_keeps_the_middle_of_its_images():
+    whole, middle = prior().load(0, CPU), prior(crop=0.5).load(0, CPU)
+    latents = whole.sample_latents(2, generator(0, "test"))
+    raw = whole.render(latents)
+    assert raw.shape == (2, 3, 32, 32)
+    wanted = whole.converted(raw[:, :, 8:24, 8:24])
+    torch.testing.assert_close(middle.decode(latents), wanted)
+    torch.testing.assert_close(middle.finish(middle.advance(latents, 0), 1), wanted, atol=1e-5, rtol=1e-4)
+    assert middle.key() != whole.key()
