@@ -27,9 +27,10 @@ def front_rows(study: Study) -> list[tuple[str, ...]]:
         name = row.reference or f"law {number}"
         cells = [_with_interval(row, "natural_accuracy"), _with_interval(row, "attack_accuracy")]
         cells += [_with_interval(row, "recognised")] * judged
-        found.append(
-            (f"{name}{'' if number in study.front.index else ' (not on the front)'}", describe(law_of(row)), *cells)
-        )
+        others = row.get("defences", "")
+        erasing = describe(law_of(row)) + (f"; {others}" if isinstance(others, str) and others else "")
+        beside = "" if number in study.front.index else " (not on the front)"
+        found.append((f"{name}{beside}", erasing, *cells))
     return found
 
 
