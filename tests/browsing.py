@@ -35,6 +35,7 @@ def opened(browser: Any, address: str, **context: Any) -> Iterator[Any]:
         **{"viewport": {"width": 1200, "height": 900}, "offline": address.startswith("file:"), **context}
     )
     page, wrong = own.new_page(), []
+    page.set_default_timeout(120_000)  # a busy machine is no failure of the page
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on(

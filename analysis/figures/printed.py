@@ -74,6 +74,7 @@ def draw_printed(figure: go.Figure) -> Figure:
     """The figure as a Matplotlib figure, black on white."""
     _matplotlib()
     from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
     layout = figure.layout
     height = layout.height or 450
@@ -113,7 +114,7 @@ def draw_printed(figure: go.Figure) -> Figure:
         _axis(ax, layout, number)
     if image is not None:
         bar = drawn.add_axes((1 - (right - 14) / WIDTH, plot[1], 14 / WIDTH, plot[3]))
-        drawn.colorbar(image, cax=bar, format=lambda value, _: f"{value:.0%}")
+        drawn.colorbar(image, cax=bar, format=PercentFormatter(1.0, decimals=0))
         bar.tick_params(labelsize=8)
     _shapes(axes, layout)
     _annotations(drawn, axes, layout, plot)

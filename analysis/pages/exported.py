@@ -26,7 +26,8 @@ def front_rows(study: Study) -> list[tuple[str, ...]]:
         name = row.reference or f"law {number}"
         cells = [_with_interval(row, "natural_accuracy"), _with_interval(row, "attack_accuracy")]
         cells += [_with_interval(row, "recognised")] * judged
-        found.append((f"{name}{'' if number in study.front.index else ' (not on the front)'}", described(row), *cells))
+        beside = "" if number in study.front.index else " (not on the front)"
+        found.append((f"{name}{beside}", described(row), *cells))
     return found
 
 

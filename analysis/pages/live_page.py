@@ -98,6 +98,9 @@ def live_application(page: LivePage) -> web.Application:
             raise web.HTTPServiceUnavailable(text=str(error)) from error
         return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
 
+    async def icon(request: web.Request) -> web.Response:
+        return web.Response(status=204)  # browsers ask for one
+
     async def events(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await answer.prepare(request)
@@ -118,7 +121,7 @@ def live_application(page: LivePage) -> web.Application:
         ending.set()
 
     application = web.Application(middlewares=[only_loopback])
-    application.add_routes([web.get("/", whole), web.get("/events", events)])
+    application.add_routes([web.get("/", whole), web.get("/favicon.ico", icon), web.get("/events", events)])
     application.on_shutdown.append(end)
     return application
 

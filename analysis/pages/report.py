@@ -149,7 +149,9 @@ def _recommendations(study: Study, line: ControlLine | None) -> list[dict[str, A
             found.append(None)
             continue
         key = (one.trial, (*one.equals, one.costs_more))
-        found.append(described.setdefault(key, _recommendation(study, one, line)))
+        if key not in described:
+            described[key] = _recommendation(study, one, line)
+        found.append(described[key])
     return found
 
 

@@ -25,6 +25,8 @@ LABELS = {
 """Columns of the treatment, in the order in which they are shown."""
 EVERYWHERE = ("realised_area", "probability", "defences")
 """Columns that also mean something for a law that never erases; it has no area, fill or place."""
+DEFENCE = "defence"
+"""Columns of other defences begin with it."""
 MOST_CATEGORIES = 24
 """A column with more different texts is no category."""
 
@@ -45,7 +47,7 @@ def parameters(laws: pd.DataFrame) -> list[Parameter]:
         laws: rows of `Study.trials`.
     """
     own = set(COLUMNS) | {"runs", "label", "on_front"}
-    others = [name for name in laws if name not in own]
+    others = [name for name in laws if name not in own or name.startswith(DEFENCE)]
     found = []
     for name in (*LABELS, *others):
         values = values_of(laws, name).dropna()
