@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import make_bank
 
+from mi_tune import attack
 from mi_tune.data import split_each_identity
 from mi_tune.judging.judge import JudgeRecipe, judge_key, train_judge
 from mi_tune.judging.own import own_judge
@@ -146,3 +147,16 @@ def test_an_own_architecture_of_the_projects_judge_has_its_code_in_the_judges_ke
     assert judge.name == "mine.py:make"
     file.write_text(FILE.read_text() + "# changed\n")
     assert judge_key(BANK, SPLIT, recipe, 0) != judge.key
+
+
+def test_it_judges_the_attacks_on_a_network_in_hand(weights, tmp_path):
+    images, labels = BANK.tensors()
+    network = create_classifier("small_cnn", 5, 1, 16, 0)
+    run = Training(network, images, labels, torch.from_numpy(SPLIT.train), Recipe(epochs=3), 0, CPU)
+    while not run.finished:
+        run.train_epoch()
+    own = {"judge": NETWORK, "judge_weights": weights}
+    found = attack(network, (BANK.images, BANK.labels), **own, out=tmp_path / "found", quiet=True)
+    assert set(found.table.judge) == {"own make"}
+    with pytest.raises(InputError, match="give the judge's weights"):
+        attack(network, (BANK.images, BANK.labels), **own | {"judge_weights": "nowhere.pt"}, quiet=True)
