@@ -121,6 +121,12 @@ def test_a_control_that_is_more_accurate_and_leaks_less_counts_below_its_own_acc
     assert line.at(0.9).lower == pytest.approx(0.3), "beyond the most accurate control of a kind"
 
 
+@pytest.mark.parametrize("attack", [[0.3, 0.6], [0.6, 0.3]])
+def test_of_two_equally_accurate_controls_the_one_that_leaks_less_counts(attack):
+    line = ControlLine((curve_of([0.8, 0.8], attack, kind=SMALLER),))
+    assert [line.at(at).lower for at in (0.8, 0.9)] == pytest.approx([0.3, 0.3])
+
+
 def test_a_kind_that_does_not_end_in_the_usual_training_says_nothing_of_more_accurate_laws():
     low = curve_of([0.4, 0.6], [0.01, 0.02], kind=PRETRAINED, ends=False)
     line = ControlLine((curve_of([0.5, 0.8], [0.2, 0.6]), low))
