@@ -146,6 +146,14 @@ def test_images_enter_through_the_accuracy_of_their_person_and_seed():
     assert whole.draws == pytest.approx(averaged.draws)
 
 
+def test_a_person_with_one_image_left_counts_with_that_image():
+    hits = CrossedDesign((0.3, 0.6), classes=20).hits(np.random.default_rng(8))
+    one = hits[0].copy()
+    one[:, 0, 1:], one[:, 0, 0] = np.nan, 1.0
+    averaged = np.nanmean(one, axis=2)
+    assert resample({"a": one}).draws == pytest.approx(resample({"a": averaged}).draws)
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_where_every_hit_is_alike_the_ends_are_those_of_clopper_and_pearson(rate):
     found = resample({"law": np.full((3, 40, 8), rate)}).estimate("law")

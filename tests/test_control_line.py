@@ -12,8 +12,8 @@ from drawn_people import TINY
 from synthetic_study import write_study
 
 from analysis.figures import front_info, plot_front
-from analysis.pages import write_report
-from analysis.pages.report import _against_control, controlled
+from analysis.pages import headline, write_report
+from analysis.pages.report import controlled
 from analysis.statistics import load_study
 from analysis.statistics.control_line import (
     STOPPED,
@@ -119,6 +119,12 @@ def test_a_control_that_is_more_accurate_and_leaks_less_counts_below_its_own_acc
     assert band.lower == pytest.approx(0.3)
     assert band.upper == pytest.approx(0.5), "a kind that has no control below says nothing of the upper edge"
     assert line.at(0.9).lower == pytest.approx(0.3), "beyond the most accurate control of a kind"
+
+
+@pytest.mark.parametrize("attack", [[0.3, 0.6], [0.6, 0.3]])
+def test_of_two_equally_accurate_controls_the_one_that_leaks_less_counts(attack):
+    line = ControlLine((curve_of([0.8, 0.8], attack, kind=SMALLER),))
+    assert [line.at(at).lower for at in (0.8, 0.9)] == pytest.approx([0.3, 0.3])
 
 
 def test_a_kind_that_does_not_end_in_the_usual_training_says_nothing_of_more_accurate_laws():
@@ -231,10 +237,19 @@ def test_people_are_found_by_name_in_whatever_order_their_rows_are(tmp_path):
 def test_the_recommendation_has_the_law_s_loss_against_the_line_with_its_sign(tmp_path):
     study = load_study(stopped(write_study(tmp_path / "known"), {2: 0.2, 5: 0.59}, {2: 0.7, 5: 0.92}))
     line = control_line(study)
-    text = _against_control(study, line, 4)
     value = 100 * gain_of(study, line, 4).points.value
     assert value > 0
-    assert f"{-value:.1f} points" in text
+    page = write_report(study.folder).read_text()
+    assert f"so that erasing itself changes {-value:.1f} points" in page
+
+
+def test_the_headline_says_of_the_recommended_law_whether_it_beats_the_controls(tmp_path):
+    study = load_study(other_controls(stopped(write_study(tmp_path / "known"), {2: 0.2}, {2: 0.7}), POINTS))
+    text = headline(study)
+    assert "the recommended law is law 2" in text  # it leaks 60 %, and the slim network 20 %
+    assert "(smaller network) leaks 20.0%: erasing is not told from a classifier without defence (+40.0 points" in text
+    without = load_study(write_study(tmp_path / "without"))
+    assert "control" not in headline(without)
 
 
 def test_the_line_is_drawn_with_its_band_and_its_controls(tmp_path):

@@ -277,7 +277,14 @@ def _change(estimate: Estimate | None) -> str:
 
 
 def headline(study: Study) -> str:
-    """A few sentences that summarise the study."""
+    """A few sentences that summarise the study, and what the recommended law gains over the undefended controls."""
+    text, found, line = _summary(study), recommend(study, DEFAULT_LOSS), control_line(study)
+    if found is None or line is None or study.undefended is None or found.trial == study.undefended.trial:
+        return text
+    return f"{text} {_against_control(study, line, found.trial)}"
+
+
+def _summary(study: Study) -> str:
     complete, front = len(study.complete), len(study.front)
     if not complete:
         return "No law has been trained and attacked yet."
