@@ -135,7 +135,7 @@ def test_a_folder_without_a_study_is_named(tmp_path):
         read_earlier(tmp_path / "nothing_here")
     write_study(tmp_path / "study")
     (tmp_path / "study" / "study.yaml").write_text("name: orl\n")
-    with pytest.raises(InputError, match="no configuration"):
+    with pytest.raises(InputError, match="damaged or no study"):
         read_earlier(tmp_path / "study")
 
 

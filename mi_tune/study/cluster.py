@@ -186,13 +186,13 @@ def _start(options: dict[str, Any], processes: Processes) -> None:
                 ray.init(**options)
             processes.started()
             return
-        except Exception as error:
-            if attempt == ATTEMPTS or "timed out during startup" not in str(error):
-                raise
+        except BaseException as error:  # a signal too: what has been started until then must not be left
             processes.started()
             with kept_handlers():
                 ray.shutdown()
             processes.end()
+            if attempt == ATTEMPTS or "timed out during startup" not in str(error):
+                raise
 
 
 @contextmanager

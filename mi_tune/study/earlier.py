@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from mi_tune.runtime.cache import save_atomically
-from mi_tune.runtime.errors import InputError
 from mi_tune.search.warm import EarlierStudy
 from mi_tune.setup import make_setup
 from mi_tune.study.folder import StudyFolder
@@ -21,13 +20,7 @@ def read_earlier(folder: Path) -> EarlierStudy:
         InputError: the folder holds no study, or its files are damaged.
     """
     study = StudyFolder(folder)
-    config = study.read_config()
-    try:
-        setup = make_setup(config["config"], f"{folder}/study.yaml")
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder}: study.yaml holds no configuration; give the folder of a study, such as results/orl"
-        ) from error
+    setup = make_setup(study.read_config()["config"], f"{folder}/study.yaml")
     runs = study.read_table()
     return EarlierStudy(setup.name, setup.search.space, runs, laws_of(runs, folder), folder)
 

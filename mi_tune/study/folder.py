@@ -81,6 +81,8 @@ class StudyFolder:
             raise InputError(
                 f"{self.path}: no readable study.yaml, so this is not a study folder; give one such as results/orl"
             ) from error
+        if isinstance(config, dict) and not isinstance(config.get("config", {}), dict):
+            raise InputError(f"{self.path}: the configuration in study.yaml is damaged; restore it")
         if not isinstance(config, dict) or (missing := [name for name in NEEDED if name not in config]):
             lacks = ", ".join(missing) if isinstance(config, dict) else "everything"
             raise InputError(
