@@ -40,7 +40,7 @@ def face_strips(study: Study) -> FaceStrips | None:
     if real is None:
         return None
     shown = shown_classes(len(real))
-    trials = {}
+    trials: dict[int, Strip] = {}
     for trial in dict.fromkeys([*study.front.trial, *study.references.trial, *study.complete.trial]):
         if len(trials) == MAX_STRIPS:
             break
