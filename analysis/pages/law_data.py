@@ -25,7 +25,7 @@ NUMBERS = (
 """Columns of the table of trials that the page shows; it hands them on under the same names."""
 MOST_LAWS_IN_DETAIL = 300
 """Studies with more laws have smaller erase maps, so that the page stays small."""
-MAP_SIDE, SMALL_MAP_SIDE = 32, 16
+MAP_SIDE, SMALL_MAP_SIDE = 32, 12
 
 
 class Code:
