@@ -54,19 +54,19 @@ class Crew:
 class Kept(NamedTuple):
     """The best results of every person, best first.
 
-    images: uint8, or floats in [0, 1], (people, kept, channels, height, width). latents: (people, kept, dim). index: of
+    images: uint8, or floats in [0, 1], (people, kept, channels, height, width). latents: (people, kept, dim). places: of
     each among the person's results, (people, kept). score: of all results, (people, results).
     """
 
     images: Tensor
     latents: Tensor
-    index: Tensor
+    places: Tensor
     score: Tensor
 
     @property
     def best_scores(self) -> Tensor:
         """Scores of what is kept, (people, kept)."""
-        return self.score.gather(1, self.index)
+        return self.score.gather(1, self.places)
 
     def better_of(self, other: Kept, keep: int) -> Kept:
         """Each result from the round in which its score is higher, this one if they are equal; the best `keep` of all.
@@ -76,7 +76,7 @@ class Kept(NamedTuple):
         score, improved = torch.maximum(self.score, other.score), other.score > self.score
         index = _ranking(score)[:, :keep]
         theirs = improved.gather(1, index)
-        ours_at, theirs_at = ((kept.index[:, None] == index[..., None]).int().argmax(2) for kept in (self, other))
+        ours_at, theirs_at = ((kept.places[:, None] == index[..., None]).int().argmax(2) for kept in (self, other))
 
         def chosen(ours: Tensor, others: Tensor) -> Tensor:
             shape = (*index.shape, *[1] * (ours.ndim - 2))
