@@ -54,8 +54,9 @@ class Crew:
 class Kept(NamedTuple):
     """The best results of every person, best first.
 
-    images: uint8, or floats in [0, 1], (people, kept, channels, height, width). latents: (people, kept, dim). places: of
-    each among the person's results, (people, kept). score: of all results, (people, results).
+    images: uint8, or floats in [0, 1], (people, kept, channels, height, width). latents: (people, kept, dim).
+    places: of each among the person's results, (people, kept).
+    score: of all results, (people, results).
     """
 
     images: Tensor
