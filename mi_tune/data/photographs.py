@@ -73,7 +73,8 @@ def decode(file: Path, into: np.ndarray, deepest: float = 0.0, fit: str = "crop"
         box = (left, top, left + side, top + side)
     if box is not None and share < 1:
         # cut out first, as the papers do: a resize of a box looks at the pixels beside it
-        image, box = image.crop(tuple(round(edge) for edge in box)), None
+        left, top, right, bottom = (round(edge) for edge in box)
+        image, box = image.crop((left, top, right, bottom)), None
     pixels = np.asarray(image.resize(into.shape[1:], Image.Resampling.LANCZOS, box=box))
     into[...] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
