@@ -35,7 +35,7 @@ class _Sieve(io.TextIOBase):
         self._target().flush()
 
     def isatty(self) -> bool:
-        return self._stream.isatty()
+        return not self._stream.closed and self._stream.isatty()  # asked at the exit of the process, too
 
     def fileno(self) -> int:
         return self._stream.fileno()
