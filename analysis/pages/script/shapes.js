@@ -1,6 +1,7 @@
 // Figures that the page draws itself: a list of shapes, painted on a canvas, or written as SVG to be saved.
 {
   const FONT = "system-ui, sans-serif";
+  const MANY = 4000;
 
   // Shapes: {line: [[x, y], ...]}, {dot: [x, y, radius]}, {box: [x, y, width, height]}, {text: "...", at: [x, y]}, each
   // with colour and, if need be, width, opacity, dash, fill, edge, size, align (left, center, right), bold, turn (degrees).
@@ -10,7 +11,7 @@
     canvas.height = Math.round(height * sharp);
     canvas.style.width = width + "px";
     canvas.style.height = height + "px";
-    const pen = canvas.getContext("2d");
+    const pen = canvas.getContext("2d"), many = shapes.length > MANY;
     pen.scale(sharp, sharp);
     for (const shape of shapes) {
       pen.globalAlpha = shape.opacity ?? 1;
@@ -21,6 +22,10 @@
         pen.beginPath();
         shape.line.forEach(([x, y], k) => (k ? pen.lineTo(x, y) : pen.moveTo(x, y)));
         pen.stroke();
+      } else if (shape.dot && many) {
+        const [x, y, radius] = shape.dot; // thousands of circles are slow, and look the same as squares
+        pen.fillStyle = shape.colour;
+        pen.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
       } else if (shape.dot) {
         pen.beginPath();
         pen.arc(...shape.dot, 0, 2 * Math.PI);
