@@ -57,7 +57,9 @@ def optuna_study(runs: pd.DataFrame, name: str, storage: str | None = None) -> o
         warnings.simplefilter("ignore", ExperimentalWarning)
         made.set_metric_names(list(OBJECTIVES))
     ended = runs[runs.state.isin(list(STATES))]
-    distributions = {column: _distribution(ended[column]) for column in PARAMETERS} if len(ended) else {}
+    # a study of erasing alone has no parameter for other defences
+    searched = [column for column in PARAMETERS if column != "defences" or (ended[column] != "").any()]
+    distributions = {column: _distribution(ended[column]) for column in searched} if len(ended) else {}
     made.add_trials([_trial(row, distributions) for _, row in ended.iterrows()])
     return made
 

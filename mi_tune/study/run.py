@@ -30,6 +30,7 @@ from mi_tune.setup import Setup
 from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, check_cluster, connect
 from mi_tune.study.controls import keep_controls, start_controls
 from mi_tune.study.earlier import copy_earlier, read_earlier
+from mi_tune.study.fixed_laws import reference_points
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.losses import WhyLost
@@ -150,6 +151,14 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
         )
     if sentence := start_sentence(setup, data.private):
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    points = len(reference_points(setup.search.space))
+    if setup.search.space.defences and 2 * points > setup.search.trials:
+        console.print(
+            f"{points} of the {setup.search.trials} trials are reference points, each defence as published; --trials "
+            f"{3 * points} leaves room for a search",
+            highlight=False,
+            style="yellow",
+        )
     if earlier and warm:
         text = f"warm start from {earlier.name}: {'; '.join(warm.notes)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)

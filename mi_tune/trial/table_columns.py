@@ -22,6 +22,7 @@ MEANINGS: dict[str, str] = {
     "fill": "what rectangles are filled with: a name, or values in [0, 1] per channel",
     "count": "rectangles of an erased image",
     "clean_epochs": "epochs without erasing at the end of training",
+    "defences": "the other defences with their parameters, or empty",
     **_with_ends("natural_accuracy", "top-1 of the target on un-erased images that it was not trained on"),
     **_with_ends("attack_accuracy", "share of reconstructions that the judge assigns to the attacked person"),
     "attack_accuracy_top5": "the same, among the judge's first five",
