@@ -67,6 +67,7 @@ def home(tmp_path_factory) -> Path:
     config = {
         "name": "tiny",
         "seed": 0,
+        "smoke": False,
         "images_allowed": False,
         "config": setup.model_dump(mode="json"),
         "data": {side: {"fingerprint": key} for side, key in sides.items()},
