@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
+
 from mi_tune.library.setup_files import SETUPS
 
 LIMIT = 60.0
@@ -32,8 +34,9 @@ def run_twin(name: str, folder: Path) -> tuple[float, str]:
     return spent, found.stdout
 
 
-def main(names: list[str]) -> int:
-    """Run the twins; returns the number of those that failed."""
+@click.command(help=__doc__)
+@click.argument("names", nargs=-1)
+def main(names: tuple[str, ...]) -> None:
     chosen = names or sorted(file.stem for file in (SETUPS / "paper").glob("*.yaml"))
     failed = 0
     for name in chosen:
@@ -47,8 +50,8 @@ def main(names: list[str]) -> int:
         slow = "" if seconds <= LIMIT else "  too slow"
         failed += bool(slow)
         print(f"{name:45s} {seconds:6.1f} s{slow}", flush=True)
-    return failed
+    sys.exit(min(failed, 1))
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(sys.argv[1:]), 1))
+    main()
