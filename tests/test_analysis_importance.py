@@ -320,7 +320,7 @@ def test_bars_that_are_not_told_from_nothing_are_pale_and_carry_the_share_of_luc
 
 def test_the_report_shows_each_question_and_says_what_was_told(tmp_path):
     page = write_report(study_of(tmp_path, some_records()).folder).read_text()
-    section = page.split('<section id="importance">')[1].split("</section>")[0]
+    section = page.split('<section id="importance"')[1].split("</section>")[0]
     titles = re.findall(r"<h3>(.*?)</h3>|<strong>(.*?)\\.</strong>", section)
     found = [heading or bold for heading, bold in titles]
     assert found == ["Natural accuracy", "Attack accuracy", "Along the front"]
@@ -334,6 +334,6 @@ def test_the_report_shows_each_question_and_says_what_was_told(tmp_path):
 
 def test_the_report_of_a_short_study_says_what_is_missing_and_draws_no_bars(tmp_path):
     page = write_report(write_study(tmp_path / "known")).read_text()
-    section = page.split('<section id="importance">')[1].split("</section>")[0]
+    section = page.split('<section id="importance"')[1].split("</section>")[0]
     assert section.count("Too few laws") == 4
     assert "data-figure" not in section

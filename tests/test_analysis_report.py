@@ -217,17 +217,19 @@ def test_the_page_is_small_because_of_the_partial_chart_library(folder):
 
 def test_columns_that_this_version_does_not_know_are_parameters_like_all_others(folder):
     table = pd.read_parquet(folder / "trials.parquet")
-    table["defences"] = ["", "bido", "bido", "label smoothing", "", "", ""]
+    bido, smoothing = "bido:a1=0.05,a2=0.5", "label_smoothing:alpha=0.1"
+    table["defences"] = ["", bido, bido, f"{bido}+{smoothing}", "", "", ""]
     table["defence.bido.weight"] = [np.nan, 0.1, 0.2, np.nan, np.nan, np.nan, np.nan]
     table["always"] = 3
     table.to_parquet(folder / "trials.parquet")
     data = data_of(page_of(folder))
     kinds = {one["name"]: (one["label"], one["kind"]) for one in data["parameters"]}
-    assert kinds["defences"] == ("defences", "category")
+    assert kinds["defences"] == ("other defences", "category")
     assert kinds["defence.bido.weight"] == ("bido: weight", "number")
     assert "always" not in kinds
     assert data["trials"]["2"]["parameters"]["defence.bido.weight"] == 0.2
-    assert data["trials"]["0"]["parameters"]["defences"] is None
+    mixes = {number: trial["parameters"]["defences"] for number, trial in data["trials"].items()}
+    assert (mixes["0"], mixes["1"], mixes["3"]) == ("none", "bido", "bido + label_smoothing")
     assert "defences" in parameters_info(load_study(folder)).names
 
 

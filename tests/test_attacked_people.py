@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import make_bank, write_image_folder
 
-from analysis.statistics.control_line import ControlLine
+from analysis.statistics.control_line import ControlCurve
 from mi_tune import InputError
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.judging import class_interval
@@ -117,15 +117,15 @@ def test_the_control_line_of_a_sample_is_that_of_all_people_with_wider_intervals
     rng = np.random.default_rng(0)
     natural = np.array([[0.4], [0.8]]) + rng.normal(0, 0.02, 400)
     attack = np.array([[0.2], [0.6]]) + rng.normal(0, 0.15, 400)
-    whole = ControlLine(np.array([1, 2]), natural, attack)
+    whole = ControlCurve("stopped early", ("a", "b"), natural, attack)
     sampled = attack.copy()
     sampled[:, rng.permutation(400)[80:]] = np.nan
-    some = ControlLine(np.array([1, 2]), natural, sampled)
+    some = ControlCurve("stopped early", ("a", "b"), natural, sampled)
     assert some.at(0.6).value == pytest.approx(whole.at(0.6).value, abs=0.03)
     width = lambda estimate: estimate.high - estimate.low  # noqa: E731
     assert 1.5 < width(some.at(0.6)) / width(whole.at(0.6)) < 3.5
-    gain = some.gain(natural[1] - 0.1, np.where(np.isnan(sampled[0]), np.nan, sampled[1] - 0.3))
+    gain, _ = some.gain(natural[1] - 0.1, np.where(np.isnan(sampled[0]), np.nan, sampled[1] - 0.3))
     assert gain.low <= gain.value <= gain.high
     assert gain.value == pytest.approx(0.2, abs=0.03)
-    exact = ControlLine(np.array([1, 2]), natural, np.where(np.isnan(sampled), np.nan, 0.5))
+    exact = ControlCurve("stopped early", ("a", "b"), natural, np.where(np.isnan(sampled), np.nan, 0.5))
     assert exact.at(0.6) == pytest.approx((0.5, 0.5, 0.5))

@@ -315,6 +315,11 @@ CASES = [
     "location --private {t}/missing --public {t}/public",
     "location --attacks map_logit:huge",
     "setups stray",
+    "data --data-root {t}/missing",
+    "data stray",
+    "watch {t}/missing",
+    "watch {t}/study-garbage",
+    "watch {t}/study-bare --port 0",
 ]
 
 

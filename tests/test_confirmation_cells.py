@@ -55,7 +55,7 @@ def test_fresh_seeds_are_no_seeds_of_the_study_and_shared_by_points(bench: Workb
 def test_natural_accuracy_is_that_of_the_test_images(bench: Workbench):
     cell = bench.target(PLAIN, 0)
     bank, test = bench.data.private, bench.data.split.test
-    answers = predict(bench.model(cell), torch.from_numpy(bank.images[test]), CPU).argmax(1).numpy()
+    answers = predict(bench.model(cell, PLAIN), torch.from_numpy(bank.images[test]), CPU).argmax(1).numpy()
     assert np.array_equal(cell.correct.numpy(), answers == bank.labels[test])
 
 
