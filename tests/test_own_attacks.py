@@ -98,7 +98,7 @@ def test_the_budget_is_what_follows_the_last_colon_if_it_is_one(text, parts):
 
 
 def test_a_preset_with_an_unknown_budget_is_refused():
-    with pytest.raises(InputError, match=r"attack 'ppa:5x': unknown budget '5x'; choose from reduced"):
+    with pytest.raises(InputError, match=r"attack 'ppa:5x': unknown budget '5x'; choose from twin, reduced"):
         split_budget("ppa:5x")
 
 

@@ -216,6 +216,7 @@ def test_a_twin_is_planned_as_a_study_whose_numbers_mean_nothing_and_resumes_as_
     assert first.options.smoke and first.folder.name == "gmi-vgg16-celeba-celeba-twin"
     assert first.setup.data.source == "orl" and first.setup.search.trials == 2
     first.folder.mkdir()
-    config = {"seed": 0, "smoke": True, "images_allowed": True, "config": first.setup.model_dump(mode="json")}
+    config = {"name": first.setup.name, "seed": 0, "smoke": True, "images_allowed": True, "data": {}}
+    config["config"] = first.setup.model_dump(mode="json")
     (first.folder / "study.yaml").write_text(yaml.safe_dump(config))
     assert planned(name=first.folder.name).setup == first.setup

@@ -34,7 +34,7 @@ class Parts:
         """
         results: list[tuple[Tensor, ...]] = []
         done, rows = 0, len(tensors[0])
-        while done < rows:
+        while done < rows or not results:  # no rows are asked for once, for the shape of the answer
             part = [t[done : done + self.limit] for t in tensors]
             try:
                 results.append(work(*part))

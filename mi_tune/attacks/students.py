@@ -14,7 +14,7 @@ from mi_tune import nets
 from mi_tune.attacks.ground import Ground
 from mi_tune.attacks.oracle import HardLabel, WhiteBox, soft_label, white_box
 from mi_tune.data import augment
-from mi_tune.nets import create_classifier, strided_cnn, training
+from mi_tune.nets import create_classifier, schedules, strided_cnn, training
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.cache import cached, content_key, tensor_key
 from mi_tune.runtime.seeds import derive_seed
@@ -129,7 +129,7 @@ class Untrained:
         return [WhiteBox(model, whole.device, classes)]
 
 
-CODE = (training, augment, nets, strided_cnn)
+CODE = (training, schedules, augment, nets, strided_cnn)
 """The code that decides a student, beside its data and recipe; part of the cache key."""
 
 

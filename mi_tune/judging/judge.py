@@ -27,6 +27,7 @@ from mi_tune.nets import (
     own_code,
     published,
     residual,
+    schedules,
     small_cnn,
     strided_cnn,
     training,
@@ -87,7 +88,7 @@ def judge_key(bank: Bank, split: Split, recipe: JudgeRecipe, seed: int) -> str:
         dataclasses.asdict(recipe),
         seed,
         modules=(
-            *(training, nets, residual, small_cnn, conv_attention, strided_cnn, augment),
+            *(training, schedules, nets, residual, small_cnn, conv_attention, strided_cnn, augment),
             *published.CODE,
             *own_code(recipe.architecture),
         ),

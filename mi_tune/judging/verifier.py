@@ -18,7 +18,7 @@ from torch import nn
 from mi_tune import nets
 from mi_tune.data import Bank, Split, augment
 from mi_tune.judging.gallery import Embedding, Gallery, enrol
-from mi_tune.nets import conv_attention, cosine, place, residual, small_cnn, training
+from mi_tune.nets import conv_attention, cosine, place, residual, schedules, small_cnn, training
 from mi_tune.nets.cosine import create_cosine_classifier, remove_head
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.cache import cached, content_key
@@ -107,5 +107,5 @@ def train_encoders(
     return tuple(encoders), key
 
 
-CODE = (sys.modules[__name__], training, nets, cosine, small_cnn, residual, conv_attention, augment)
+CODE = (sys.modules[__name__], training, schedules, nets, cosine, small_cnn, residual, conv_attention, augment)
 """The code that decides the networks, besides their data and recipe."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mi_tune.nets import create_classifier, head_of
-from mi_tune.nets.published import renamed, sized
+from mi_tune.nets.published import PUBLISHED, renamed, sized
 from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.state_files import difference, read_state, without_prefixes
 
@@ -59,6 +59,9 @@ def load_classifier(
         published = model if shaped is None else shaped(model)
         _fill(published, state, path, architecture, classes)
         return published.eval()
+    name, _ = sized(architecture)
+    if name in PUBLISHED and PUBLISHED[name].renamed:
+        state = renamed({key.removeprefix("module."): value for key, value in state.items()}, name)
     taken = without_prefixes(state, model.backbone.state_dict())
     state = taken.state
     if say is not None and taken.prefixes:
@@ -78,7 +81,6 @@ def load_classifier(
             raise InputError(f"{option} {','.join(map(str, values))}: give one number, or {inputs}, one per channel")
     if min(std) <= 0:
         raise InputError(f"--std {','.join(map(str, std))}: must be above 0")
-    state = renamed(state, sized(architecture)[0])
     _fill(model.backbone, state, path, architecture, classes)
     model.normalise_by(*(list(values) * (inputs // len(values)) for values in (mean, std)))
     return model.eval()

@@ -20,6 +20,7 @@ from mi_tune.nets import (
     head_of,
     own_code,
     residual,
+    schedules,
     small_cnn,
     strided_cnn,
     training,
@@ -31,7 +32,7 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import StudyData, create_target, start_key, target_recipe
 
-_CODE = (training, augment, nets, small_cnn, residual, strided_cnn, conv_attention)
+_CODE = (training, schedules, augment, nets, small_cnn, residual, strided_cnn, conv_attention)
 """All code that decides the weights of the public network."""
 
 
