@@ -122,7 +122,8 @@ def check_init(part: Init) -> None:
 
 
 def check_selection(part: Selection) -> None:
-    """Check a selection: members, scores, access, counted passes, and what knowledge of the law leaves unchanged."""
+    """Check that a selection has all members, gives one finite score an image, and is charged the passes that it counts;
+    and that telling it the erasing law changes neither its access nor that count. Raises InputError."""
     _check_members(part, Selection)
     images, labels = _images(), torch.arange(5) % _CLASSES
     for law in (None, _LAW):

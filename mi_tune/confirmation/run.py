@@ -62,7 +62,9 @@ class ConfirmOptions:
 
 
 def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Path:
-    """Confirm the study in a folder; returns the folder of the confirmation. Earlier results are used again.
+    """Confirm the study in a folder: train its best laws and the reference points with fresh seeds, attack and judge them.
+
+    What an earlier confirmation of the study has computed is used again. Returns the folder of the confirmation.
 
     Raises:
         InputError: the folder holds no finished study, the images have changed, or an attack is unknown. Raised before

@@ -194,7 +194,11 @@ class _Acquisition:
         return points[gain.argmax()]
 
     def _around(self, centres: np.ndarray, count: int, step: float, rng: np.random.Generator) -> np.ndarray:
-        """Random points near the centres: most parameters moved a little, occasionally one drawn uniformly anew."""
+        """`count` random points of the unit cube near the centres (n, parameters): (count, parameters).
+
+        Each coordinate is moved by normal noise of deviation `step` with probability 0.6; now and then one is drawn
+        uniformly anew.
+        """
         start = centres[rng.integers(len(centres), size=count)]
         moved = start + step * rng.standard_normal(start.shape) * (rng.random(start.shape) < 0.6)
         anywhere = rng.random(start.shape) < 0.5 / start.shape[1]

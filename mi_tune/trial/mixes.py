@@ -99,8 +99,11 @@ def check_public_people(setup: Setup, public: Bank) -> None:
 
 
 def published_mixes(space: Space) -> dict[str, tuple[ErasingLaw, str]]:
-    """The reference points that the space's other defences add: each at its published setting, alone and with
-    `MIXED_WITH`. By name, the law and the mix.
+    """The reference points that a space's defences beside erasing add: each at its published setting, once without
+    erasing and once with the law `MIXED_WITH`.
+
+    Returns:
+        For each name the erasing law and the text of the other defences, as `Treatment.mix` writes it.
     """
     found = {}
     for kind, parameters in space.defences.items():
