@@ -122,8 +122,10 @@ def check_init(part: Init) -> None:
 
 
 def check_selection(part: Selection) -> None:
-    """Check that a selection has all members, gives one finite score an image, and is charged the passes that it counts;
-    and that telling it the erasing law changes neither its access nor that count. Raises InputError."""
+    """Check that a selection has all members, gives a finite score to each image, and is charged the passes it counts.
+
+    Telling it the erasing law may change neither its access nor that count. Raises InputError.
+    """
     _check_members(part, Selection)
     images, labels = _images(), torch.arange(5) % _CLASSES
     for law in (None, _LAW):

@@ -62,7 +62,7 @@ class ConfirmOptions:
 
 
 def confirm(study_folder: Path, options: ConfirmOptions, console: Console) -> Path:
-    """Confirm the study in a folder: train its best laws and the reference points with fresh seeds, attack and judge them.
+    """Confirm the study in a folder: train its best laws and reference points with fresh seeds, attack and judge them.
 
     What an earlier confirmation of the study has computed is used again. Returns the folder of the confirmation.
 
