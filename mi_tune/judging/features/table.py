@@ -210,7 +210,7 @@ def _columns(encoder: str, pair: str, measure: str, per_class: np.ndarray) -> di
 
 
 def _estimate(per_class: np.ndarray) -> Estimate:
-    """Mean of the finite values (classes,) and its 95 % interval, which is NaN for one class; for none, so is the mean."""
+    """Mean of the finite values (classes,) and its 95 % interval, NaN for one class; for none the mean is NaN too."""
     known = per_class[np.isfinite(per_class)]
     if len(known) < 2:
         return Estimate(float(known[0]) if len(known) else math.nan, math.nan, math.nan)
