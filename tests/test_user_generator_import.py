@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 from own_generators import CODE, plain, style
 
 from mi_tune.priors import GeneratorSource, ImportedPrior
+from mi_tune.runtime.imported import OwnFactory
 from mi_tune.runtime.seeds import generator
 
 CPU = torch.device("cpu")
@@ -65,3 +67,14 @@ def test_a_file_may_import_what_lies_beside_it(generator_file, monkeypatch):
     beside = generator_file.parent / "beside_it.py"
     beside.write_text("WIDTH = 32\n")
     plain(generator_file, "make", "\nfrom beside_it import WIDTH\nmake = lambda: Plain(3, WIDTH)\n").load(0, CPU)
+
+
+def test_a_file_is_read_anew_whatever_its_time_and_leaves_no_bytecode_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file, answers = tmp_path / "own_answer.py", []
+    for answer in (1, 2):  # the same size and time: Python's own bytecode would be found again
+        file.write_text(f"def make():\n    return {answer}\n")
+        os.utime(file, (10**9, 10**9))
+        answers.append(OwnFactory(f"{file}:make").call())
+    assert answers == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["own_answer.py"]

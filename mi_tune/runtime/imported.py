@@ -8,8 +8,9 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, ClassVar
 
 import torch
@@ -152,6 +153,16 @@ def checked_factory(factory: str) -> str:
     return factory
 
 
+class _Uncached(SourceFileLoader):
+    """Reads the source each time, and writes no bytecode into the user's folder.
+
+    Bytecode is found again by the file's time and size, which another content can share.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _from_file(path: Path) -> ModuleType:
     """Import a file as a module; it is executed once for each content."""
     path = path.absolute()
@@ -162,7 +173,7 @@ def _from_file(path: Path) -> ModuleType:
     # at the end of the path, so that no file of this folder replaces an installed package
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
     assert spec is not None and spec.loader is not None  # .py files have a loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
