@@ -51,12 +51,14 @@ class HardLabel:
 
     @property
     def key(self) -> str:
-        """Hash of the target's weights, 16 hex digits: the cache key of what is made with the target's answers."""
+        """Hash of the target's weights and of how it answers, 16 hex digits: the cache key of what its answers make."""
         if self._key is None:
             digest = hashlib.sha256()
             for name, value in self._target.state_dict().items():
                 digest.update(name.encode())
                 digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+            if self._purify is not None:  # two targets of the same weights may answer differently
+                digest.update(repr(self._purify).encode())
             self._key = digest.hexdigest()[:16]
         return self._key
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -12,11 +11,20 @@ from torch import Tensor, nn
 from mi_tune.defences.defence import Defence, Limits
 
 
-def rounded(probabilities: Tensor, decimals: int) -> Tensor:
-    """Probabilities (n, classes) rounded to `decimals`; 0 leaves the predicted class alone, as one-hot."""
-    if decimals == 0:
-        return torch.nn.functional.one_hot(probabilities.argmax(1), probabilities.shape[1]).to(probabilities.dtype)
-    return probabilities.round(decimals=decimals)
+@dataclass(frozen=True)
+class Rounded:
+    """Rounds probabilities (n, classes) to `decimals`; 0 leaves the predicted class alone, as one-hot.
+
+    Its text is part of the key of what is made from a classifier's answers.
+    """
+
+    decimals: int
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        if self.decimals == 0:
+            classes = probabilities.shape[1]
+            return torch.nn.functional.one_hot(probabilities.argmax(1), classes).to(probabilities.dtype)
+        return probabilities.round(decimals=self.decimals)
 
 
 @dataclass(frozen=True)
@@ -43,4 +51,4 @@ class Rounding(Defence):
         return self.decimals < 7
 
     def deploy(self, model: nn.Module) -> None:
-        model.purify = partial(rounded, decimals=self.decimals)  # type: ignore[assignment]  # no module
+        model.purify = Rounded(self.decimals)  # type: ignore[assignment]  # no module
