@@ -1,6 +1,7 @@
 """Mixes of erasing and other defences: their space, their search, their reference points, and what is confirmed."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tune.confirmation.plan import Plan
-from mi_tune.confirmation.points import left_out
+from mi_tune.confirmation.points import choose_points, left_out
 from mi_tune.defences.columns import described, treatment_columns, treatment_of
 from mi_tune.defences.registry import DEFENCES, read_mix
 from mi_tune.defences.treatment import Treatment
@@ -24,8 +25,10 @@ from mi_tune.search.state import State
 from mi_tune.setup import SearchSetup, make_setup
 from mi_tune.study.fixed_laws import reference_points
 from mi_tune.study.journal import StudyJournal
+from mi_tune.trial.laws import laws_of
 from mi_tune.trial.mixes import completed
 from mi_tune.trial.point import Point
+from mi_tune.trial.table import table_of
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -193,3 +196,30 @@ def test_a_mix_is_confirmed_with_each_part_left_out_and_by_the_attacks_that_may_
     known = Plan(1).knowing([mix]).portfolio
     assert set(Plan(1).portfolio) < set(known) and "untrain_re:reduced" in known
     assert Plan(1).knowing([alone]) == Plan(1)
+
+
+def test_a_published_defence_that_breaks_the_training_is_infeasible_and_not_private():
+    journal = StudyJournal(None, "mixes", SearchSetup(trials=14, space=SPACE), 0, 30)
+    states = {}
+    while (asked := journal.ask()) is not None:
+        broken = asked.reference != "no defence"
+        record = {"natural_accuracy": 0.1 if broken else 0.9, "attack_accuracy": 0.0 if broken else 0.8}
+        states[asked.reference] = journal.tell(asked.number, State.COMPLETE, record)
+    table = journal.table().set_index("reference")
+    assert {name for name, row in table.iterrows() if row.state == State.COMPLETE} == set(REFERENCE_LAWS)
+    assert {name for name, row in table.iterrows() if row.state == State.INFEASIBLE} == set(table.index) - set(
+        REFERENCE_LAWS
+    )
+    assert (laws_of(journal.table(), Path()).state == State.INFEASIBLE).sum() == 10
+
+
+def test_a_published_defence_on_the_front_is_confirmed():
+    rows = []
+    for number, (name, (law, mix)) in enumerate(reference_points(SPACE).items()):
+        value = {"no defence": (0.9, 0.9), "MID 0.01": (0.85, 0.2)}.get(name, (0.5, 0.95))
+        record = {"natural_accuracy": value[0], "attack_accuracy": value[1], "attack_accuracy_low": value[1] - 0.01}
+        rows.append({"trial": number, "law": law.to_dict(), "defences": mix, "reference": name, **record})
+    table = table_of([row | {"state": "complete"} for row in rows])
+    chosen = choose_points(table, (0.4,), 3)
+    assert "mid" in {one.kind for point in chosen for one in point.treatment.defences}
+    assert len(chosen) == len({point.name for point in chosen})

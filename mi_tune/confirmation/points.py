@@ -45,7 +45,7 @@ def choose_points(
     natural = judged.natural_accuracy.to_numpy(float)
     attack = judged.attack_accuracy.to_numpy(float)
     on_front = front_mask(natural, attack)
-    own = (complete.reference == "").to_numpy(bool)
+    own = ~complete.reference.isin(list(CONFIRMED_LAWS)).to_numpy(bool)
     numbers = complete.trial.to_numpy(int)
     chosen = [(int(numbers[i]), "front") for i in _spread(natural, attack, np.flatnonzero(on_front & own), count)]
     excess = _excess(natural, attack, on_front)

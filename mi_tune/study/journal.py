@@ -20,7 +20,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mi_tune.defences.columns import treatment_columns
-from mi_tune.erasing import ErasingLaw
+from mi_tune.erasing import REFERENCE_LAWS, ErasingLaw
 from mi_tune.search.optuna_private import ask, open_trial, storage_id
 from mi_tune.search.repeats import Repeats
 from mi_tune.search.samplers import REFERENCE, make_sampler
@@ -204,7 +204,9 @@ class StudyJournal:
             law, defences = law_from(self.search.space, trial.params), mix_from(self.search.space, trial.params)
         number = attributes.get("trial", self._index.next_number)
         # repeats are always attacked: they are run for the mean of both accuracies
-        floor = None if reference or "repeat_of" in attributes else self.floor()
+        # reference points of erasing are too, because everybody wants to see them; those of other defences are not: one
+        # that breaks the training would look perfectly private
+        floor = None if reference in REFERENCE_LAWS or "repeat_of" in attributes else self.floor()
         treatment = {"law": law.to_dict()} | ({"defences": defences} if defences else {})
         for key, value in {"trial": number, **treatment, "floor": floor, "state": State.RUNNING}.items():
             trial.set_user_attr(key, value)
@@ -275,7 +277,7 @@ class StudyJournal:
                 # already set if an earlier process ended between this line and `study.tell`; the first value stays
                 warnings.filterwarnings("ignore", message="The constraint value is ignored")
                 trial.set_constraint("natural_accuracy_floor", excess)
-            exempt = attributes.get(REFERENCE) or "repeat_of" in attributes
+            exempt = attributes.get(REFERENCE) in REFERENCE_LAWS or "repeat_of" in attributes
             if attributes["state"] == State.COMPLETE and excess > 0 and not exempt:
                 # it started before the floor was known; its attack accuracy stays in the table
                 trial.set_user_attr("floor", floor)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.judging.intervals import class_interval, class_mean
 from mi_tune.search.state import State
 
@@ -63,7 +64,7 @@ def laws_of(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
                 low, high = mine[f"{name}_low"].mean(), mine[f"{name}_high"].mean()
             laws.loc[index, [f"{name}_low", f"{name}_high"]] = low, high
         row = laws.loc[index]
-        if not row.reference and row.natural_accuracy < row.floor:
+        if row.reference not in REFERENCE_LAWS and row.natural_accuracy < row.floor:
             laws.loc[index, "state"] = State.INFEASIBLE
             laws.loc[index, "reason"] = f"mean natural accuracy of {row.runs} runs below the floor {row.floor:.3f}"
     return laws
