@@ -130,6 +130,10 @@ def test_bido_adds_both_dependences_of_every_hidden_layer():
     model.train()
     guard.before(images, torch.Generator())
     logits = model(images)
+    seen = dict(features)
+    guard.after()
+    model(images.flip(0))  # a loss that asks the network again must not change what was seen
+    features = seen
     found = guard.loss(F.cross_entropy(logits, labels), step(logits, labels, model=model, images=images))
     of_images, of_labels = gaussian_kernel(images.flatten(1).double()), linear_kernel(F.one_hot(labels, 4).double())
     expected = float(F.cross_entropy(logits, labels))
@@ -138,6 +142,24 @@ def test_bido_adds_both_dependences_of_every_hidden_layer():
         kernel = gaussian_kernel(hidden.flatten(1).double())
         expected += 0.3 * float(hsic(kernel, of_images)) - 0.7 * float(hsic(kernel, of_labels))
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_bottleneck_charges_the_images_of_the_step_alone():
+    model = create_classifier("residual_gn", 4, 1, 16, 0)
+    DEFENCES["mid"](0.5).rebuild(model, 0)
+    guard = guard_of("mid", model, beta=0.5)
+    images, random = torch.rand(6, 1, 16, 16), torch.Generator().manual_seed(0)
+    model.train()
+    guard.before(images, random)
+    model(images)
+    guard.after()
+    head = next(module for module in model.modules() if isinstance(module, NoisyHead))
+    expected = 0.5 * head.information.item()
+    model(images.flip(0) * 0.1)  # as a loss of another defence does
+    assert head.information.item() != pytest.approx(expected / 0.5)
+    assert guard.loss(torch.zeros(()), step(torch.zeros(6, 4), torch.zeros(6).long())).item() == pytest.approx(expected)
+    guard.end()
+    assert head.information is None and head.random is None
 
 
 @pytest.mark.parametrize("name", ["resnet18", "residual_gn"])
@@ -247,3 +269,10 @@ def test_rounded_answers_are_what_attackers_without_the_network_see():
     assert not torch.equal(soft, whole)
     Rounding(0).deploy(model)
     assert set(open_oracle("soft-label", model, CPU, 4).confidence(images).unique().tolist()) == {0.0, 1.0}
+
+
+def test_what_is_made_with_answers_is_not_used_again_for_other_answers():
+    plain, rounded, coarse = (create_classifier("small_cnn", 4, 1, 16, 0) for _ in range(3))
+    Rounding(3).deploy(rounded)
+    Rounding(1).deploy(coarse)
+    assert len({open_oracle("soft-label", model, CPU, 4).key for model in (plain, rounded, coarse)}) == 3

@@ -2,11 +2,13 @@
 
 import copy
 import dataclasses
+from itertools import combinations
 
 import pytest
 import torch
 
 from mi_tune.defences.contracts import check_defence
+from mi_tune.defences.defence import clash_of
 from mi_tune.defences.registry import DEFENCES, read_defence, read_mix
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import ErasingLaw
@@ -118,7 +120,7 @@ def test_a_defence_is_read_back_from_its_text_and_its_values(kind):
 
 def test_a_mix_is_read_back_from_its_text():
     mix = read_mix("neg_ls:-0.1+bido:0.05,2 + loft:20")
-    assert [one.kind for one in mix] == ["neg_ls", "bido", "loft"]
+    assert [one.kind for one in mix] == ["neg_ls", "loft", "bido"]
     assert read_mix(Treatment(defences=mix).mix) == mix
     assert read_mix("") == ()
 
@@ -152,6 +154,23 @@ def test_a_defence_that_does_not_fit_the_network_is_refused(kind, architecture, 
     one = DEFENCES[kind]() if kind != "loft" else DEFENCES["loft"](rank=4000)
     with pytest.raises(InputError, match=reason):
         training(Treatment(defences=(one,)), architecture=architecture)
+
+
+PAIRS = [pair for pair in combinations(DEFENCES, 2) if not clash_of(*(DEFENCES[kind] for kind in pair))]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_two_defences_that_are_not_refused_give_the_same_training_twice_and_in_either_order(pair):
+    short = dataclasses.replace(RECIPE, epochs=1)
+    state = torch.random.get_rng_state()
+    ends = []
+    for kinds in (pair, pair, pair[::-1]):
+        run = finished(training(Treatment(LAW, defences=tuple(DEFENCES[kind]() for kind in kinds)), recipe=short))
+        copy.deepcopy(run.model)
+        ends.append(weights(run.model))
+    assert torch.equal(state, torch.random.get_rng_state()), "draws from torch's global generator"
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[0], ends[2])
 
 
 def test_defences_act_together():

@@ -63,15 +63,21 @@ class _Charge(Guard):
     def __init__(self, head: NoisyHead, beta: float) -> None:
         super().__init__()
         self._head, self.beta = [head], beta  # in a list, so that its weights are not the guard's
+        self._information: Tensor | None = None
 
     def before(self, images: Tensor, random: torch.Generator) -> None:
         self._head[0].random = random
 
+    def after(self) -> None:
+        self._information = self._head[0].information
+
     def loss(self, loss: Tensor, step: Step) -> Tensor:
+        assert self._information is not None
+        return loss + self.beta * self._information
+
+    def end(self) -> None:
         head = self._head[0]
-        information, head.information, head.random = head.information, None, None
-        assert information is not None
-        return loss + self.beta * information
+        self._information, head.information, head.random = None, None, None  # so that the network can be copied
 
 
 @dataclass(frozen=True)

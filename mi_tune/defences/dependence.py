@@ -107,8 +107,13 @@ class _Dependence(Guard):
         self._seen.clear()
         self._listens = True
 
-    def loss(self, loss: Tensor, step: Step) -> Tensor:
+    def after(self) -> None:
         self._listens = False
+
+    def end(self) -> None:
+        self._seen.clear()
+
+    def loss(self, loss: Tensor, step: Step) -> Tensor:
         with _full_precision(step.images.device):
             labels = step.labels if step.labels.ndim == 2 else F.one_hot(step.labels, self.classes)
             of_images = gaussian_kernel(step.images.flatten(1).double())
@@ -118,7 +123,6 @@ class _Dependence(Guard):
                 kernel = gaussian_kernel(hidden.flatten(1).double())
                 total = total + self.a1 * self.dependence(kernel, of_images)
                 total = total - self.a2 * self.dependence(kernel, of_labels)
-        self._seen.clear()
         return total.to(loss.dtype)
 
 

@@ -31,6 +31,12 @@ DEFENCES: dict[str, type[Defence]] = {
 }  # fmt: skip
 
 
+def in_order(defences: Iterable[Defence]) -> tuple[Defence, ...]:
+    """The defences in the order of `DEFENCES`, a user's own last."""
+    place = {kind: number for number, kind in enumerate(DEFENCES)}
+    return tuple(sorted(defences, key=lambda one: place.get(one.kind, len(place))))
+
+
 def kind_of(name: str) -> type[Defence]:
     """The defence of this kind. Raises InputError with similar ones."""
     if name not in DEFENCES:
@@ -59,11 +65,11 @@ def _made(name: str, given: Values, text: str) -> Defence:
 
 
 def read_mix(text: str) -> tuple[Defence, ...]:
-    """The defences of a mix, as `Treatment.mix` writes them; "" is none.
+    """The defences of a mix in their order, from its text in any order; "" is none.
 
     Raises InputError like `read_defence`, and for two that clash.
     """
-    found = tuple(_made(kind, values, text) for kind, values in mix_values(text))
+    found = in_order(_made(kind, values, text) for kind, values in mix_values(text))
     check_mix(found)
     return found
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mi_tune.defences.controls import CONTROLS, CUTOUT_STEPS, Control, cutout
 from mi_tune.defences.defence import Defence, check_mix, deployed
-from mi_tune.defences.registry import defence_from
+from mi_tune.defences.registry import defence_from, in_order
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import place
 from mi_tune.nets.guards import Guard
@@ -32,7 +32,8 @@ class Treatment:
         epochs: number of epochs as a multiple of the set-up's; the learning rate's schedule is stretched with it.
         dropped: share of the training images left out of each epoch, drawn again every epoch, in [0, 1).
         refilled: whether the kept images are repeated until the epoch has as many steps as without `dropped`.
-        defences: beside erasing, in the order in which they change the loss; those without effect are left out.
+        defences: beside erasing. They are kept in the order of `DEFENCES`, in which they change the loss, so that a mix
+            is one whichever way it is written; those without effect are left out.
 
     Raises:
         InputError: a number is outside its range, or two defences cannot be used together.
@@ -46,7 +47,7 @@ class Treatment:
     defences: tuple[Defence, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "defences", tuple(one for one in self.defences if one.active))
+        object.__setattr__(self, "defences", in_order(one for one in self.defences if one.active))
         check_mix(self.defences)
         if not self.epochs > 0:
             raise InputError(f"treatment: epochs {self.epochs} is not above 0; it is a multiple of the set-up's epochs")

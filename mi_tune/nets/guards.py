@@ -30,7 +30,11 @@ class Step:
 
 
 class Guard(nn.Module):
-    """What a defence does while one network trains; here: nothing. Its state goes into the training's checkpoints."""
+    """What a defence does while one network trains; here: nothing. Its state goes into the training's checkpoints.
+
+    In each step `before`, the network's pass, `after`, `loss` and `end` follow one another, each of all guards before
+    the next: a loss may ask the network again, and must not change what another guard has seen of the step's images.
+    """
 
     def start(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """The optimiser to train with, once before the first step."""
@@ -38,6 +42,12 @@ class Guard(nn.Module):
 
     def before(self, images: Tensor, random: torch.Generator) -> None:
         """Called before the network sees a step's images, with the network in training mode."""
+
+    def after(self) -> None:
+        """Called once the network has seen the step's images, before any loss."""
+
+    def end(self) -> None:
+        """Called after the step, to let go of what is needed in it alone."""
 
     def loss(self, loss: Tensor, step: Step) -> Tensor:
         """The loss to minimise, from what it is without this guard."""

@@ -159,12 +159,16 @@ class Training:
                 guard.before(images, random)
             with autocast(self.device):
                 logits = self._forward(images)
+                for guard in self._guards:
+                    guard.after()
                 loss = F.cross_entropy(logits, labels)
                 for guard in self._guards:
                     loss = guard.loss(loss, Step(self.model, images, labels, logits, progress, random))
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
+            for guard in self._guards:
+                guard.end()
             if self.average is not None:
                 self.average.update()
             losses += loss.detach() * len(batch)
