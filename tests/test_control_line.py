@@ -13,6 +13,7 @@ from synthetic_study import write_study
 
 from analysis.figures import front_info, plot_front
 from analysis.pages import headline, write_report
+from analysis.pages.law_data import laws_data
 from analysis.pages.report import controlled
 from analysis.statistics import load_study
 from analysis.statistics.control_line import (
@@ -180,6 +181,10 @@ def test_a_study_whose_laws_leak_what_stopping_early_leaks_says_so_first(tmp_pat
     assert line.curves[0].names == ("epoch 2", "epoch 5", "no defence")
     assert gain_of(study, line, 2).points.value == pytest.approx(-0.01, abs=1e-9)
     assert gains(study, line).by_trial.keys() == {1, 2, 3, 4}
+    shown = laws_data(study, [], line)["trials"]
+    assert shown["2"]["over_controls"] == pytest.approx(0.01, abs=1e-9)
+    assert shown["2"]["over_controls_low"] < 0.01 < shown["2"]["over_controls_high"]
+    assert shown["0"]["over_controls"] is None, "no defence is not compared with itself"
     text = controlled(study)
     assert (
         "of 4 erasing laws" in text and "(stopped early)" in text and "surest is" in text

@@ -276,3 +276,23 @@ def test_what_is_made_with_answers_is_not_used_again_for_other_answers():
     Rounding(3).deploy(rounded)
     Rounding(1).deploy(coarse)
     assert len({open_oracle("soft-label", model, CPU, 4).key for model in (plain, rounded, coarse)}) == 3
+
+
+def test_triggers_learn_to_look_natural_to_the_discriminator():
+    torch.manual_seed(0)
+    blind = nn.Sequential(
+        nn.Flatten(), nn.Linear(256, 4)
+    )  # sees nothing, so that only the discriminator moves triggers
+    nn.init.zeros_(blind[1].weight)
+    images, labels = torch.rand(8, 1, 16, 16) * 0.2, torch.tensor([0, 1, 2, 3] * 2)
+    guard = guard_of("trap_mid", blind, images, blend=0.5, weight=0.5)
+
+    def fooled() -> float:
+        with torch.no_grad():
+            return float(guard.critic(0.5 * images[:4] + 0.5 * guard.triggers).mean())
+
+    guard._critic_optimiser.param_groups[0]["lr"] = 0.0
+    before = fooled()
+    for k in range(10):
+        guard.loss(torch.zeros(()), step(blind(images), labels, model=blind, images=images, seed=k))
+    assert fooled() > before

@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import yaml
+from conftest import make_bank
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic_confirmation import CONTROLS, POINTS, Known, write_confirmation
 
+from analysis.pages import write_confirmation_report
+from analysis.statistics import load_confirmation
+from analysis.statistics.comparisons import PART_LEFT_OUT, compare
+from analysis.statistics.evidence import draw_evidence
 from mi_tune.confirmation.plan import Plan
 from mi_tune.confirmation.points import choose_points, left_out
 from mi_tune.defences.columns import described, treatment_columns, treatment_of
@@ -26,8 +33,8 @@ from mi_tune.setup import SearchSetup, make_setup
 from mi_tune.study.fixed_laws import reference_points
 from mi_tune.study.journal import StudyJournal
 from mi_tune.trial.laws import laws_of
-from mi_tune.trial.mixes import completed
-from mi_tune.trial.point import Point
+from mi_tune.trial.mixes import check_public_people, completed
+from mi_tune.trial.point import LEFT_OUT, Point
 from mi_tune.trial.table import table_of
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -223,3 +230,34 @@ def test_a_published_defence_on_the_front_is_confirmed():
     chosen = choose_points(table, (0.4,), 3)
     assert "mid" in {one.kind for point in chosen for one in point.treatment.defences}
     assert len(chosen) == len({point.name for point in chosen})
+
+
+def test_no_more_defences_are_on_than_wanted_whatever_is_drawn():
+    space = setup_of(["neg_ls", "mid", "bido", "at_at", "trap_mid"], most_defences=2).search.space
+    geometry = Geometry(distributions(space))
+    params = geometry.params(np.full(len(geometry.names), 0.999))
+    assert sum(params[kind] for kind in space.defences) == 2 and params[ERASING]
+    law, three = REFERENCE_LAWS["MIDRE(0.1, 0.4)"], "neg_ls:alpha=-0.05+mid:beta=0.01+bido:a1=0.05,a2=0.5"
+    narrow = {"probability": 1.0, "area_low": [0.05, 0.2], "aspect_max": 1.0, "location": ["inside"], "fill": ["midre"]}
+    two, more = (setup_of(space.defences, most_defences=most, **narrow).search.space for most in (2, 3))
+    assert params_of(more, law, three) is not None
+    assert params_of(two, law, three) is None
+
+
+def test_a_defence_that_needs_public_people_is_refused_without_them():
+    with pytest.raises(InputError, match="tl_dmi needs at least two public people"):
+        check_public_people(setup_of(["tl_dmi"]), make_bank(1))
+    check_public_people(setup_of(["neg_ls"]), make_bank(1))
+
+
+def test_what_a_part_of_a_mix_gives_is_its_difference_from_the_mix_without_it(tmp_path):
+    without = Known("trial 2 without MID 0.01", LEFT_OUT, 0.8, dict.fromkeys(CONTROLS, 0.6))
+    folder = write_confirmation(tmp_path / "known", (*POINTS, without))
+    place = folder / "confirmation" / "confirmation.yaml"
+    config = yaml.safe_load(place.read_text()) | {"left_out": {"trial 2": [without.name]}}
+    place.write_text(yaml.safe_dump(config))
+    found = [one for one in compare(draw_evidence(load_confirmation(folder))) if one.question == PART_LEFT_OUT]
+    assert [(one.law, one.other) for one in found] == [("trial 2", without.name)]
+    assert found[0].attack.value == pytest.approx(0.3 - 0.6, abs=0.03) and found[0].below
+    page = write_confirmation_report(folder).read_text()
+    assert "What each part of a mix gives" in page and without.name in page

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +35,17 @@ def wait() -> None:
 
 sys.exit(run_command(wait, []))
 """
+
+
+@pytest.fixture(autouse=True)
+def none_ignored() -> Iterator[None]:
+    """Whoever runs the tests in the background, or under nohup, has SIGINT or SIGHUP ignored."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING)
