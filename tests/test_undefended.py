@@ -65,6 +65,14 @@ def test_where_targets_are_pre_trained_the_control_is_not():
     assert (control.setup.target.epochs, control.stops) == (20, (8,))
 
 
+def test_a_smaller_network_starts_from_nothing_as_no_weights_of_the_usual_one_fit_it():
+    weights = {"start_from": "usual.pt", "freeze": 1, "mean": [0.5], "std": [0.5]}
+    target = SETUP.target.model_copy(update=weights)
+    setup = SETUP.model_copy(update={"target": target})
+    (smaller,) = [control for control in controls_of(setup, DATA, 0) if control.kind == SMALLER]
+    assert smaller.setup.target == SETUP.target.model_copy(update={"architecture": SLIM})
+
+
 def test_what_a_set_up_cannot_give_is_left_out():
     slim = make_setup(TINY, "test", {"target.architecture": SLIM})
     assert SMALLER not in {control.kind for control in controls_of(slim, DATA, 0)}, "nothing is smaller"
@@ -122,3 +130,6 @@ def test_a_control_is_the_trial_without_defence_with_its_set_up_and_is_made_once
     assert again.equals(table)
     with pytest.raises(AssertionError, match="trained again"):
         measure_control(control, 1, attacker, judge, None, CPU)
+    fewer = control.setup.model_copy(update={"attack": control.setup.attack.model_copy(update={"identities": 2})})
+    with pytest.raises(AssertionError, match="trained again"):
+        measure_control(dataclasses.replace(control, setup=fewer), 0, attacker, judge, None, CPU)

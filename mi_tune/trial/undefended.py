@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
 from mi_tune.trial import evaluation, stopped_early
 from mi_tune.trial.assets import Attacker, StudyData
+from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.comparison import TARGET_CODE
 from mi_tune.trial.evaluation import LawEvaluation
 from mi_tune.trial.pretraining import pretraining_key
@@ -68,6 +70,10 @@ class Control:
     stops: tuple[int, ...] = ()
 
 
+FROM_NOTHING: dict[str, Any] = {"pretrained": None, "start_from": None, "freeze": 0, "mean": None, "std": None}
+"""What a set-up says of weights to start from, for a network that they do not fit."""
+
+
 def wants_controls(setup: Setup) -> bool:
     """Whether a study with this set-up trains controls."""
     wanted = setup.search.controls
@@ -81,7 +87,7 @@ def controls_of(setup: Setup, data: StudyData, seed: int) -> tuple[Control, ...]
     if len(quarter.split.train) < len(half.split.train):
         found.append(Control(FEWER, "a quarter of the images", setup, quarter))
     if _slim_is_smaller(setup, data):
-        found.append(Control(SMALLER, SLIM, _with_target(setup, architecture=SLIM), data))
+        found.append(Control(SMALLER, SLIM, _with_target(setup, architecture=SLIM, **FROM_NOTHING), data))
     if data.public.identities > 1:
         epochs = max(1, round(SHORT * setup.target.epochs))
         stop = round(FIRST_STOP * epochs)
@@ -104,7 +110,7 @@ def fewer_images(data: StudyData, share: float, seed: int) -> Split:
     return dataclasses.replace(data.split, train=np.sort(np.concatenate(kept)))
 
 
-def _with_target(setup: Setup, **changes: object) -> Setup:
+def _with_target(setup: Setup, **changes: Any) -> Setup:
     return setup.model_copy(update={"target": setup.target.model_copy(update=changes)})
 
 
@@ -133,6 +139,7 @@ def measure_control(
     key = content_key(
         *(data.private.fingerprint(), data.split.train.tolist(), data.split.val.tolist(), setup.target.model_dump()),
         *(pretraining_key(setup, data, seed), control.kind, control.name, control.stops, seed),
+        attacked_people(setup, data.private.identities, seed).tolist(),
         *(attacker.attack.describe(), attacker.ground.key, judge.key, recogniser.key if recogniser else None),
         modules=(
             *(*TARGET_CODE, sys.modules[__name__], evaluation, stopped_early),
