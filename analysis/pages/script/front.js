@@ -50,7 +50,7 @@
       const known = event.points.find((point) => Array.isArray(point.customdata));
       if (known) page.selection.togglePin(Number(known.customdata[0]));
     });
-    page.selection.listen(mark);
+    page.selection.listen(mark, plot);
     mark();
   }];
 }

@@ -56,7 +56,7 @@
     page.selection.listen(() => {
       const now = shown().map((law) => law.trial).join();
       if (now !== before) { before = now; redraw(); }
-    });
+    }, place);
     page.updates = [...(page.updates ?? []), redraw];
   }];
 }

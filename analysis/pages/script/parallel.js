@@ -175,7 +175,7 @@
     page.selection.listen((source) => {
       if (source !== "parallel" && source !== null && brushes.size) { brushes.clear(); fillForms(); }
       redraw();
-    });
+    }, place);
     page.updates = [...(page.updates ?? []), () => { refresh(); fillForms(); redraw(); }];
   }];
 }

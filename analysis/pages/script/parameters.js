@@ -87,7 +87,7 @@
       move: (x, y, event) => { const law = lawAt(x, y); page.tip(event, law && page.lawLines(law)); },
       leave: () => page.tip(null, null),
     });
-    page.selection.listen(redraw);
+    page.selection.listen(redraw, place);
     page.updates = [...(page.updates ?? []), () => { refresh(); redraw(); }];
   }];
 }

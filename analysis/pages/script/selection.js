@@ -42,15 +42,29 @@
     source = null;
   }
 
-  let asked = false;
+  const inView = (place) => {
+    const { top, bottom } = place.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
+  };
+
+  // What is in view shows a change in the next frame; the rest follows, one by one, so that it never holds a drag up.
+  let asked = false, waiting = [];
   function tell() {
     toAddress();
     if (asked) return;
     asked = true; // many changes within one frame, such as those of a drag, are drawn once
     requestAnimationFrame(() => {
       asked = false;
-      listeners.forEach((listen) => listen(source));
+      const now = listeners.filter(({ place }) => !place || inView(place));
+      const idle = !waiting.length;
+      waiting = listeners.filter((one) => !now.includes(one));
+      now.forEach(({ act }) => act(source));
+      if (idle && waiting.length) setTimeout(follow);
     });
+  }
+  function follow() {
+    waiting.shift()?.act(source);
+    if (waiting.length) setTimeout(follow);
   }
 
   page.selection = {
@@ -74,7 +88,10 @@
     togglePin(number) { pins.includes(number) ? this.unpin(number) : this.pin(number); },
     open(number) { if (law(number)) { opened = number; tell(); } },
     close() { opened = null; tell(); },
-    listen: (act) => listeners.push(act),
+    // `place`: the element that shows the selection; without it, the change is always shown in the next frame
+    listen: (act, place) => listeners.push({ act, place }),
+    // whether everything shows the selection
+    get settled() { return !asked && !waiting.length; },
     refresh() { chosen = new Set(known([...chosen])); pins = known(pins); tell(); },
   };
 

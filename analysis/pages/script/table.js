@@ -219,7 +219,7 @@
     page.selection.listen(() => {
       if (onlyChosen && !page.selection.size) { onlyChosen = false; page.byId("only").setAttribute("aria-pressed", "false"); }
       onlyChosen || page.selection.size === 0 ? arrange() : mark();
-    });
+    }, page.byId("trials"));
     page.updates = [...(page.updates ?? []), build];
   }];
 }
