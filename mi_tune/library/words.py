@@ -29,6 +29,7 @@ KEYS = {
     "judge_weights": "judge.weights",
     "attack": "attack.preset",
     "budget": "attack.budget",
+    "other_attacks": "attack.others",
     "defences": "search.space.defences",
     "attack_identities": "attack.identities",
     "sampler": "search.sampler",

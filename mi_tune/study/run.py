@@ -15,7 +15,6 @@ import torch
 from ray import tune
 from rich.console import Console
 
-from mi_tune.attacks import make_attack
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import InputError, disk_is_full, error_of_the_disk
@@ -54,6 +53,7 @@ from mi_tune.study.trainable import (
 )
 from mi_tune.trial.assets import (
     StudyData,
+    attacks_of,
     check_names,
     check_own_generator,
     load_data,
@@ -249,7 +249,8 @@ def _told_of_the_disk(study: StudyFolder) -> Iterator[None]:
 
 
 def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:
-    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    attack, *others = attacks_of(setup)
+    beside = "".join(f" and {one.name}, {one.budget}" for one in others)
     where = f"{resources.gpus_per_trial:g} GPU each" if resources.gpus_per_trial else "one CPU core each"
     per_trial = (
         "; how long it takes on the GPUs shows once trials have ended"
@@ -259,7 +260,7 @@ def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int,
     )
     console.print(
         f"{counted(todo, 'trial')}, {resources.workers} at a time ({where}){per_trial}; "
-        f"attack {attack.name}, {attack.budget} budget; sampler {setup.search.sampler}",
+        f"attack {attack.name}, {attack.budget} budget{beside}; sampler {setup.search.sampler}",
         highlight=False,
         soft_wrap=True,
     )
@@ -403,7 +404,7 @@ def _description(
     setup: Setup, seed: int, data: StudyData, warm: WarmStart | None, options: RunOptions
 ) -> dict[str, Any]:
     """Content of study.yaml, without the judge and the prior, which are still being made."""
-    attack = make_attack(setup.attack.preset, setup.attack.budget)
+    attack, *others = attacks_of(setup)
     private, split = data.private, data.split
     return {
         "name": setup.name,
@@ -434,7 +435,12 @@ def _description(
         },
         "config": setup.model_dump(mode="json"),
         "start": start_key(setup),
-        "attack": {"name": attack.name, "budget": attack.budget, "parts": _plain(attack.describe())},
+        "attack": {
+            "name": attack.name,
+            "budget": attack.budget,
+            "parts": _plain(attack.describe()),
+            **({"others": [_plain(one.describe()) for one in others]} if others else {}),
+        },
         "judge": None,
         "prior": None,
         "recogniser": None,

@@ -228,7 +228,7 @@ class ErasingTrial(tune.Trainable):
         if state == State.COMPLETE:
             attacker, judge = self.shared.load("attacker"), self.shared.load("judge")
             record |= evaluation.attack_record() | {
-                "attack": attacker.attack.name,
+                "attack": attacker.name,
                 "budget": attacker.attack.budget,
                 "judge": judge.name,
                 "judge_accuracy": judge.held_out.value,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mi_tune.attacks import Attack, Ground, Portfolio, make_attack
+from mi_tune.attacks import Attack, Ground, Portfolio, make_attack, split_budget
 from mi_tune.data import (
     Bank,
     Split,
@@ -95,6 +95,8 @@ class StudyData:
 class Attacker:
     """An attack, and the ground that it uses: the prior with its samples, and the public images.
 
+    `others`: more attacks of a trial, as `name:budget`, on the same ground.
+
     The attack is made from its name where it is needed, because other processes cannot find classes from a user's file
     by name.
     """
@@ -102,10 +104,31 @@ class Attacker:
     preset: str
     budget: str
     ground: Ground
+    others: tuple[str, ...] = ()
 
     @property
     def attack(self) -> Attack | Portfolio:
         return make_attack(self.preset, self.budget)
+
+    @property
+    def name(self) -> str:
+        """What tables and reports call it."""
+        names = [attack.name for attack in self.attacks]
+        return names[0] if len(names) == 1 else f"strongest of {', '.join(names)}"
+
+    @property
+    def attacks(self) -> tuple[Attack | Portfolio, ...]:
+        """The attack, and the others that a trial runs as well."""
+        return _made(self.preset, self.budget, self.others)
+
+
+def attacks_of(setup: Setup) -> tuple[Attack | Portfolio, ...]:
+    """The attacks on every target of a study. Raises InputError for an unknown name or budget."""
+    return _made(setup.attack.preset, setup.attack.budget, setup.attack.others or ())
+
+
+def _made(preset: str, budget: str, others: tuple[str, ...]) -> tuple[Attack | Portfolio, ...]:
+    return (make_attack(preset, budget), *(make_attack(*split_budget(name)) for name in others))
 
 
 def load_data(setup: Setup, seed: int) -> StudyData:
@@ -223,10 +246,11 @@ def start_sentence(setup: Setup, bank: Bank) -> str:
 
 def prepare_attacker(setup: Setup, data: StudyData, seed: int, device: torch.device) -> Attacker:
     """Make the setup's attack and its ground. Raises InputError if the attack does not fit the prior."""
-    attack = make_attack(setup.attack.preset, setup.attack.budget)
     ground = prepare_ground(setup, data, seed, device)
-    attack.check(ground.prior, setup.prior.samples)
-    return Attacker(setup.attack.preset, setup.attack.budget, ground)
+    attacker = Attacker(setup.attack.preset, setup.attack.budget, ground, setup.attack.others or ())
+    for attack in attacker.attacks:
+        attack.check(ground.prior, setup.prior.samples)
+    return attacker
 
 
 CHEAP_ATTACK = ("ppa_fast", "reduced")
@@ -322,9 +346,14 @@ def check_names(setup: Setup) -> None:
     start = target_start(setup)
     if start is not None:
         start.check(setup.target.architecture)
-    attack = make_attack(setup.attack.preset, setup.attack.budget)
-    if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan", "import"):
-        raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
+    for attack in attacks_of(setup):
+        if attack.needs_discriminator and setup.prior.kind not in ("dcgan", "wgan", "import"):
+            raise InputError(f"attack '{attack.name}' needs a prior with a discriminator; choose --prior dcgan or wgan")
+        if setup.prior.samples < attack.candidates:
+            raise InputError(
+                f"prior.samples {setup.prior.samples} is fewer than the {attack.candidates} candidates of attack "
+                f"'{attack.name}'"
+            )
     if setup.prior.kind == "procedural" and setup.data.source != "procedural":
         raise InputError(
             f"prior 'procedural' only fits data source 'procedural', not '{setup.data.source}'; "
@@ -332,10 +361,6 @@ def check_names(setup: Setup) -> None:
         )
     if setup.prior.generator is not None:
         GeneratorSource(setup.prior.generator, setup.prior.weights).check()
-    if setup.prior.samples < attack.candidates:
-        raise InputError(
-            f"prior.samples {setup.prior.samples} is fewer than the attack's {attack.candidates} candidates"
-        )
     if ":" in setup.judge.kind:
         check_own_judge(setup.judge.kind, setup.judge.weights)
     side = setup.data.resolution

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mi_tune.attacks import Attack, Portfolio, WhiteBox, make_attack
+from mi_tune.attacks import Attack, Portfolio, WhiteBox
 from mi_tune.attacks.parts import Passes
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.judging.recogniser import load_recogniser
@@ -21,7 +21,7 @@ from mi_tune.nets import create_classifier, parameter_count
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.device import use_one_thread
 from mi_tune.setup import Setup
-from mi_tune.trial.assets import StudyData, create_target, target_recipe
+from mi_tune.trial.assets import StudyData, attacks_of, create_target, target_recipe
 from mi_tune.trial.evaluation import RECOGNISED
 from mi_tune.trial.judges import judge_recipe, regressor_recipe
 from mi_tune.trial.stopped_early import stopping_epochs
@@ -126,7 +126,7 @@ def estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
 
 def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     private, split = data.private, data.split
-    target, attack = setup.target, make_attack(setup.attack.preset, setup.attack.budget)
+    target, attacks = setup.target, attacks_of(setup)
     model = create_target(setup, private, 0)
     speed = _speed(setup, data, device)
     judge = create_classifier(setup.judge.architecture, private.identities, private.channels, private.resolution, 0)
@@ -134,7 +134,8 @@ def _estimate(setup: Setup, data: StudyData, device: torch.device) -> Estimate:
     judge_image = _seconds_an_image(judge, data, recipe.training, device)
 
     people = setup.attack.identities or private.identities
-    attack_seconds = speed.of_attack(attack, people, setup.prior.samples, len(data.public))
+    attack_seconds = sum(speed.of_attack(one, people, setup.prior.samples, len(data.public)) for one in attacks)
+    attack = attacks[0]
     attack_seconds += people * min(attack.keep, RECOGNISED) * _recogniser_seconds(setup, data, device)
     validation = len(split.val) * speed.forward / target.report_every
     train_seconds = target.epochs * (len(split.train) * speed.train_image + validation)

@@ -36,6 +36,7 @@ from mi_tune.trial.assets import Attacker, StudyData, create_target, target_reci
 from mi_tune.trial.attacked import attacked_people, halved, of_all
 from mi_tune.trial.pretraining import start_from_public
 from mi_tune.trial.stopped_early import STOPPED_EARLY
+from mi_tune.trial.strongest import attack_with_all
 from mi_tune.trial.table import spreadsheet_safe
 
 # columns of per_class.csv, and the keys of an attack's results that hold them; identity errors for drawn people only,
@@ -290,12 +291,10 @@ class LawEvaluation:
         begun = time.perf_counter()
         number = len(self.attacked)
         classes = torch.from_numpy(self.people)
-        attack, ground = attacker.attack, attacker.ground
         published = self.treatment.deployed(self.runs[number].model)
-        oracle = open_oracle(attack.access, published, self.device, self.data.private.identities)
         # erasing-aware attacks are told the law: a defence must not depend on being kept secret
-        result = attack.run(oracle, ground.knowing(self.law), classes, self._attack_seed(number))
-        verdicts = judge_images(judge, result.images, classes, self.device)
+        found = attack_with_all(attacker, published, self.law, judge, classes, self._attack_seed(number), self.device)
+        result, verdicts = found.reconstructions, found.verdicts
         start = judge_images(judge, result.start_images, classes, self.device)
         own = predict(self.runs[number].model, result.images.flatten(0, 1), self.device).argmax(1)
         if number == 0:
@@ -306,8 +305,9 @@ class LawEvaluation:
                 "per_class_top5": verdicts.accuracy_top5.tolist(),
                 "per_class_start": start.accuracy.tolist(),
                 "on_target": float((own.view(len(classes), -1) == classes[:, None]).float().mean()),
-                "forward_passes": result.forward_passes,
-                "backward_passes": result.backward_passes,
+                "accuracies": found.accuracies,
+                "forward_passes": found.forward_passes,
+                "backward_passes": found.backward_passes,
                 "batch": result.batch,
                 **self._identity_errors(judge, result, classes),
                 **self._recognised(recogniser, result, classes),
@@ -339,10 +339,10 @@ class LawEvaluation:
             model.load_state_dict(state)
             classes = torch.from_numpy(self.people)
             published = self.treatment.deployed(model)
-            oracle = open_oracle(attacker.attack.access, published, self.device, self.data.private.identities)
-            ground = attacker.ground.knowing(self.law)
-            result = attacker.attack.run(oracle, ground, classes, self._attack_seed(number))
-            verdicts = judge_images(judge, result.images, classes, self.device)
+            strongest = attack_with_all(
+                attacker, published, self.law, judge, classes, self._attack_seed(number), self.device
+            )
+            result, verdicts = strongest.reconstructions, strongest.verdicts
             found.append({"per_class": verdicts.accuracy.tolist(), **self._recognised(recogniser, result, classes)})
         mean = {
             column: np.mean([one[key] for one in found], axis=0).tolist()
@@ -416,6 +416,7 @@ class LawEvaluation:
             }
         return {
             **_columns("attack_accuracy", class_interval(mean("per_class"))),
+            **self._attacks(),
             "people_attacked": len(self.people),
             "attack_accuracy_top5": float(mean("per_class_top5").mean()),
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
@@ -426,6 +427,18 @@ class LawEvaluation:
             "forward_passes": sum(a["forward_passes"] for a in self.attacked),
             "backward_passes": sum(a["backward_passes"] for a in self.attacked),
         }
+
+    def _attacks(self) -> dict[str, str]:
+        """The column `attacks`: attack accuracy of each attack, the strongest first; empty where there is only one."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for one in self.attacked:
+            for name, accuracy in one["accuracies"].items():
+                found[name].append(accuracy)
+        if len(found) < 2:
+            return {}
+        means = {name: float(np.mean(accuracies)) for name, accuracies in found.items()}
+        ranked = sorted(means, key=lambda name: -means[name])
+        return {"attacks": ", ".join(f"{name} {means[name]:.3f}" for name in ranked)}
 
     def write_artefacts(self, folder: Path) -> None:
         """Write history.json, target.pt, per_class.csv and, after attacks, stopped_early.csv and reconstructions.npz.

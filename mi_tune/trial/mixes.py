@@ -15,12 +15,16 @@ from mi_tune.setup import ParameterRange, Setup, Space
 
 ALL = "all"
 """Stands for all defences that fit the target's architecture."""
+SEES_THROUGH = "clean_student:reduced"
+"""The attack that a study of defences runs beside its own, if it is among those that may undo one of them: it needs no
+gradient of the target, and is the cheapest of these."""
 MIXED_WITH = "MIDRE(0.1, 0.4)"
 """The reference law that every other defence is combined with."""
 
 
 def completed(setup: Setup) -> Setup:
-    """The set-up with a range for every parameter of its space's other defences, and with the pairs that clash.
+    """The set-up with a range for every parameter of its space's other defences, with the pairs that clash, and with an
+    attack that sees through them.
 
     Done twice, it changes nothing more.
 
@@ -43,7 +47,12 @@ def completed(setup: Setup) -> Setup:
     found = {kind: found[kind] for kind in DEFENCES if kind in found}
     clashes = [pair for pair in combinations(found, 2) if clash_of(DEFENCES[pair[0]], DEFENCES[pair[1]])]
     changed = space.model_copy(update={"defences": found, "clashes": clashes})
-    return setup.model_copy(update={"search": setup.search.model_copy(update={"space": changed})})
+    attack = setup.attack
+    if attack.others is None:
+        undone = any(SEES_THROUGH in DEFENCES[kind].undone_by for kind in found)
+        attack = attack.model_copy(update={"others": (SEES_THROUGH,) if undone else ()})
+    search = setup.search.model_copy(update={"space": changed})
+    return setup.model_copy(update={"search": search, "attack": attack})
 
 
 def single(text: str) -> dict[str, dict[str, ParameterRange]]:

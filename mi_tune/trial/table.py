@@ -21,16 +21,8 @@ COLUMNS = [
     *("start_identity_error", "identification_rate"),
     *("recognised", "recognised_low", "recognised_high", "recognised_top5", "recognised_accepted"),
     *("target_accuracy_on_reconstructions", "floor", "realised_area"),
-    *(
-        "attack",
-        "budget",
-        "judge",
-        "judge_accuracy",
-        "recogniser",
-        "recogniser_accuracy",
-        "forward_passes",
-        "backward_passes",
-    ),
+    *("attack", "budget", "attacks", "judge", "judge_accuracy", "recogniser", "recogniser_accuracy"),
+    *("forward_passes", "backward_passes"),
     *("train_seconds", "attack_seconds", "seconds", "peak_memory_mb"),
     *("seed", "replicates", "repeat_of", "started", "finished", "artefacts", "reason"),
 ]
@@ -39,12 +31,12 @@ COLUMNS = [
 ADDED_COLUMNS = (
     *("identity_error", "identity_error_low", "identity_error_high", "start_identity_error", "identification_rate"),
     *("recognised", "recognised_low", "recognised_high", "recognised_top5", "recognised_accepted"),
-    *("recogniser_accuracy", "repeat_of", "people_attacked"),
+    *("recogniser_accuracy", "repeat_of", "people_attacked", "attacks"),
 )
 """Columns that tables of the first versions lack, because those versions did not measure or do what they record."""
 
 _TEXT_COLUMNS = {"state", "reference", "location", "fill", "defences", "attack", "budget", "judge", "recogniser"}
-_TEXT_COLUMNS |= {"started", "finished", "artefacts", "reason"}
+_TEXT_COLUMNS |= {"attacks", "started", "finished", "artefacts", "reason"}
 _INTEGER_COLUMNS = {"trial", "count", "clean_epochs"}
 
 

@@ -39,6 +39,7 @@ MEANINGS: dict[str, str] = {
     "realised_area": "mean share of pixels erased in training",
     "attack": "attack",
     "budget": "budget of the attack",
+    "attacks": "where several attacks were run: the attack accuracy of each, strongest first; the strongest counts",
     "judge": "judge",
     "judge_accuracy": "its accuracy on real held-out images",
     "recogniser": "judge from outside, or empty",

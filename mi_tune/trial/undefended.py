@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mi_tune.attacks import code_of, make_attack
+from mi_tune.attacks import code_of
 from mi_tune.data import Split
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE
@@ -25,7 +25,7 @@ from mi_tune.nets import create_classifier, own_code, parameter_count
 from mi_tune.runtime.cache import cached, content_key
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
-from mi_tune.trial import evaluation, stopped_early
+from mi_tune.trial import evaluation, stopped_early, strongest
 from mi_tune.trial.assets import Attacker, StudyData
 from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.comparison import TARGET_CODE
@@ -140,11 +140,12 @@ def measure_control(
         *(data.private.fingerprint(), data.split.train.tolist(), data.split.val.tolist(), setup.target.model_dump()),
         *(pretraining_key(setup, data, seed), control.kind, control.name, control.stops, seed),
         attacked_people(setup, data.private.identities, seed).tolist(),
-        *(attacker.attack.describe(), attacker.ground.key, judge.key, recogniser.key if recogniser else None),
+        *([attack.describe() for attack in attacker.attacks], attacker.ground.key),
+        *(judge.key, recogniser.key if recogniser else None),
         modules=(
-            *(*TARGET_CODE, sys.modules[__name__], evaluation, stopped_early),
+            *(*TARGET_CODE, sys.modules[__name__], evaluation, stopped_early, strongest),
             *own_code(architecture),
-            *code_of(make_attack(attacker.preset, attacker.budget)),
+            *(module for attack in attacker.attacks for module in code_of(attack)),
         ),
     )
 

@@ -128,6 +128,8 @@ def _signal(number: int) -> Fault:
         if number == signal.SIGKILL:
             return took, ""
         said = driver.said().strip().splitlines()
+        if status == 0 and _complete(driver.out):
+            return took, ""  # it came when the last trial had ended
         fine = status == 128 + number and said and said[-1].startswith("interrupted; ") and "--resume" in said[-1]
         return took, "" if fine else f"status {status}: {said[-1:]}"
 

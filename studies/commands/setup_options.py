@@ -120,6 +120,11 @@ ATTACK = (
         "Attack preset (docs/attacks.md lists them), or your own: path/to/file.py:factory.",
     ),
     SetupOption("--budget", "Budget of the attack.", type=click.Choice(BUDGETS)),
+    SetupOption(
+        "--other-attacks",
+        "More attacks on every target, with :budget where it is not reduced; the strongest counts.  "
+        "[default: none; with --defences one that sees through them]",
+    ),
     SetupOption("--attack-identities", "Attack only so many private people in each trial.  [default: all]", type=int),
 )
 SEARCH = (
