@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-FRONT = "#0f8b8d"
+FRONT = "#0b7072"
 DOMINATED = "#8d99ae"
 REFERENCE = "#e4572e"
 INFEASIBLE = "#b08968"
 CONTROL = "#7b5ea7"
 NEUTRAL = "#8a8f98"
-SERIES = ["#0f8b8d", "#e4572e", "#4c78a8", "#e0a100", "#7b5ea7", "#54a24b", "#d6618f", "#8c6d46"]
+SERIES = ["#0b7072", "#e4572e", "#4c78a8", "#e0a100", "#7b5ea7", "#54a24b", "#d6618f", "#8c6d46"]
 """Distinguishable with red-green blindness, and on white and on black."""
 
 

@@ -141,7 +141,7 @@ def _add_band(figure: go.Figure, surfaces: Sequence[AttainmentSurface]) -> None:
             mode="lines",
             line={"width": 0},
             fill="toself",
-            fillcolor="rgba(15,139,141,0.12)",
+            fillcolor="rgba(11, 112, 114,0.12)",
             name=f"{last.level - first.level:.0%} band of the front",
             hoverinfo="skip",
         )

@@ -20,13 +20,21 @@
   // The colours of points are too pale for small text on one ground or the other.
   const readable = (colour, light) => {
     const { soft, front, reference, infeasible, control } = page.colours(light);
-    const own = { "#8a8f98": soft, "#8d99ae": soft, "#e4572e": reference, "#b08968": infeasible, "#7b5ea7": control };
-    own["#0f8b8d"] = light || !matchMedia("(prefers-color-scheme: dark)").matches ? "#0b7072" : front;
+    const own = { "#8a8f98": soft, "#8d99ae": soft, "#e4572e": reference, "#b08968": infeasible, "#7b5ea7": control, "#0b7072": front };
     return own[colour] ?? colour;
   };
+  // Points and lines of the front, and of dominated laws, that would be hard to see on a dark ground.
+  const seen = (colour, light) => {
+    const { front, other } = page.colours(light);
+    return { "#0b7072": front, "#8d99ae": other }[colour] ?? colour;
+  };
 
-  page.traces = (figure, light) =>
-    figure.data.map((trace) => (trace.textfont?.color ? { ...trace, textfont: { ...trace.textfont, color: readable(trace.textfont.color, light) } } : trace));
+  page.traces = (figure, light) => figure.data.map((trace) => {
+    const own = { ...trace };
+    for (const part of ["marker", "line"]) if (typeof own[part]?.color === "string") own[part] = { ...own[part], color: seen(own[part].color, light) };
+    if (own.textfont?.color) own.textfont = { ...own.textfont, color: readable(own.textfont.color, light) };
+    return own;
+  });
 
   const narrow = (place) => place.clientWidth < 640;
 
