@@ -19,7 +19,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, check_names
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.targets import natural_per_class, target_training
 
 CPU = torch.device("cpu")
 PAGE = Path(__file__).parents[1] / "docs" / "own.md"

@@ -62,10 +62,10 @@ from mi_tune.trial.assets import (
 )
 from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.estimate import Estimate, estimate
-from mi_tune.trial.evaluation import check_trainer
 from mi_tune.trial.judges import check_judge, with_recogniser
 from mi_tune.trial.mixes import check_public_people, completed
 from mi_tune.trial.pretraining import check_pretraining
+from mi_tune.trial.targets import check_trainer
 from mi_tune.trial.undefended import wants_controls
 
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
