@@ -29,9 +29,7 @@ def test_hits_are_those_of_the_table_in_their_place(confirmed_folder, confirmati
     assert (hits == expected).all()
 
 
-def test_test_images_that_a_person_lacks_are_nan_in_the_same_order_under_every_seed(
-    confirmed_folder, confirmation
-):
+def test_test_images_that_a_person_lacks_are_nan_in_the_same_order_under_every_seed(confirmed_folder, confirmation):
     correct = confirmation.natural_correct("trial 2")
     assert correct.shape == (3, CLASSES, 11)
     assert np.isnan(correct).sum() == 3 * (CLASSES - 1)
