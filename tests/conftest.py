@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,10 @@ from mi_tune.nets import create_classifier
 from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.provenance import RECORDED, Machine, Provenance
 from mi_tune.setup import Setup, make_setup
+
+if TYPE_CHECKING:
+    from analysis.statistics import Confirmation
+    from analysis.statistics.evidence import Evidence
 
 torch.set_num_threads(1)
 # exact comparisons need the same arithmetic on every machine; what bfloat16 does is tested where it is asked for, and
@@ -123,3 +127,27 @@ def target() -> nn.Module:
     while not run.finished:
         run.train_epoch()
     return model
+
+
+@pytest.fixture(scope="session")
+def confirmed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A confirmation of known accuracies, for tests that only read it."""
+    from synthetic_confirmation import write_confirmation
+
+    return write_confirmation(tmp_path_factory.mktemp("studies") / "known")
+
+
+@pytest.fixture(scope="session")
+def confirmation(confirmed_folder: Path) -> Confirmation:
+    from analysis.statistics import load_confirmation
+
+    return load_confirmation(confirmed_folder)
+
+
+@pytest.fixture(scope="session")
+def evidence(confirmation: Confirmation) -> Evidence:
+    from synthetic_confirmation import RESAMPLES
+
+    from analysis.statistics.evidence import draw_evidence
+
+    return draw_evidence(confirmation, RESAMPLES)

@@ -17,6 +17,22 @@ def make(classes: int, channels: int, resolution: int) -> nn.Module:
     )
 
 
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(width, width, 3, padding=1)
+        self.skip_scale = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.layer(x) + self.skip_scale * x)
+
+
+def residual(classes: int, channels: int, resolution: int) -> nn.Module:
+    """A network whose block has a skip connection that defences find."""
+    layers = (nn.Conv2d(channels, 8, 3, stride=2, padding=1), _Block(8), nn.AdaptiveAvgPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32, classes))
+
+
 def raises(classes: int, channels: int, resolution: int) -> nn.Module:
     raise RuntimeError("no such layer")
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 from synthetic_study import CLASSES, DEFAULT, write_study
 
+from analysis.statistics import load_confirmation
+from analysis.statistics.comparisons import compare
+from analysis.statistics.evidence import draw_evidence
+from analysis.statistics.verdict import Verdict, verdicts
 from mi_tune.defences.controls import Mixup
 from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
 
 KEPT = 4
+RESAMPLES = 2000
+"""How often people and seeds are drawn, in tests."""
 BASELINES = {"best prior samples": 0.30, "nearest public images": 0.20}
 PORTFOLIO = ("ppa:4x", "taa:reduced", "brepmi:reduced")
 LADDER = ("ppa:reduced", "ppa:4x", "ppa:16x")
@@ -163,3 +170,19 @@ def _tests(rng: np.random.Generator, rate: float, seed: int) -> tuple[np.ndarray
     correct = rng.permutation(np.arange(len(classes)) < wanted)
     # numbers of a larger bank, of which these are the test images
     return correct, classes, 7 + 3 * np.arange(len(classes))
+
+
+def table(folder: Path, name: str) -> pd.DataFrame:
+    """One of the tables of a confirmation, as it lies in the folder."""
+    return pd.read_parquet(folder / "confirmation" / f"{name}.parquet")
+
+
+def share(rows: pd.DataFrame, column: str) -> float:
+    """The mean in which every seed and person weighs the same, by another way than the analysis takes."""
+    return rows.groupby(["seed", "class"])[column].mean().groupby("class").mean().mean()
+
+
+def said(tmp_path: Path, points: tuple[Known, ...], stops: Mapping[str, str] = STOPS, **how: Any) -> dict[str, Verdict]:
+    """The verdict on each law of a confirmation of these points, by its name."""
+    evidence = draw_evidence(load_confirmation(write_confirmation(tmp_path / "study", points, stops, **how)), RESAMPLES)
+    return {verdict.law: verdict for verdict in verdicts(evidence, compare(evidence))}

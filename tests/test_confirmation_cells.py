@@ -20,10 +20,10 @@ from mi_tune.judging.features import FeatureView
 from mi_tune.nets.training import predict
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.attempts import attempt_of
-from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import prepare_panel, prepare_verifier
 from mi_tune.trial.mechanism import compared_law
 from mi_tune.trial.point import Point, stopped
+from mi_tune.trial.targets import target_training
 
 CPU = torch.device("cpu")
 LAW = Point("a law", "front", Treatment(ErasingLaw(1.0, area=(0.1, 0.4))), trial=3)

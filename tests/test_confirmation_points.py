@@ -13,8 +13,9 @@ from mi_tune.attacks import make_attack
 from mi_tune.confirmation.jobs import AttackJob, BaselineJob, JobCost, JudgesJob, TargetJob, work_on
 from mi_tune.confirmation.matching import match_augmentations, match_stops
 from mi_tune.confirmation.plan import Plan
-from mi_tune.confirmation.points import candidate_controls, choose_points
+from mi_tune.confirmation.points import Lineup, candidate_controls, choose_points
 from mi_tune.data import split_each_identity
+from mi_tune.defences.registry import read_mix
 from mi_tune.defences.treatment import CONTROL_NAMES, Treatment
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.runtime.errors import InputError
@@ -108,6 +109,33 @@ def test_laws_that_are_matched_by_the_same_epoch_share_one_control():
     laws = [Point(name, "front", Treatment(ErasingLaw(1.0))) for name in ("a", "b")]
     found, controls = match_stops(laws, {"a": 0.79, "b": 0.81}, np.array([0.5, 0.8, 1.0]))
     assert found["a"] == found["b"] and len(controls) == 1
+
+
+def _lineup() -> Lineup:
+    mix = Treatment(ErasingLaw(1.0), defences=read_mix("bido:a1=0.05,a2=0.5"))
+    laws = [Point("no defence", "reference", Treatment()), Point("midre", "reference", Treatment(ErasingLaw(0.5)))]
+    return Lineup([*laws, Point("trial 7", "front", mix, 7)], {"mixup": [Point("weak", "augmentation", Treatment())]})
+
+
+def test_a_mix_is_also_trained_and_attacked_without_each_of_its_parts():
+    laws = ["no defence", "midre", "trial 7"]
+    less = ["trial 7 without BiDO (HSIC) 0.05, 0.5", "trial 7 without random erasing"]
+    lineup = _lineup()
+    assert [point.name for point in lineup.trained] == [*laws, *less, "weak"]
+    assert [point.name for point in lineup.attacked([stopped(3)])] == [*laws, *less, stopped(3).name]
+    assert {name: [point.name for point in some] for name, some in lineup.parts.items()} == {"trial 7": less}
+    assert [point.treatment.mix for point in lineup.parts["trial 7"]] == ["", "bido:a1=0.05,a2=0.5"]
+
+
+def test_the_time_is_foreseen_for_a_stop_of_each_defended_law_and_a_strength_of_each_augmentation():
+    assert len(_lineup().foreseen) == 3 + 2 + 2 + 1
+
+
+def test_augmentations_are_matched_to_the_best_searched_law_or_else_to_the_last_defended_reference_point():
+    lineup = _lineup()
+    assert lineup.best.name == "trial 7"
+    assert replace(lineup, laws=lineup.laws[:2]).best.name == "midre"
+    assert lineup.undefended.name == "no defence"
 
 
 def test_of_each_augmentation_the_strength_nearest_in_accuracy_is_kept():

@@ -33,8 +33,9 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import make_setup
 from mi_tune.trial import assets, judges
 from mi_tune.trial.assets import load_data
-from mi_tune.trial.evaluation import RECOGNISED, LawEvaluation, attack_half_trained, natural_per_class, target_training
+from mi_tune.trial.evaluation import RECOGNISED, LawEvaluation, attack_half_trained
 from mi_tune.trial.stopped_early import STOPPED_EARLY, stopping_epochs
+from mi_tune.trial.targets import natural_per_class, target_training
 from mi_tune.trial.undefended import CONTROLS, FEWER, PRETRAINED, SMALLER
 
 CPU = torch.device("cpu")

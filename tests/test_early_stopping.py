@@ -13,7 +13,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.comparison import trained_target
 from mi_tune.trial.early_stopping import Snapshot, nearest_snapshots, snapshot_epochs, snapshots
-from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.targets import target_training
 
 CPU = torch.device("cpu")
 

@@ -18,8 +18,9 @@ from mi_tune import InputError
 from mi_tune.library.tuning import plan_study
 from mi_tune.runtime.cache import cached
 from mi_tune.runtime.errors import disk_is_full, error_of_the_disk
+from mi_tune.study.disk import told_of_the_disk
 from mi_tune.study.folder import StudyFolder
-from mi_tune.study.run import RunOptions, _told_of_the_disk
+from mi_tune.study.run import RunOptions
 
 PRIVATE, PUBLIC = make_bank(5, images=8), make_bank(8, seed=1)
 KEYWORDS = {"private": (PRIVATE.images, PRIVATE.labels), "public": (PUBLIC.images, PUBLIC.labels), "trials": 9}
@@ -115,6 +116,6 @@ def test_an_error_of_a_path_in_the_folder_is_found_behind_others(tmp_path):
 def test_a_study_whose_folder_is_gone_ends_in_one_line(tmp_path):
     study = StudyFolder(tmp_path / "study")
     said = r"study: cannot be written to any more \(No such file.*--resume$"
-    with pytest.raises(InputError, match=said) as caught, _told_of_the_disk(study):
+    with pytest.raises(InputError, match=said) as caught, told_of_the_disk(study):
         study.write_config({"name": "study"})
     assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from conftest import make_bank
 from own_networks import make
 
 from mi_tune.data import split_each_identity
+from mi_tune.defences.registry import read_mix
+from mi_tune.defences.treatment import Treatment
 from mi_tune.erasing import NO_DEFENCE
 from mi_tune.nets import check_architecture, create_classifier, own_code
 from mi_tune.nets.checkpoints import load_classifier
@@ -19,7 +22,7 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, check_names
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.targets import natural_per_class, target_training
 
 CPU = torch.device("cpu")
 PAGE = Path(__file__).parents[1] / "docs" / "own.md"
@@ -43,6 +46,40 @@ def test_a_target_of_it_is_trained_like_any_other():
     while not run.finished:
         run.train_epoch()
     assert natural_per_class(run.model, DATA, CPU).mean() > 0.5  # chance is 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "mix"),
+    [
+        ("make", "rounding:decimals=0"),
+        ("make", "loft:rank=4"),
+        ("make", "mid"),
+        ("residual", "rolss:scale=0.5"),
+        ("residual", "loft:rank=4 + rolss:scale=0.5 + rounding"),
+    ],
+)
+def test_what_a_defence_changed_in_it_reaches_other_processes(name, mix):
+    treatment = Treatment(defences=read_mix(mix))
+    model = create_classifier(f"{FILE}:{name}", 5, 1, 16, seed=1)
+    treatment.guarded(model, torch.rand(2, 1, 16, 16), 5, 0, CPU)
+    images = torch.rand(3, 1, 16, 16)
+    for sent in (model.eval(), treatment.deployed(model).eval()):
+        text = pickle.dumps(sent)
+        assert b"_Block" not in text  # a class of the file, which other processes do not find by name
+        got = pickle.loads(text)
+        torch.testing.assert_close(got(images), sent(images))  # its convolutions lie otherwise in memory
+        torch.testing.assert_close(got.state_dict(), sent.state_dict(), rtol=0, atol=0)
+        assert getattr(got, "purify", None) == getattr(sent, "purify", None)
+
+
+def test_its_modes_and_what_learns_of_it_reach_other_processes():
+    model = create_classifier(f"{FILE}:make", 5, 1, 16, seed=1).train()
+    model.backbone[0].requires_grad_(False)
+    model.freeze(("1",))
+    got = pickle.loads(pickle.dumps(model))
+    assert [value.requires_grad for value in got.parameters()] == [False, False, True, True, True, True]
+    assert (got.training, got.backbone[1].training, got.backbone[4].training) == (True, False, True)
+    assert not got.train().backbone[1].training
 
 
 def test_its_code_is_part_of_what_a_kept_target_is_found_by(tmp_path):

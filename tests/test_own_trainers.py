@@ -21,7 +21,8 @@ from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, check_names
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.evaluation import LawEvaluation, check_trainer, natural_per_class, target_training
+from mi_tune.trial.evaluation import LawEvaluation
+from mi_tune.trial.targets import check_trainer, natural_per_class, target_training
 
 CPU = torch.device("cpu")
 FILE = Path(__file__).with_name("own_trainers.py")

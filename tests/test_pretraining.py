@@ -18,9 +18,9 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, load_data
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.point import Point
 from mi_tune.trial.pretraining import check_pretraining, pretraining_key, pretraining_recipe
+from mi_tune.trial.targets import target_training
 
 CPU = torch.device("cpu")
 

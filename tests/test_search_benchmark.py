@@ -83,7 +83,8 @@ def test_a_study_that_was_kept_is_not_simulated_again_unless_it_is_damaged(table
     assert {
         "seeds.py",
         "law.py",
-        "setup.py",
+        "space.py",
+        "whole.py",
         "laws.py",
         "intervals.py",
         "journal.py",

@@ -27,8 +27,8 @@ from mi_tune.runtime.state_files import PREFIXES, read_state, without_prefixes
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import StudyData, check_names, create_target, start_key, start_sentence
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.point import Point
+from mi_tune.trial.targets import target_training
 
 CPU = torch.device("cpu")
 

@@ -26,9 +26,10 @@ from mi_tune.search.optuna_private import holds
 from mi_tune.search.space import distributions, law_from
 from mi_tune.setup import Space
 from mi_tune.trial.assets import cheap_attacker, load_data, prepare_attacker
-from mi_tune.trial.evaluation import LawEvaluation, natural_per_class, target_training
+from mi_tune.trial.evaluation import LawEvaluation
 from mi_tune.trial.judges import prepare_judge
 from mi_tune.trial.point import CONFIRMED_LAWS
+from mi_tune.trial.targets import natural_per_class, target_training
 
 CPU = torch.device("cpu")
 SPACE = Space(probability=(0.0, 1.0), area_span=(0.0, 0.7), aspect_max=(1.0, 3.3), count=(1, 3))

@@ -16,7 +16,8 @@ from mi_tune.nets.training import Recipe, Training
 from mi_tune.runtime.errors import InputError
 from mi_tune.trial.assets import load_data, target_recipe
 from mi_tune.trial.comparison import trained_target
-from mi_tune.trial.evaluation import LawEvaluation, target_training
+from mi_tune.trial.evaluation import LawEvaluation
+from mi_tune.trial.targets import target_training
 
 CPU = torch.device("cpu")
 LAW = ErasingLaw(1.0, area=(0.1, 0.3), fill="mean")

@@ -14,7 +14,7 @@ from mi_tune.library.setup_files import SETUPS
 from mi_tune.library.twins import twin_values
 from mi_tune.setup import make_setup
 from mi_tune.trial.assets import load_data, prepare_attacker
-from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.targets import target_training
 from studies.benchmarks.run_twins import run_twin
 
 NAMES = sorted(file.stem for file in (SETUPS / "paper").glob("*.yaml"))

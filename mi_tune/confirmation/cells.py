@@ -33,11 +33,11 @@ from mi_tune.trial.assets import StudyData, create_target, prepare_ground
 from mi_tune.trial.attempts import Attempt
 from mi_tune.trial.ceiling import Ceiling, measure_ceilings
 from mi_tune.trial.comparison import TARGET_CODE
-from mi_tune.trial.evaluation import natural_per_class, target_training
 from mi_tune.trial.judges import prepare_panel
 from mi_tune.trial.mechanism import TARGET, compare_features, compared_law, independent_encoder, target_encoder
 from mi_tune.trial.point import Point
 from mi_tune.trial.pretraining import pretraining_key
+from mi_tune.trial.targets import natural_per_class, target_training
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,52 @@ from mi_tune.erasing import NO_DEFENCE
 from mi_tune.runtime.errors import InputError
 from mi_tune.search.front import front_mask, hypervolume
 from mi_tune.search.state import State
-from mi_tune.trial.point import CONFIRMED_LAWS, LEFT_OUT, UNDEFENDED, Point
+from mi_tune.trial.point import CONFIRMED_LAWS, LEFT_OUT, UNDEFENDED, Point, stopped
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """The points of a confirmation: which are trained, and which are attacked once the controls are matched.
+
+    Args:
+        laws: reference points, with the one without defence, and searched laws.
+        candidates: strengths of other augmentations by name, of each of which one becomes a control.
+    """
+
+    laws: Sequence[Point]
+    candidates: Mapping[str, Sequence[Point]]
+
+    @cached_property
+    def parts(self) -> dict[str, list[Point]]:
+        """See `left_out`."""
+        return left_out(self.laws)
+
+    @property
+    def undefended(self) -> Point:
+        return next(point for point in self.laws if point.name == UNDEFENDED)
+
+    @property
+    def best(self) -> Point:
+        """The law that other augmentations are matched to: the searched law with the largest hypervolume, or else the
+        last reference point with a defence."""
+        own = [point for point in self.laws if point.trial is not None and point.kind in ("front", "near front")]
+        return own[0] if own else next(p for p in reversed(self.laws) if not p.treatment.undefended)
+
+    @property
+    def trained(self) -> list[Point]:
+        """The points whose targets are trained to the end: laws, mixes without a part, every strength."""
+        return [*self.attacked(()), *(step for steps in self.candidates.values() for step in steps)]
+
+    def attacked(self, controls: Sequence[Point]) -> list[Point]:
+        """The points that are attacked and stand in the tables: laws, mixes without a part, these controls."""
+        return [*self.laws, *(point for some in self.parts.values() for point in some), *controls]
+
+    @property
+    def foreseen(self) -> list[Point]:
+        """As many points as `attacked` has at most: a control by early stopping for each defended law, and one
+        strength of every augmentation."""
+        defended = sum(not point.treatment.undefended for point in self.laws)
+        return self.attacked([stopped(number + 1) for number in range(defended + len(self.candidates))])
 
 
 def choose_points(

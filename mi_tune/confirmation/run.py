@@ -19,7 +19,7 @@ from mi_tune.confirmation.crew import CellWork, do_jobs, write_tables
 from mi_tune.confirmation.jobs import JobCost
 from mi_tune.confirmation.matching import match_augmentations, match_stops
 from mi_tune.confirmation.plan import Plan
-from mi_tune.confirmation.points import candidate_controls, choose_points, left_out
+from mi_tune.confirmation.points import Lineup, candidate_controls, choose_points
 from mi_tune.confirmation.tables import collect, collect_views
 from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device
@@ -36,7 +36,7 @@ from mi_tune.trial.assets import load_data
 from mi_tune.trial.attempts import check_attacks
 from mi_tune.trial.estimate import measure_speed
 from mi_tune.trial.laws import laws_of
-from mi_tune.trial.point import UNDEFENDED, Point, stopped
+from mi_tune.trial.point import UNDEFENDED, Point
 
 FEW_PEOPLE = 20
 """With fewer people, intervals are so wide that only the largest effects can be seen."""
@@ -135,22 +135,18 @@ def _run(
     console: Console,
 ) -> Path:
     bench = work.bench(pick_device())
-    plan, parts = plan.knowing(points), left_out(points)
-    less = [point for some in parts.values() for point in some]
+    plan = plan.knowing(points)
     candidates = candidate_controls(tuple(work.data.private.mean(work.data.split.train)))
     if not options.augmentations or work.setup.target.trainer is not None:
         candidates = {}  # a user's own loop applies no other augmentation
-    trained = [*points, *less, *(step for steps in candidates.values() for step in steps)]
-    undefended = next(point for point in points if point.name == UNDEFENDED)
+    lineup = Lineup(points, candidates)
+    undefended, best = lineup.undefended, lineup.best
     speed = measure_speed(work.setup, work.data, bench.device)
     cost = JobCost(work.setup, work.data, speed)
-    training = plan.training(trained, undefended)
+    training = plan.training(lineup.trained, undefended)
     with connect(options.address, options.gpus_per_trial, options.workers, folder / "ray" / "ray.log") as resources:
         console.print(resources.where, highlight=False, soft_wrap=True)
-        # at most one early-stopping control per defended law, and one strength of every augmentation
-        defended = [point for point in points if not point.treatment.undefended]
-        controls = [stopped(number + 1) for number in range(len(defended) + len(candidates))]
-        foreseen = [*training, *plan.attacking([*points, *less, *controls]), *plan.comparing(points)]
+        foreseen = [*training, *plan.attacking(lineup.foreseen), *plan.comparing(points)]
         expected = cost.of(foreseen) / resources.workers
         console.print(
             f"{len(points)} laws x {plan.seeds} fresh seeds, attacked by {', '.join(plan.every_attack())}, and "
@@ -161,12 +157,11 @@ def _run(
         )
         preparing = plan.preparing(work.setup.prior.kind)
         do_jobs([*preparing, *training], work, resources, folder, cost, "training", console)
-        accuracy = _mean_accuracy(bench, plan, trained)
+        accuracy = _mean_accuracy(bench, plan, lineup.trained)
         curve = np.mean([bench.curve(undefended, n).mean(1).numpy() for n in range(plan.seeds)], axis=0)
         stops, controls = match_stops(points, accuracy, curve)
-        best = _best(points)
         controls += match_augmentations(candidates, accuracy, accuracy[best.name])
-        everything = [*points, *less, *controls]
+        everything = lineup.attacked(controls)
         do_jobs(plan.attacking(everything), work, resources, folder, cost, "attacks", console)
         do_jobs(plan.comparing(everything), work, resources, folder, cost, "feature space", console)
     with console.status("writing tables"):
@@ -175,7 +170,7 @@ def _run(
         views = collect_views(bench, plan, everything)
         _write_views(folder, views)
         description = _description(bench, plan, everything, stops, best, curve) | {
-            "left_out": {name: [point.name for point in some] for name, some in parts.items()},
+            "left_out": {name: [point.name for point in some] for name, some in lineup.parts.items()},
             "feature_views": list(views),
         }
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=120)
@@ -188,13 +183,6 @@ def _mean_accuracy(bench: Workbench, plan: Plan, points: Sequence[Point]) -> dic
         np.mean([bench.target(point, number).natural.mean() for number in range(plan.seeds)])
     )
     return {point.name: mean(point) for point in points}
-
-
-def _best(points: Sequence[Point]) -> Point:
-    """The law that other augmentations are matched to: the searched law with the largest hypervolume, or else the last
-    reference point with a defence."""
-    own = [point for point in points if point.trial is not None and point.kind in ("front", "near front")]
-    return own[0] if own else next(p for p in reversed(points) if not p.treatment.undefended)
 
 
 def _write_views(folder: Path, views: dict[str, dict[str, Any]]) -> None:

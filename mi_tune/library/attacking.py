@@ -107,37 +107,45 @@ class PlannedAudit:
     folder: Path
 
 
+@dataclass(frozen=True)
+class OwnModel:
+    """What the user says of a model of their own, as in `attack`, which explains it; None: not said."""
+
+    private: Any = None
+    public: Any = None
+    architecture: str | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    resolution: int | None = None
+    fit: str | None = None
+    law: ErasingLaw | str | None = None
+    recogniser: str | None = None
+    judge: str | None = None
+    judge_weights: str | os.PathLike[str] | None = None
+    data_root: str | os.PathLike[str] | None = None
+
+    @property
+    def said(self) -> list[str]:
+        """The names of what was said."""
+        return [name for name, value in vars(self).items() if value is not None]
+
+
 def plan_audit(
     target: Any,
-    private: Any = None,
-    public: Any = None,
+    own: OwnModel,
     *,
-    attacks: str = "map_logit",
-    budget: str = "reduced",
-    trial: int | str | None = None,
-    architecture: str | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    resolution: int | None = None,
-    fit: str | None = None,
-    law: ErasingLaw | str | None = None,
-    recogniser: str | None = None,
-    judge: str | None = None,
-    judge_weights: str | os.PathLike[str] | None = None,
-    prior: str | None = None,
-    seed: int | None = None,
-    out: str | os.PathLike[str] | None = None,
-    data_root: str | os.PathLike[str] | None = None,
+    attacks: str,
+    budget: str,
+    trial: int | str | None,
+    prior: str | None,
+    seed: int | None,
+    out: str | os.PathLike[str] | None,
 ) -> PlannedAudit:
     """Load the model and the images of `attack`, which explains the arguments. Raises InputError."""
     plan_attempts(attacks, budget, prior or DEFAULT_PRIOR)  # a wrong name is found before anything is read
-    own = {"private": private, "public": public, "architecture": architecture, "mean": mean, "std": std}
-    own |= {"resolution": resolution, "fit": fit, "law": law, "recogniser": recogniser, "data_root": data_root}
-    own |= {"judge": judge, "judge_weights": judge_weights}
-    if isinstance(target, Study) or _is_study(target, private):
-        given = [name for name, value in own.items() if value is not None]
-        if given:
-            raise InputError(f"{given[0]} goes with a model of yours; a study knows its own")
+    if isinstance(target, Study) or _is_study(target, own.private):
+        if own.said:
+            raise InputError(f"{own.said[0]} goes with a model of yours; a study knows its own")
         folder = target.folder if isinstance(target, Study) else Path(target)
         number = _trial(folder, trial)
         subject = study_subject(folder, number)
@@ -145,7 +153,7 @@ def plan_audit(
         return PlannedAudit(subject, plan_attempts(attacks, budget, prior or subject.setup.prior.kind), place)
     if trial is not None:
         raise InputError("trial goes with a study, not with a model of yours")
-    if private is None:
+    if own.private is None:
         raise InputError("private is missing: the images of the people that the model tells apart")
     subject, place = _own_subject(target, own, prior or DEFAULT_PRIOR, seed or 0)
     return PlannedAudit(subject, plan_attempts(attacks, budget, prior or DEFAULT_PRIOR), Path(out) if out else place)
@@ -156,17 +164,17 @@ def _is_study(target: Any, private: Any) -> bool:
     return isinstance(target, (str, os.PathLike)) and private is None and not Path(target).is_file()
 
 
-def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tuple[Subject, Path]:
+def _own_subject(target: Any, own: OwnModel, prior: str, seed: int) -> tuple[Subject, Path]:
     """The user's own model as a subject, and the folder of its results where none is given."""
-    law = named_law(own["law"]) if isinstance(own["law"], str) else own["law"]
+    law = named_law(own.law) if isinstance(own.law, str) else own.law
     if law is not None and not isinstance(law, ErasingLaw):
         raise InputError(f"law is a {type(law).__name__}; give an ErasingLaw, or a name such as midre-0.8")
     from_file = isinstance(target, (str, os.PathLike))
-    architecture = own["architecture"]
+    architecture = own.architecture
     if from_file and architecture is None:
         raise InputError("a file of weights needs its architecture: small_cnn, or a classifier of torchvision")
-    places = by_key({"private": own["private"], "public": own["public"]})
-    side = own["resolution"] or places.get("data.resolution") or DEFAULT_RESOLUTION
+    places = by_key({"private": own.private, "public": own.public})
+    side = own.resolution or places.get("data.resolution") or DEFAULT_RESOLUTION
     if architecture is not None:
         check_size(architecture, side)
     public = places.get("data.public")
@@ -175,12 +183,12 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
         Path(public) if public else None,
         side,
         prior,
-        own["fit"] or "crop",
-        own["recogniser"] or "none",
-        architecture or "small_cnn",
-        own["judge"] or "auto",
-        Path(own["judge_weights"]) if own["judge_weights"] else None,
-        Path(own["data_root"]).absolute() if own["data_root"] else None,
+        fit=own.fit,
+        recogniser=own.recogniser,
+        architecture=architecture,
+        judge=own.judge,
+        judge_weights=Path(own.judge_weights) if own.judge_weights else None,
+        data_root=Path(own.data_root).absolute() if own.data_root else None,
     )
     if ":" in setup.judge.kind:
         check_own_judge(setup.judge.kind, setup.judge.weights)
@@ -192,12 +200,12 @@ def _own_subject(target: Any, own: dict[str, Any], prior: str, seed: int) -> tup
         weights = Path(target)
         network = setup.target.architecture  # with the absolute path of an own one
         said: list[str] = []
-        model = load_classifier(weights, network, *shape, own["mean"], own["std"], say=said.append)
+        model = load_classifier(weights, network, *shape, own.mean, own.std, say=said.append)
         name, about = weights.name, {"weights": weights.name, "architecture": Path(network).name}
         about |= {"read": said[0]} if said else {}
         place = Path("results") / f"attack-{weights.stem}"
     else:
-        model = classifier_in_hand(target, *shape, own["mean"], own["std"])
+        model = classifier_in_hand(target, *shape, own.mean, own.std)
         name = type(target).__name__
         about = {"weights": "in memory", "architecture": architecture or name}
         # another model of this class has a folder of its own
@@ -298,13 +306,9 @@ def attack(
         >>> found.strongest.attack, bool(found.strongest.attack_accuracy <= 1)
         ('map_logit', True)
     """
-    planned = plan_audit(
-        target,
-        private,
-        public,
-        attacks=attacks,
-        budget=budget,
-        trial=trial,
+    own = OwnModel(
+        private=private,
+        public=public,
         architecture=architecture,
         mean=mean,
         std=std,
@@ -314,11 +318,9 @@ def attack(
         recogniser=recogniser,
         judge=judge,
         judge_weights=judge_weights,
-        prior=prior,
-        seed=seed,
-        out=out,
         data_root=data_root,
     )
+    planned = plan_audit(target, own, attacks=attacks, budget=budget, trial=trial, prior=prior, seed=seed, out=out)
     run_planned(
         planned,
         classes=classes,

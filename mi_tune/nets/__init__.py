@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mi_tune.nets.changed_parts import ChangedParts, changed_parts, parts_of
 from mi_tune.nets.conv_attention import ConvAttention
 from mi_tune.nets.own import NetworkSource, own_network
 from mi_tune.nets.published import PUBLISHED, sized
@@ -58,6 +59,7 @@ class Classifier(nn.Module):
         self.side = side
         self.frozen: tuple[str, ...] = ()
         self.own: tuple[str, int, int, int] | None = None  # what a user's own backbone was created from
+        self.made: dict[str, Any] = {}  # and what it was made of, before a defence changed it
         self.register_buffer("mean", None)
         self.register_buffer("std", None)
 
@@ -78,11 +80,14 @@ class Classifier(nn.Module):
         return self
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """A user's own backbone is pickled as its source and weights: other processes do not find its class by name."""
+        """A user's own backbone is pickled as its source, weights and what a defence has changed.
+
+        Other processes do not find its class by name.
+        """
         if self.own is None:
             return super().__reduce_ex__(protocol)
         learning = [name for name, value in self.named_parameters() if value.requires_grad]
-        return _rebuilt, (self.own, self.state_dict(), learning, self.frozen, self.training)
+        return _rebuilt, (self.own, self.state_dict(), learning, changed_parts(self, self.made))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Classifier:
         new = self.__class__.__new__(self.__class__)
@@ -105,20 +110,16 @@ class Classifier(nn.Module):
 
 
 def _rebuilt(
-    own: tuple[str, int, int, int],
-    state: dict[str, Tensor],
-    learning: list[str],
-    frozen: tuple[str, ...],
-    training: bool,
+    own: tuple[str, int, int, int], state: dict[str, Tensor], learning: list[str], changed: ChangedParts
 ) -> Classifier:
     model = create_classifier(*own, seed=0)
+    changed.put_into(model)
     if "mean" in state:
         model.normalise_by(*(state[name].flatten().tolist() for name in ("mean", "std")))
     model.load_state_dict(state)
     for name, value in model.named_parameters():
         value.requires_grad_(name in learning)
-    model.freeze(frozen)
-    return model.train(training)
+    return model
 
 
 def create_classifier(name: str, classes: int, channels: int, resolution: int, seed: int) -> Classifier:
@@ -142,7 +143,7 @@ def create_classifier(name: str, classes: int, channels: int, resolution: int, s
     resolution = side or resolution
     if is_own(name):
         model = Classifier(own_network(name, classes, channels, resolution, seed), raw=True, side=side)
-        model.own = asked
+        model.own, model.made = asked, parts_of(model)
         return model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

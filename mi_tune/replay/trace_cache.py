@@ -17,8 +17,8 @@ from mi_tune.runtime.cache import content_key, save_atomically
 from mi_tune.runtime.provenance import installed_versions
 
 CODE_PATTERNS = (
-    *("setup.py", "trial/laws.py", "trial/point.py", "trial/table.py", "judging/intervals.py"),
-    *(f"{room}/**/*.py" for room in ("runtime", "erasing", "search", "study", "replay")),
+    *("trial/laws.py", "trial/point.py", "trial/table.py", "judging/intervals.py"),
+    *(f"{room}/**/*.py" for room in ("runtime", "erasing", "setup", "search", "study", "replay")),
 )
 """Files of the package that a trace depends on."""
 MODEL_FILES = ("condense.py", "front_model.py", "improvement.py", "nehvi.py", "observations.py")

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from ray import tune
 from rich.console import Console
 
-from mi_tune.runtime.cache import save_atomically
 from mi_tune.runtime.device import pick_device, use_one_thread
-from mi_tune.runtime.errors import InputError, disk_is_full, error_of_the_disk
-from mi_tune.runtime.provenance import provenance
+from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.signals import Ended, Ending, ending
 from mi_tune.runtime.wording import counted, duration
 from mi_tune.search.halving import Halving, RungResults, RungSchedule
@@ -28,8 +23,9 @@ from mi_tune.search.warm import EarlierStudy, WarmStart, warm_start
 from mi_tune.setup import Setup
 from mi_tune.study.cluster import NO_TRIAL_LIMIT, Resources, check_cluster, connect
 from mi_tune.study.controls import keep_controls, start_controls
+from mi_tune.study.description import by_dotted_key, describe_study, introduce, write_examples
+from mi_tune.study.disk import told_of_the_disk
 from mi_tune.study.earlier import copy_earlier, read_earlier
-from mi_tune.study.fixed_laws import reference_points
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.losses import WhyLost
@@ -44,7 +40,6 @@ from mi_tune.study.stopping import ParetoHalving
 from mi_tune.study.table_keeper import TableKeeper
 from mi_tune.study.trackers import Guarded, TrackerCallback, Watched, open_trackers
 from mi_tune.study.trainable import (
-    FULL_DISK,
     PROGRESS_UNITS,
     ErasingTrial,
     Shared,
@@ -57,15 +52,13 @@ from mi_tune.trial.assets import (
     check_names,
     check_own_generator,
     load_data,
-    start_key,
-    start_sentence,
 )
 from mi_tune.trial.attacked import attacked_people
 from mi_tune.trial.estimate import Estimate, estimate
-from mi_tune.trial.evaluation import check_trainer
 from mi_tune.trial.judges import check_judge, with_recogniser
 from mi_tune.trial.mixes import check_public_people, completed
 from mi_tune.trial.pretraining import check_pretraining
+from mi_tune.trial.targets import check_trainer
 from mi_tune.trial.undefended import wants_controls
 
 RUNG_OBJECTIVES = {"natural_accuracy": "max", "cheap_attack_accuracy": "min"}
@@ -132,33 +125,7 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     earlier = _earlier(study, setup)
     warm = _warm_start(earlier, setup) if earlier else None
     data = load_data(setup, seed)
-    console.print(
-        f"[bold]{setup.name}[/]: {data.private.identities} private people ({len(data.private)} images: "
-        f"{len(data.split.train)} train, {len(data.split.val)} val, {len(data.split.test)} test), "
-        f"{data.public.identities} public ({len(data.public)} images), "
-        f"{data.private.resolution} px, {'grey' if data.private.channels == 1 else 'RGB'}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    people = len(attacked_people(setup, data.private.identities, seed))
-    if people < data.private.identities:
-        console.print(f"each trial attacks {people} of the private people, the same for all laws", highlight=False)
-    for note in data.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
-    if data.copies_dropped:
-        console.print(
-            f"{counted(data.copies_dropped, 'public image')} dropped: (nearly) equal to private ones", highlight=False
-        )
-    if sentence := start_sentence(setup, data.private):
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    points = len(reference_points(setup.search.space))
-    if setup.search.space.defences and 2 * points > setup.search.trials:
-        console.print(
-            f"{points} of the {setup.search.trials} trials are reference points, each defence as published; --trials "
-            f"{3 * points} leaves room for a search",
-            highlight=False,
-            style="yellow",
-        )
+    introduce(setup, seed, data, console)
     if earlier and warm:
         text = f"warm start from {earlier.name}: {'; '.join(warm.notes)}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -179,28 +146,35 @@ def run_study(setup: Setup, seed: int, folder: Path, options: RunOptions, consol
     try:
         if earlier and earlier.folder != study.warm:
             copy_earlier(earlier, study.warm)
-        return _run(setup, seed, study, data, warm, expected, options, trackers, console)
+        return _run(_Checked(setup, seed, study, data, warm, expected, options, trackers, console))
     finally:
         study.release()
 
 
-def _run(
-    setup: Setup,
-    seed: int,
-    study: StudyFolder,
-    data: StudyData,
-    warm: WarmStart | None,
-    expected: Estimate,
-    options: RunOptions,
-    trackers: list[Guarded | TrackerCallback],
-    console: Console,
-) -> Outcome:
+@dataclass(frozen=True)
+class _Checked:
+    """A study whose input can work, before its first trial. `warm`: what it takes over from an earlier study."""
+
+    setup: Setup
+    seed: int
+    study: StudyFolder
+    data: StudyData
+    warm: WarmStart | None
+    expected: Estimate
+    options: RunOptions
+    trackers: list[Guarded | TrackerCallback]
+    console: Console
+
+
+def _run(checked: _Checked) -> Outcome:
+    setup, seed, study, data = checked.setup, checked.seed, checked.study, checked.data
+    warm, options, console = checked.warm, checked.options, checked.console
     if options.resume:
         study.remember_changes(setup)
     else:
-        study.write_config(_description(setup, seed, data, warm, options))
+        study.write_config(describe_study(setup, seed, data, warm, options.smoke, options.images_allowed))
     if options.images_allowed and not (study.path / "examples.npz").exists():
-        _write_examples(study, data, attacked_people(setup, data.private.identities, seed))
+        write_examples(study, data, attacked_people(setup, data.private.identities, seed))
     people = len(attacked_people(setup, data.private.identities, seed))
     journal = StudyJournal(study.journal, setup.name, setup.search, seed, people, warm=warm)
     study.write_table(journal.table())
@@ -211,9 +185,9 @@ def _run(
             with connect(options.address, options.gpus_per_trial, options.workers, study.ray_log) as resources:
                 console.print(resources.where, highlight=False, soft_wrap=True)
                 if todo:
-                    _announce(setup, expected, resources, todo, console)
-                with _told_of_the_disk(study), ending() as asked:
-                    _search(setup, seed, study, data, journal, resources, expected, options, trackers, console, asked)
+                    _announce(setup, checked.expected, resources, todo, console)
+                with told_of_the_disk(study), ending() as asked:
+                    _search(checked, journal, resources, asked)
         except InputError:
             if not options.resume and journal.table().empty:
                 study.discard()  # nothing began, so the same command works once the cause is gone
@@ -221,31 +195,11 @@ def _run(
         except Ended as error:
             ended = error
     table = journal.table()
-    with _told_of_the_disk(study):
+    with told_of_the_disk(study):
         study.write_table(table)
     finished = journal.remaining() == 0 and not (table.state == State.RUNNING).any()
     finished = finished and (not controls or study.controls.exists())
     return Outcome(study.path, finished, len(table), int((table.state != State.RUNNING).sum()), ended)
-
-
-@contextmanager
-def _told_of_the_disk(study: StudyFolder) -> Iterator[None]:
-    """Within it, a disk that is full, read-only or gone ends the study in one line."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, InputError):
-            raise
-        if disk_is_full(error):
-            raise InputError(
-                f"{study.path}: {FULL_DISK}; nothing that had finished is lost: free some space, then --resume"
-            ) from error
-        if (cause := error_of_the_disk(error, study.path)) is not None:
-            raise InputError(
-                f"{study.path}: cannot be written to any more ({cause.strerror}); what had finished is in it: once it "
-                "is there and writable, --resume"
-            ) from error
-        raise
 
 
 def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int, console: Console) -> None:
@@ -266,19 +220,9 @@ def _announce(setup: Setup, expected: Estimate, resources: Resources, todo: int,
     )
 
 
-def _search(
-    setup: Setup,
-    seed: int,
-    study: StudyFolder,
-    data: StudyData,
-    journal: StudyJournal,
-    resources: Resources,
-    expected: Estimate,
-    options: RunOptions,
-    trackers: list[Guarded | TrackerCallback],
-    console: Console,
-    asked: Ending,
-) -> None:
+def _search(checked: _Checked, journal: StudyJournal, resources: Resources, asked: Ending) -> None:
+    setup, seed, study, data = checked.setup, checked.seed, checked.study, checked.data
+    trackers, console = checked.trackers, checked.console
     # trials use the same cores as the sampler's Gaussian process; a second thread makes it twice as slow
     use_one_thread()
     for name in RAY_LEAVES_TO_US:
@@ -294,7 +238,7 @@ def _search(
         if wants_controls(setup) and not study.controls.exists()
         else []
     )
-    progress = StudyProgress(journal, console, resources.capacity, expected.trial_seconds)
+    progress = StudyProgress(journal, console, resources.capacity, checked.expected.trial_seconds)
     keeper = TableKeeper(study, journal)
     described = False
 
@@ -330,7 +274,7 @@ def _search(
             scheduler=halving,
             num_samples=journal.remaining(),
             max_concurrent_trials=NO_TRIAL_LIMIT,
-            time_budget_s=options.time_budget,
+            time_budget_s=checked.options.time_budget,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
         ),
@@ -346,7 +290,7 @@ def _search(
     )
     resources.demand(journal.remaining())
     for tracker in trackers:
-        tracker.begin(Watched(setup.name, study.path, _flat(setup.model_dump(mode="json"))))
+        tracker.begin(Watched(setup.name, study.path, by_dotted_key(setup.model_dump(mode="json"))))
     try:
         if journal.remaining():
             with asked.deferred(), progress:
@@ -398,82 +342,3 @@ def _earlier(study: StudyFolder, setup: Setup) -> EarlierStudy | None:
 def _warm_start(earlier: EarlierStudy, setup: Setup) -> WarmStart:
     search = setup.search
     return warm_start(earlier, search.space, search.startup, search.transfer)
-
-
-def _description(
-    setup: Setup, seed: int, data: StudyData, warm: WarmStart | None, options: RunOptions
-) -> dict[str, Any]:
-    """Content of study.yaml, without the judge and the prior, which are still being made."""
-    attack, *others = attacks_of(setup)
-    private, split = data.private, data.split
-    return {
-        "name": setup.name,
-        "smoke": options.smoke,
-        "seed": seed,
-        "images_allowed": options.images_allowed,
-        "data": {
-            "source": setup.data.source,
-            "private": {
-                "fingerprint": private.fingerprint(),
-                "identities": private.identities,
-                "images": len(private),
-                "train": len(split.train),
-                "val": len(split.val),
-                "test": len(split.test),
-            },
-            "public": {
-                "fingerprint": data.public.fingerprint(),
-                "identities": data.public.identities,
-                "images": len(data.public),
-            },
-            "channels": private.channels,
-            "resolution": private.resolution,
-            "dropped": [f"{data.copies_dropped} public images that (nearly) equal private ones"]
-            if data.copies_dropped
-            else [],
-            "mean": list(private.mean(split.train)),
-        },
-        "config": setup.model_dump(mode="json"),
-        "start": start_key(setup),
-        "attack": {
-            "name": attack.name,
-            "budget": attack.budget,
-            "parts": _plain(attack.describe()),
-            **({"others": [_plain(one.describe()) for one in others]} if others else {}),
-        },
-        "judge": None,
-        "prior": None,
-        "recogniser": None,
-        "ceilings": [],
-        **({"warm_start": warm.notes} if warm else {}),
-        "baselines": {"chance": 1 / private.identities},
-        "hypervolume_reference": {"natural_accuracy": 0.0, "attack_accuracy": 1.0},
-        "floor": {"min_accuracy": setup.search.min_accuracy, "min_accuracy_kept": setup.search.min_accuracy_kept},
-        **provenance(pick_device()),
-    }
-
-
-def _write_examples(study: StudyFolder, data: StudyData, people: np.ndarray) -> None:
-    """Save one un-erased training image of every attacked person, for the report."""
-    train = data.split.train
-    _, first = np.unique(data.private.labels[train], return_index=True)
-    arrays = {"images": data.private.images[train[first]][people], "class_names": np.array(data.private.names)[people]}
-    save_atomically(study.path / "examples.npz", lambda p: np.savez_compressed(p, **arrays), owner_only=True)
-
-
-def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, str | int | float]:
-    """Nested values by dotted keys; lists as text, without what is None."""
-    found: dict[str, str | int | float] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{place}{key}.")
-        elif value is not None:
-            found[f"{place}{key}"] = value if isinstance(value, (str, int, float)) else str(value)
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """The value with tuples turned into lists, for YAML."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value

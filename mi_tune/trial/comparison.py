@@ -34,12 +34,12 @@ from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup
-from mi_tune.trial import evaluation
+from mi_tune.trial import targets
 from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.attempts import Attempt
-from mi_tune.trial.evaluation import natural_per_class, target_training, treatment_of
 from mi_tune.trial.judges import prepare_judge
 from mi_tune.trial.pretraining import pretraining_key
+from mi_tune.trial.targets import natural_per_class, target_training, treatment_of
 
 LAWS = {
     "no defence": NO_DEFENCE,
@@ -54,7 +54,7 @@ TARGET_CODE = (
     training,
     averaging,
     schedules,
-    evaluation,
+    targets,
     augment,
     fills,
     law,

@@ -14,7 +14,7 @@ from mi_tune.erasing import NO_DEFENCE
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import StudyData
-from mi_tune.trial.evaluation import natural_per_class, target_training
+from mi_tune.trial.targets import natural_per_class, target_training
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mi_tune.library.setup_files import setup_file
 from mi_tune.runtime.device import comfortable_batch, use_one_thread
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.assets import load_data
-from mi_tune.trial.evaluation import target_training
+from mi_tune.trial.targets import target_training
 
 SETUP = setup_file("orl")
 CPU = torch.device("cpu")

@@ -41,10 +41,10 @@ from mi_tune.runtime.errors import DivergedError, InputError
 from mi_tune.setup import ParameterRange, Setup
 from mi_tune.trial.assets import StudyData, load_data, prepare_ground
 from mi_tune.trial.attempts import attempt_of
-from mi_tune.trial.evaluation import target_training, treatment_of
 from mi_tune.trial.judges import prepare_judge, prepare_recogniser, with_recogniser
 from mi_tune.trial.mixes import MIXED_WITH, completed
 from mi_tune.trial.stopped_early import stopping_epochs
+from mi_tune.trial.targets import target_training, treatment_of
 
 UNDEFENDED = "no defence"
 STRENGTHS = (0.1, 0.9)

@@ -31,8 +31,8 @@ from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import make_setup, read_setup
 from mi_tune.trial.assets import load_data
 from mi_tune.trial.ceiling import measure_ceilings
-from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import judge_recipe, prepare_recogniser
+from mi_tune.trial.targets import target_training
 
 LAWS = ("no defence", "MIDRE(0.1, 0.8)")
 

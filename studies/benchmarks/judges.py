@@ -32,8 +32,8 @@ from mi_tune.runtime.errors import InputError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup, make_setup, read_setup
 from mi_tune.trial.assets import StudyData, load_data, prepare_ground
-from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import judge_recipe, prepare_judge, prepare_recogniser, prepare_verifier
+from mi_tune.trial.targets import target_training
 
 ATTACK = "map_logit"
 PLAIN_CNNS = ("residual_gn", "conv_attention", "strided_cnn")

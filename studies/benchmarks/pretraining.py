@@ -29,9 +29,9 @@ from mi_tune.runtime.device import pick_device, use_one_thread
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup
 from mi_tune.trial.assets import load_data, prepare_attacker
-from mi_tune.trial.evaluation import target_training
 from mi_tune.trial.judges import prepare_recogniser
 from mi_tune.trial.stopped_early import stopping_epochs
+from mi_tune.trial.targets import target_training
 
 Measured = dict[str, tuple[np.ndarray, np.ndarray]]
 """Natural accuracy and recognised share of each class, by the name of what was attacked."""

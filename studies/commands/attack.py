@@ -89,19 +89,11 @@ def attack(
     """Attack a target of the study in folder STUDY, or your own model (--weights), and judge every attack."""
     from rich.console import Console
 
-    from mi_tune.library.attacking import plan_audit, run_planned
+    from mi_tune.library.attacking import OwnModel, plan_audit, run_planned
 
-    own = {"--architecture": architecture, "--private": private, "--public": public, "--resolution": resolution}
-    own |= {"--fit": fit, "--mean": mean, "--std": std, "--law": law, "--recogniser": recogniser}
-    own |= {"--judge": judge, "--judge-weights": judge_weights, "--data-root": data_root}
-    _check_source(study, weights, trial, own)
-    planned = plan_audit(
-        study if study is not None else weights,
-        private,
-        public,
-        attacks=attack,
-        budget=budget,
-        trial=trial,
+    own = OwnModel(
+        private=private,
+        public=public,
         architecture=architecture,
         mean=mean,
         std=std,
@@ -111,10 +103,18 @@ def attack(
         recogniser=recogniser,
         judge=judge,
         judge_weights=judge_weights,
+        data_root=data_root,
+    )
+    _check_source(study, weights, trial, own.said)
+    planned = plan_audit(
+        study if study is not None else weights,
+        own,
+        attacks=attack,
+        budget=budget,
+        trial=trial,
         prior=prior,
         seed=seed,
         out=out,
-        data_root=data_root,
     )
     console = Console()
     table = run_planned(
@@ -146,16 +146,16 @@ def attack(
         say_next(console, "search laws for your own images", "pareto", "--private", private)
 
 
-def _check_source(study: Path | None, weights: Path | None, trial: str | None, own: dict[str, object]) -> None:
+def _check_source(study: Path | None, weights: Path | None, trial: str | None, said: list[str]) -> None:
+    """Refuse what does not go together; `said`: names of what was said of a model of the user's."""
     if (study is None) == (weights is None):
         raise click.UsageError("give either the folder of a study, such as results/orl, or --weights of your own model")
     if study is not None:
-        for option, value in own.items():
-            if value is not None:
-                raise click.UsageError(f"{option} goes with --weights; the study knows its own")
+        if said:
+            raise click.UsageError(f"--{said[0].replace('_', '-')} goes with --weights; the study knows its own")
         return
     if trial is not None:
         raise click.UsageError("--trial goes with the folder of a study, not with --weights")
-    for option in ("--architecture", "--private"):
-        if own[option] is None:
-            raise click.UsageError(f"--weights needs {option}: what the model is, and whom it tells apart")
+    for name in ("architecture", "private"):
+        if name not in said:
+            raise click.UsageError(f"--weights needs --{name}: what the model is, and whom it tells apart")

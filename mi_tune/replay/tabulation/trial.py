@@ -23,13 +23,15 @@ from mi_tune.nets.training import Training
 from mi_tune.runtime.errors import DivergedError
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.setup import Setup
+from mi_tune.trial import evaluation
 from mi_tune.trial.assets import StudyData
-from mi_tune.trial.evaluation import attack_half_trained, natural_per_class, target_training
+from mi_tune.trial.evaluation import attack_half_trained
+from mi_tune.trial.targets import natural_per_class, target_training
 
 RUNG_FRACTIONS = (1 / 9, 1 / 3, 1.0)
 """The rungs, as shares of the epochs of a whole training."""
 
-CODE_MODULES = (sys.modules[__name__],)
+CODE_MODULES = (sys.modules[__name__], evaluation)
 """Modules whose code is part of a cell's key."""
 
 

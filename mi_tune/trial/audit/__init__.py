@@ -3,7 +3,7 @@
 from mi_tune.trial.attempts import Attempt, plan_attempts
 from mi_tune.trial.audit.folder import AuditFolder
 from mi_tune.trial.audit.run import AuditOptions, run_audit
-from mi_tune.trial.audit.subject import Subject, own_data, own_setup, own_subject, subject_of
+from mi_tune.trial.audit.subject import Subject, own_data, own_setup, subject_of
 
 __all__ = [
     "Attempt",
@@ -12,7 +12,6 @@ __all__ = [
     "Subject",
     "own_data",
     "own_setup",
-    "own_subject",
     "plan_attempts",
     "run_audit",
     "subject_of",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from torch import nn
 from mi_tune.data import Bank, drop_copies, orl_bank, own_bank
 from mi_tune.data.places import is_name
 from mi_tune.erasing import ErasingLaw
-from mi_tune.nets import check_architecture
-from mi_tune.nets.checkpoints import load_classifier
 from mi_tune.runtime.errors import InputError
 from mi_tune.setup import Setup, make_setup
 from mi_tune.trial.assets import StudyData, load_data, split_of
@@ -47,68 +44,41 @@ class Subject:
 # ------------------------------------------------------------------------------------------------ the user's own model
 
 
-def own_subject(
-    weights: Path,
-    architecture: str,
-    private: Path,
-    public: Path | None,
-    resolution: int,
-    law: ErasingLaw | None,
-    seed: int,
-    prior: str = "eigenface",
-    fit: str = "crop",
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    recogniser: str = "none",
-    data_root: Path | None = None,
-) -> Subject:
-    """Load the user's own classifier of the people in `private` as a subject.
-
-    Args:
-        weights: file of the classifier's weights. architecture: its name or import path.
-        private: folder with one sub-folder per person; the classes are the sub-folders in sorted order.
-        public: folder of public images. Without it the attacker's prior is made from the built-in faces.
-        resolution: side of the images in pixels. fit: how images are made square.
-        law: the erasing law of the training, if known; a `mean` fill is resolved with the images of `private`.
-        seed: of split, judge and priors. prior: kind of the attacker's prior.
-        mean, std: normalisation that the classifier expects, per channel.
-        recogniser: judge from outside, as in a set-up. data_root: folder of the data sets by name.
-
-    Raises:
-        InputError: from `load_classifier`, `make_setup`, or the sources and splits of images.
-    """
-    check_architecture(architecture)
-    setup = own_setup(private, public, resolution, prior, fit, recogniser, architecture, data_root=data_root)
-    data = own_data(setup, seed)
-    bank = data.private
-    model = load_classifier(weights, architecture, bank.identities, bank.channels, bank.resolution, mean, std)
-    about = {"weights": weights.name, "architecture": architecture}
-    return subject_of(model, weights.name, about, setup, data, law, seed)
-
-
 def own_setup(
     private: Path,
     public: Path | None,
     resolution: int,
-    prior: str = "eigenface",
-    fit: str = "crop",
-    recogniser: str = "none",
-    architecture: str = "small_cnn",
-    judge: str = "auto",
+    prior: str,
+    *,
+    fit: str | None = None,
+    recogniser: str | None = None,
+    architecture: str | None = None,
+    judge: str | None = None,
     judge_weights: Path | None = None,
     data_root: Path | None = None,
 ) -> Setup:
-    """The set-up that judges and priors of the user's own model are made from; see `own_subject`."""
-    other = "residual_gn" if architecture != "residual_gn" else "small_cnn"
-    folders = {"private": str(private), "public": str(public) if public else None, "root": data_root}
+    """The set-up that judges and priors of the user's own model are made from; None: the set-up's default.
+
+    Args:
+        private: folder with one sub-folder per person; the classes are the sub-folders in sorted order.
+        public: folder of public images. Without it the attacker's prior is made from the built-in faces.
+        resolution: side of the images in pixels. prior: kind of the attacker's prior.
+        fit, recogniser, architecture, judge, judge_weights, data_root: as in a set-up, but no recogniser by default.
+
+    Raises:
+        InputError: from `make_setup`.
+    """
+    own = architecture or "small_cnn"
     values = {
         "name": "own",
-        "data": {"source": "folder", "resolution": resolution, "fit": fit, **folders},
-        "target": {"architecture": architecture},
+        "data": {"source": "folder", "private": str(private), "resolution": resolution},
+        "target": {"architecture": own},
         "prior": {"kind": prior},
-        "judge": {"architecture": other, "recogniser": recogniser, "kind": judge, "weights": judge_weights},
+        "judge": {"architecture": "small_cnn" if own == "residual_gn" else "residual_gn", "recogniser": "none"},
     }
-    return with_recogniser(make_setup(values, "options"))
+    given = {"data.public": str(public) if public else None, "data.root": data_root, "data.fit": fit}
+    given |= {"judge.recogniser": recogniser, "judge.kind": judge, "judge.weights": judge_weights}
+    return with_recogniser(make_setup(values, "options", given))
 
 
 def own_data(setup: Setup, seed: int) -> StudyData:
