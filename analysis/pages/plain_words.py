@@ -17,7 +17,7 @@ from mi_tune.trial.point import UNDEFENDED
 
 COST, GAIN, SURE = "What it costs", "What it buys", "How sure that is"
 OUTSIDE = "an independent recogniser that has never seen these people"
-INSIDE = "a program that was trained to know these people"
+INSIDE = "a second program, taught to know these people,"
 
 
 def study_sentences(study: Study, allowed_loss: float) -> list[tuple[str, str]]:
@@ -41,20 +41,16 @@ def study_sentences(study: Study, allowed_loss: float) -> list[tuple[str, str]]:
             (SURE, "Nothing was gained, so there is nothing to be sure of." + _ceiling(study)),
         ]
     law = study.trials.loc[found.trial]
+    mixed = bool(study.treatment(found.trial).defences)
     way = (
-        "Trained with the recommended defences"
-        if study.treatment(found.trial).defences
-        else "Hiding parts of the training pictures in the recommended way"
+        "is trained with the recommended defences" if mixed else "learns from pictures with parts hidden as recommended"
     )
-    cost = (
-        f"{way}, the classifier names the right person in "
-        f"{_of_100(law.natural_accuracy)} new photographs, instead of {_of_100(undefended.natural_accuracy)} "
-        "without it."
-    )
+    cost = _cost(way, law.natural_accuracy, undefended.natural_accuracy)
+    protected = "with the defences" if mixed else "where parts are hidden"
     gain = (
-        f"{_without(float(undefended[column]), who)}, and {_of_100(law[column])} with it."
+        f"{_without(float(undefended[column]), who)}, and still {_of_100(law[column])} {protected}."
         if pd.notna(law[column])
-        else f"{_without(float(undefended[column]), who)}; with it, nobody has looked."
+        else f"{_without(float(undefended[column]), who)}; {protected}, nobody has looked."
     )
     change = difference(study, found.trial, int(undefended.trial), column)
     line = control_line(study, column)
@@ -75,11 +71,8 @@ def confirmation_sentences(evidence: Evidence) -> list[tuple[str, str]]:
     law, leaks = min(attacked, key=lambda one: one[1].drawn.value)
     who = INSIDE if confirmation.headline.saw_private else OUTSIDE
     natural, base = evidence.natural(law.name), evidence.natural(UNDEFENDED)
-    cost = (
-        f"Trained anew with the best way of hiding parts of the pictures ({law.name}), the classifier names the right "
-        f"person in {_of_100(natural.value)} new photographs, instead of {_of_100(base.value)} without it."
-    )
-    gain = f"{_without(without.drawn.value, who)}, and {_of_100(leaks.drawn.value)} with it."
+    cost = _cost(f"learns with the best protection ({law.name})", natural.value, base.value)
+    gain = f"{_without(without.drawn.value, who)}, and still {_of_100(leaks.drawn.value)} with that protection."
     change = (leaks.drawn - without.drawn).estimate
     matched = confirmation.matched_stop(law.name)
     stopped = evidence.strongest(matched, attacks=evidence.common_attacks(law.name, matched)) if matched else None
@@ -90,10 +83,17 @@ def confirmation_sentences(evidence: Evidence) -> list[tuple[str, str]]:
     return [(COST, cost), (GAIN, gain), (SURE, _how_sure(change) + _controls(change, gained) + times)]
 
 
+def _cost(way: str, share: float, undefended: float) -> str:
+    return (
+        f"A program that {way} names the right person in {_of_100(share)} new photographs; one without protection, in "
+        f"{_of_100(undefended)}."
+    )
+
+
 def _without(share: float, who: str) -> str:
     return (
-        "Somebody who owns the classifier can try to draw its people from it: without protection, "
-        f"{who} knows {_of_100(share)} of them by these drawings"
+        "Whoever has a copy of the program can try to draw the people that it knows. From such drawings "
+        f"{who} recognises {_of_100(share)} people without protection"
     )
 
 
@@ -109,11 +109,11 @@ def _how_sure(change: Estimate | None) -> str:
     value, low, high = -100 * change.value, -100 * change.high, -100 * change.low
     if low > 0:
         return (
-            f"With other people, the {round(value)} fewer would be between {round(low)} and {round(high)}, so that "
-            "chance alone does not explain them."
+            f"With other people, the drop of about {round(value)} of 100 would likely be between {round(low)} and "
+            f"{round(high)}, so it is hardly luck in who was chosen."
         )
     if high < 0:
-        return f"It made things worse: {round(-value)} more, and chance alone does not explain them."
+        return f"It made things worse: about {round(-value)} of 100 more, hardly by luck in who was chosen."
     return "Not sure: with other people the difference could as well be nothing, or go the other way."
 
 
@@ -130,14 +130,14 @@ def _controls(change: Estimate | None, gained: Estimate | None) -> str:
     if gained is None or change is None or change.high >= 0:
         return ""
     if gained.low > 0:
-        return " Simply training less, to be as often right without hiding anything, protects less."
-    return " But simply training less, to be as often right without hiding anything, may protect just as well."
+        return " Training less, without protection, until as often right, protects less."
+    return " But training less, without protection, until as often right, may protect equally well."
 
 
 def _once(study: Study, trial: int) -> str:
     """How often the law was trained."""
     times = int(study.trials.loc[trial].replicates) if pd.notna(study.trials.loc[trial].replicates) else 0
-    return " It was trained only once, and another training may come out differently." if times == 1 else ""
+    return " Each was trained only once, and a repeat may differ." if times == 1 else ""
 
 
 def _ceiling(study: Study) -> str:
