@@ -42,9 +42,7 @@ def study_sentences(study: Study, allowed_loss: float) -> list[tuple[str, str]]:
         ]
     law = study.trials.loc[found.trial]
     mixed = bool(study.treatment(found.trial).defences)
-    way = (
-        "is trained with the recommended defences" if mixed else "learns from pictures with parts hidden as recommended"
-    )
+    way = "is trained with the recommended defences" if mixed else "learns from pictures with parts hidden as advised"
     cost = _cost(way, law.natural_accuracy, undefended.natural_accuracy)
     protected = "with the defences" if mixed else "where parts are hidden"
     gain = (
