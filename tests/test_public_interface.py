@@ -42,6 +42,14 @@ def test_importing_the_library_is_quick_because_torch_and_ray_wait():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_processes_of_a_study_import_only_what_every_trial_needs():
+    code = (
+        "import sys, mi_tune.study.trainable; print(*({'torchvision', 'cmaes', 'optuna', 'plotly'} & {*sys.modules}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.split() == [], "each of these takes a second or more, in every process"
+
+
 @pytest.mark.parametrize("name", mi_tune.__all__)
 def test_every_public_name_says_what_it_is(name):
     found = getattr(mi_tune, name)

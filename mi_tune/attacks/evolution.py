@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-from cmaes import SepCMA
 from torch import Tensor
 
 from mi_tune.attacks.parts import Constraint, Draw, Found, Latent, Mover, Passes
 from mi_tune.attacks.retirement import Retire
 from mi_tune.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from cmaes import SepCMA
 
 
 class PopulationRule:
@@ -204,6 +206,8 @@ class _CMAES(_Population):
 
     def propose(self, random: torch.Generator) -> Tensor:
         if not self.searches:  # the first step: later ones propose only while a person, and so a search, is active
+            from cmaes import SepCMA  # slow to import
+
             seeds = torch.randint(2**31, (len(self.first),), device=random.device, generator=random).tolist()
             self.searches = [
                 SepCMA(mean=mean, sigma=self.rule.sigma, population_size=self.rule.population, seed=seed)

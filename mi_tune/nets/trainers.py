@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mi_tune.erasing.transform import ErasingTransform
 from mi_tune.nets import Classifier
 from mi_tune.nets.training import Training
 from mi_tune.runtime.errors import DivergedError, InputError
@@ -201,7 +200,7 @@ class OwnTraining(Training):
         self._reports = 0
         self._learnt = False
         self._returned = False
-        self._law = ErasingTransform(self.law)
+        self._law = self.law.transform()
 
     def train_epoch(self) -> float:
         """Let the loop train to its next report, or to its end; returns the loss that it reports, else NaN.
