@@ -51,14 +51,18 @@ STRENGTHS = (0.1, 0.9)
 """Where in a defence's searched range the milder and the stronger setting lie, beside the published one."""
 
 
-def treatments(setup: Setup, mixes: tuple[str, ...]) -> dict[str, Treatment]:
-    """What is compared, by name."""
+def treatments(setup: Setup, mixes: tuple[str, ...], strengths: bool = True) -> dict[str, Treatment]:
+    """What is compared, by name, the published settings first. strengths: whether milder and stronger ones are, too."""
     found = {name: Treatment(law) for name, law in REFERENCE_LAWS.items()}
-    for kind, parameters in completed(setup).search.space.defences.items():
+    ranges = completed(setup).search.space.defences
+    for kind in ranges:
         published = DEFENCES[kind]()
-        for one in (*(at_defaults(DEFENCES[kind], **_at(parameters, u)) for u in STRENGTHS), published):
-            found[one.name] = Treatment(defences=(one,))
+        found[published.name] = Treatment(defences=(published,))
         found[f"{MIXED_WITH} + {published.name}"] = Treatment(REFERENCE_LAWS[MIXED_WITH], defences=(published,))
+    for kind, parameters in ranges.items() if strengths else ():
+        for share in STRENGTHS:
+            one = at_defaults(DEFENCES[kind], **_at(parameters, share))
+            found[one.name] = Treatment(defences=(one,))
     for text in mixes:
         law, _, mix = text.partition("|")
         treatment = Treatment(REFERENCE_LAWS[law.strip()], defences=read_mix(mix))
@@ -132,6 +136,10 @@ def measure(setup: Setup, treatment: Treatment, seed: int, attacks: tuple[str, .
 @click.option("--defences", default="all", help="Which defences.")
 @click.option("--mix", "mixes", multiple=True, help="More: a reference law, |, and defences.")
 @click.option("--attacks", default="map_logit:reduced,ppa:reduced,taa:reduced")
+@click.option(
+    "--strengths/--published", default=True, help="Also milder and stronger settings, or published ones only."
+)
+@click.option("--done", is_flag=True, help="Print what is done, and measure nothing.")
 @click.option("--seeds", type=int, default=3)
 @click.option("--epochs", type=int, help="Training epochs of a target.  [default: the set-up's]")
 @click.option("--workers", type=int, default=2)
@@ -146,6 +154,8 @@ def main(
     defences: str,
     mixes: tuple[str, ...],
     attacks: str,
+    strengths: bool,
+    done: bool,
     seeds: int,
     epochs: int | None,
     workers: int,
@@ -163,7 +173,7 @@ def main(
         epochs=epochs,
     )
     setup = with_recogniser(setup)
-    compared = treatments(setup, mixes)
+    compared = treatments(setup, mixes, strengths)
     out.mkdir(parents=True, exist_ok=True)
     values = setup.model_copy(update={"search": type(setup.search)()}).model_dump_json()
     jobs = {
@@ -175,7 +185,7 @@ def main(
         waiting = {
             pool.submit(measure, setup, compared[name], seed, names): (name, seed)
             for (name, seed), place in jobs.items()
-            if not place.exists()
+            if not place.exists() and not done
         }
         for number, future in enumerate(as_completed(waiting), start=1):
             name, seed = waiting[future]
@@ -185,7 +195,8 @@ def main(
                 text = json.dumps({"reason": str(error)})
             save_atomically(jobs[name, seed], lambda path, text=text: path.write_text(text))
             console.print(f"{number}/{len(waiting)} {name}, seed {seed}", highlight=False)
-    results = {job: json.loads(place.read_text()) for job, place in jobs.items()}
+    results = {job: json.loads(place.read_text()) for job, place in jobs.items() if place.exists()}
+    compared = {name: one for name, one in compared.items() if all((name, seed) in results for seed in range(seeds))}
     judges = ("recogniser", "judge")
     for judge in judges:
         console.print(_table(results, list(compared), names, seeds, judge))
