@@ -131,14 +131,13 @@ def measure(setup: Setup, treatment: Treatment, seed: int, attacks: tuple[str, .
 @click.option("--public", type=click.Path(path_type=Path), help="Images of other people.")
 @click.option("--drawn", is_flag=True, help="Drawn faces in place of photographs.")
 @click.option("--identities", type=int, default=30)
+@click.option("--resolution", type=int, help="Side of your images in pixels.")
 @click.option("--architecture", default="small_cnn")
 @click.option("--recogniser", default="auto")
 @click.option("--defences", default="all", help="Which defences.")
 @click.option("--mix", "mixes", multiple=True, help="More: a reference law, |, and defences.")
 @click.option("--attacks", default="map_logit:reduced,ppa:reduced,taa:reduced")
-@click.option(
-    "--strengths/--published", default=True, help="Also milder and stronger settings, or published ones only."
-)
+@click.option("--strengths/--published", default=True, help="Milder and stronger settings, too.")
 @click.option("--done", is_flag=True, help="Print what is done, and measure nothing.")
 @click.option("--seeds", type=int, default=3)
 @click.option("--epochs", type=int, help="Training epochs of a target.  [default: the set-up's]")
@@ -149,6 +148,7 @@ def main(
     public: Path | None,
     drawn: bool,
     identities: int,
+    resolution: int | None,
     architecture: str,
     recogniser: str,
     defences: str,
@@ -167,6 +167,7 @@ def main(
         "procedural" if drawn else None,
         **chosen,
         identities=identities,
+        resolution=resolution,
         recogniser=recogniser,
         architecture=architecture,
         defences=defences,
