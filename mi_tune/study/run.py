@@ -28,6 +28,7 @@ from mi_tune.study.disk import told_of_the_disk
 from mi_tune.study.earlier import copy_earlier, read_earlier
 from mi_tune.study.folder import StudyFolder
 from mi_tune.study.journal import StudyJournal
+from mi_tune.study.last_words import last_words
 from mi_tune.study.losses import WhyLost
 from mi_tune.study.order import RAY_LEAVES_TO_US, EndInOrder
 from mi_tune.study.progress import StudyProgress
@@ -182,7 +183,10 @@ def _run(checked: _Checked) -> Outcome:
     ended: Ended | None = None
     if todo or (controls and not study.controls.exists()):
         try:
-            with connect(options.address, options.gpus_per_trial, options.workers, study.ray_log) as resources:
+            with (
+                last_words(),
+                connect(options.address, options.gpus_per_trial, options.workers, study.ray_log) as resources,
+            ):
                 console.print(resources.where, highlight=False, soft_wrap=True)
                 if todo:
                     _announce(setup, checked.expected, resources, todo, console)

@@ -146,7 +146,8 @@ def _kill(name: str) -> Fault:
         status = driver.wait()
         took = time.monotonic() - begun
         said = driver.said().strip().splitlines()
-        fine = status == 2 and said and said[-1].startswith("error: Ray's") and "--resume" in said[-1]
+        # status 1: Ray itself ended the process, before the loss was noticed
+        fine = status in (1, 2) and said and said[-1].startswith("error: ") and "--resume" in said[-1]
         return took, "" if fine else f"status {status}: {said[-1:]}"
 
     return inject
