@@ -61,7 +61,9 @@ class Driver:
         command += ["--out", str(out), "--workers", "1", "--address", "local", *resume]
         environment = {**os.environ, MARK: mark, "MI_TUNE_CACHE": str(out / "cache")}
         self.said_before = self.log.tell()
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
+        self.process = subprocess.Popen(
+            command, stdout=self.log, stderr=self.log, env=environment, preexec_fn=_as_in_a_terminal
+        )
 
     def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Its exit status."""
@@ -90,6 +92,12 @@ class Driver:
     def named(self, text: str) -> list[int]:
         """Its processes whose command line contains the text."""
         return [pid for pid in self.others() if text in _command(pid)]
+
+
+def _as_in_a_terminal() -> None:
+    """Undo what nohup and the background of a shell do to the signals of what they start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _command(pid: int) -> str:
@@ -258,12 +266,14 @@ def _prepare(out: Path) -> Path:
 
 @click.command(cls=Command, kept="nothing is lost")
 @click.option("--faults", type=click.IntRange(min=1), default=50, help="How many faults.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(FAULTS)), help="Only these.  [default: all]")
 @click.option("--seed", type=int, default=0, help="Of the choice of faults.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, emptied first.")
-def benchmark(faults: int, seed: int, out: Path) -> None:
+def benchmark(faults: int, kinds: tuple[str, ...], seed: int, out: Path) -> None:
     """Inject faults by chance."""
     rng = np.random.default_rng(seed)
-    order = [kind for _ in range(-(-faults // len(FAULTS))) for kind in rng.permutation(list(FAULTS))][:faults]
+    chosen = list(kinds or FAULTS)
+    order = [kind for _ in range(-(-faults // len(chosen))) for kind in rng.permutation(chosen)][:faults]
     begun = time.monotonic()
     undisturbed = _finish(_prepare(out / "undisturbed"), f"{os.getpid()}-0")
     click.echo(f"undisturbed: {len(undisturbed)} trials in {time.monotonic() - begun:.0f} s")
