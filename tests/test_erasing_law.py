@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +11,9 @@ from random_laws import laws, random_bytes, stream
 from torchvision.transforms import v2
 
 from mi_tune.erasing import FILLS, NO_DEFENCE, REFERENCE_LAWS, ErasingLaw
+from mi_tune.erasing.columns import law_columns, law_of
+from mi_tune.erasing.picture import law_html
+from mi_tune.erasing.wording import describe
 from mi_tune.runtime.errors import InputError
 
 
@@ -22,6 +27,49 @@ def test_a_law_survives_the_way_through_plain_values(law: ErasingLaw) -> None:
 @pytest.mark.parametrize("name", REFERENCE_LAWS)
 def test_the_reference_laws_survive_the_way_through_plain_values(name: str) -> None:
     assert ErasingLaw.from_dict(REFERENCE_LAWS[name].to_dict()) == REFERENCE_LAWS[name]
+
+
+def test_the_reference_laws_are_the_published_ones() -> None:
+    found = {name: (law.probability, law.area, law.aspect, law.fill) for name, law in REFERENCE_LAWS.items()}
+    assert found == {
+        "no defence": (0.0, (0.02, 0.4), (1.0, 1.0), "black"),
+        "MIDRE(0.1, 0.4)": (1.0, (0.1, 0.4), (1.0, 1.0), "midre"),
+        "MIDRE(0.1, 0.8)": (1.0, (0.1, 0.8), (1.0, 1.0), "midre"),
+        "Zhong et al.": (0.5, (0.02, 0.4), (0.3, 3.3), "noise"),
+    }
+
+
+def test_a_law_stands_in_a_table_by_its_parameters() -> None:
+    law = ErasingLaw(0.5, (0.1, 0.2), (0.3, 3.0), "fixed", (0.25, 1.0, 0.123456), count=2, clean_epochs=3)
+    row = {"probability": 0.5, "area_low": 0.1, "area_high": 0.2, "aspect_low": 0.3, "aspect_high": 3.0}
+    row |= {"location": "fixed", "fill": "0.25,1,0.1235", "count": 2, "clean_epochs": 3}
+    assert law_columns(law) == row
+    assert law_of(row) == replace(law, fill=(0.25, 1.0, 0.1235))
+    assert law_of(row | {"fill": "noise"}).fill == "noise"
+
+
+@pytest.mark.parametrize(
+    ("law", "text"),
+    [
+        (NO_DEFENCE, "no erasing"),
+        (ErasingLaw(1.0, (0.1, 0.4)), "p 1.00, area 0.10-0.40, inside, black"),
+        (
+            ErasingLaw(0.5, (0.1, 0.4), (0.3, 3.3), "overflow", (0.5, 1.0), count=2, clean_epochs=5),
+            "p 0.50, area 0.10-0.40, aspect to 3.3, overflow, 0.50,1.00, 2 rectangles, last 5 epochs clean",
+        ),
+    ],
+)
+def test_a_law_is_described_in_one_line(law: ErasingLaw, text: str) -> None:
+    assert describe(law) == text
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_picture_of_a_law_shows_every_rectangle_of_eight_images(count: int) -> None:
+    picture = law_html(ErasingLaw(1.0, (0.1, 0.1), count=count))
+    assert picture.count('fill="#3b4a5a"') == 8 * count
+    assert law_html(ErasingLaw(0.0, count=count)).count('fill="#3b4a5a"') == 0
+    side = round((0.1 * 48**2) ** 0.5)
+    assert picture.count(f'width="{side}" height="{side}" fill="#3b4a5a"') == 8 * count
 
 
 def test_an_unknown_parameter_is_named() -> None:

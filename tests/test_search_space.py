@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mi_tune.erasing import REFERENCE_LAWS
 from mi_tune.search.geometry import value_at
@@ -45,6 +45,32 @@ def test_the_point_of_a_reference_law_means_that_law(name):
         assert back.area == pytest.approx(law.area)
         assert back.aspect == pytest.approx(law.aspect, abs=0.01)
         assert (back.location, back.fill) == (law.location, law.fill)
+
+
+def test_ranges_become_distributions_and_single_values_of_other_defences_do_not():
+    ranges = {"rank": {"low": 5, "high": 60, "log": True, "whole": True}, "sharpness": [0.0, 10.0]}
+    space = Space(
+        probability=(0.2, 0.9),
+        area_low=0.1,
+        area_span=(0.2, 0.4),
+        aspect_max=(1.0, 3.0),
+        location=["inside"],
+        fill=["mean", "noise"],
+        count=(2, 5),
+        defences={"loft": ranges, "rounding": {"decimals": 1}},
+    )
+    assert dict(distributions(space)) == {
+        "erasing": CategoricalDistribution([False, True]),
+        "loft": CategoricalDistribution([False, True]),
+        "rounding": CategoricalDistribution([False, True]),
+        "probability": FloatDistribution(0.2, 0.9),
+        "area_span": FloatDistribution(0.2, 0.4),
+        "aspect_max": FloatDistribution(1.0, 3.0, log=True),
+        "fill": CategoricalDistribution(["mean", "noise"]),
+        "count": IntDistribution(2, 5),
+        "loft.rank": IntDistribution(5, 60, log=True),
+        "loft.sharpness": FloatDistribution(0.0, 10.0),
+    }
 
 
 def test_a_reference_outside_the_space_has_no_point():
