@@ -17,6 +17,7 @@ from analysis.pages.law_data import laws_data
 from analysis.pages.plain_words import study_sentences
 from analysis.pages.published import published_beside
 from analysis.pages.settings import settings_text
+from analysis.pages.switch_table import switch_table
 from analysis.pages.template import render_page
 from analysis.statistics.control_line import ControlLine, control_line, gain_of, gains
 from analysis.statistics.edges import edges
@@ -115,6 +116,7 @@ def render(study: Study, include_images: bool, live: str = "") -> str:
         cost=_cost(study),
         repeated=bool((study.trials.runs > 1).any()),
         answers=[_importance_text(answer) for answer in answers],
+        switches=switch_table(study) if len(study.complete) and not unfinished else None,
         edges=edges(study) if len(study.complete) else [],
         has_faces=faces is not None,
         some_faces=faces is not None and len(faces.trials) < len(study.complete),

@@ -16,6 +16,18 @@ MIN_TRIALS_FOR_MODEL = 12
 """With fewer measured trials in the space, the measured accuracies are kept and no model is fitted."""
 
 
+def observed_in(runs: pd.DataFrame, space: Space, geometry: Geometry) -> Observations:
+    """What a table of trials holds for the front model: every measured trial whose law lies in the space.
+
+    The attack accuracy of an infeasible trial is left out, because not every infeasible trial has one.
+    """
+    trials = []
+    for _, run in runs[runs.state.isin(State.measured())].iterrows():
+        if (params := point_of(space, run)) is not None:
+            trials.append((params, run))
+    return Observations.of_trials(geometry, trials, attack_below_floor=False)
+
+
 def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFrame:
     """Both accuracies of complete laws, as the posterior mean of `FrontModel`.
 
@@ -34,11 +46,7 @@ def expected(runs: pd.DataFrame, laws: pd.DataFrame, space: Space) -> pd.DataFra
     if not distributions(space):
         return found
     geometry = Geometry(distributions(space))
-    trials = []
-    for _, run in runs[runs.state.isin(State.measured())].iterrows():
-        if (params := point_of(space, run)) is not None:
-            trials.append((params, run))
-    observed = Observations.of_trials(geometry, trials, attack_below_floor=False)
+    observed = observed_in(runs, space, geometry)
     if np.isfinite(observed.attack).sum() < MIN_TRIALS_FOR_MODEL:
         return found
     model = FrontModel(geometry).update(observed)
