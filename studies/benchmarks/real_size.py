@@ -140,7 +140,9 @@ def benchmark(
     resume = ["--resume"] if (out / "real" / "study.yaml").exists() else []
     command("pareto", *folders, *own, *size, "--trials", trials, "--attack-identities", attacked, *resume)
     command("attack", out / "real", "--attack", "map_logit,ppa", "--classes", attacked)
-    command("confirm", out / "real", "--seeds", 1, "--points", 0, "--attacks", "map_logit", "--no-augmentations")
+    command(
+        "confirm", out / "real", "--quick", "--seeds", 1, "--points", 0, "--attacks", "map_logit", "--no-augmentations"
+    )
 
 
 def main() -> int:
