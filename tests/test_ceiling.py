@@ -126,4 +126,9 @@ def test_the_sentence_asks_the_judge_from_outside_and_says_what_a_low_ceiling_me
     assert "says nothing about your model" in ceiling_sentence("eigenface", [own, outside])
     assert "trained on these photographs" in ceiling_sentence("eigenface", [own])
     assert "says nothing" not in ceiling_sentence("eigenface", [plain(0.8, False, "outside")])
+    blind = plain(0.2, False, "outside") | {"photographs": 0.3}
+    assert "hardly knows these people even from photographs" in ceiling_sentence("eigenface", [blind])
+    assert "says nothing about your model" not in ceiling_sentence("eigenface", [blind]), (
+        "strangers may be taken for them"
+    )
     assert ceiling_sentence("eigenface", []) == ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +29,33 @@ def test_a_process_that_ends_at_once_leaves_one_line_that_says_how_to_go_on(act,
     ended, line = said(act)
     assert ended == status
     assert line.splitlines()[-1] == ENDED_AT_ONCE and "--resume" in line
+
+
+STARTS = """import subprocess
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    child = subprocess.Popen(sleep, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    """
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
+@pytest.mark.parametrize(("act", "alive"), [("os._exit(1)", False), ("pass", True)])
+def test_what_a_process_has_started_ends_with_it_only_if_it_ends_at_once(act, alive):
+    ran = subprocess.run([sys.executable, "-c", CODE.format(STARTS + act)], capture_output=True, text=True, timeout=60)
+    started = int(ran.stdout)
+    until = time.monotonic() + 5
+    while not alive and running(started) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert running(started) == alive
+    if alive:
+        os.kill(started, signal.SIGKILL)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("act", ["pass", "sys.exit(3)"])

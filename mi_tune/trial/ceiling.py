@@ -148,8 +148,10 @@ def ceiling_sentence(prior: str, ceilings: Sequence[dict[str, Any]]) -> str:
     )
     if told["seen"]:
         text += "; this judge was trained on these photographs, so the true ceiling may be lower"
-    if told["drawn"] < LOW_CEILING:
-        text += "; no attack with this prior can do better: a low attack accuracy says nothing about your model"
+    if told["photographs"] < LOW_CEILING:
+        text += "; this judge hardly knows these people even from photographs: of reconstructions its word means little"
+    elif told["drawn"] < LOW_CEILING:
+        text += "; an attack with this prior can hardly do better: a low attack accuracy says nothing about your model"
     return text
 
 
