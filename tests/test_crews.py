@@ -132,6 +132,9 @@ def test_a_batch_that_does_not_fit_is_halved_once_for_the_whole_attack_and_it_is
         "reason": "a batch did not fit into the GPU's memory; attacked 6 images at a time"
     }
     assert halved([{"batch": None}, {}]) == {}
+    assert halved([{"batch": None}], parts=2) == {
+        "reason": "a batch did not fit into the GPU's memory; trained on each batch in 2 parts"
+    }
 
 
 def test_a_target_of_which_not_even_one_image_fits_is_one_line(target, ground):

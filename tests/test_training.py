@@ -1,5 +1,6 @@
 """The training loop learns, stops and goes on, and says when it has diverged."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from mi_tune.erasing import NO_DEFENCE, ErasingLaw
 from mi_tune.nets import create_classifier
+from mi_tune.nets.guards import Guard
 from mi_tune.nets.training import Recipe, Training, batches_of, predict
 from mi_tune.runtime.errors import DivergedError
 
@@ -123,3 +125,52 @@ def test_a_network_that_ends_in_one_pixel_trains_on_one_image_more_than_a_batch(
     ends_in_one_pixel = nn.Sequential(model, nn.Unflatten(1, (5, 1, 1)), nn.BatchNorm2d(5), nn.Flatten())
     run = Training(ends_in_one_pixel, *bank.tensors(), torch.arange(65), Recipe(epochs=1, batch_size=64), 0, CPU)
     assert np.isfinite(run.train_epoch())
+
+
+class Small(nn.Module):
+    """A linear network that has memory for `room` images and no more; no batch norm, so that parts add up."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear, self.room, self.seen = nn.Linear(16 * 16, 5), room, []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.seen.append(len(images))
+        return self.linear(images.flatten(1))
+
+
+def trained_in(room: int, batch_size: int = 16, **more) -> Training:
+    bank, recipe = make_bank(5), Recipe(epochs=2, batch_size=batch_size, optimiser="sgd", learning_rate=0.01)
+    return Training(Small(room), *bank.tensors(), torch.arange(30), recipe, 3, CPU, LAW, **more)
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts_of_two_images_or_more_that_add_up():
+    whole, parts = finish(trained_in(16)), finish(trained_in(5))
+    assert (whole.parts, parts.parts) == (1, 4)
+    assert set(parts.model.seen) <= {3, 4, 5} and sum(parts.model.seen) >= 60
+    for name, value in whole.model.state_dict().items():
+        assert torch.allclose(value, parts.model.state_dict()[name], atol=1e-6), name
+    assert torch.equal(whole.erase_map, parts.erase_map), "a batch is drawn and erased once"
+
+
+def test_a_run_that_goes_on_computes_in_as_many_parts_as_before():
+    first, again = trained_in(5), trained_in(5)
+    first.train_epoch()
+    again.load_state_dict(copy.deepcopy(first.state_dict()))
+    again.train_epoch()
+    first.train_epoch()
+    assert again.parts == 4 and len(again.model.seen) == 8, "it does not try whole batches again"
+    assert torch.equal(first.model.linear.weight, again.model.linear.weight)
+
+
+def test_what_does_not_fit_in_parts_of_two_images_either_is_said():
+    with pytest.raises(torch.OutOfMemoryError):
+        trained_in(1).train_epoch()
+
+
+def test_a_batch_is_not_divided_where_another_defence_looks_at_all_of_it():
+    with pytest.raises(torch.OutOfMemoryError):
+        trained_in(5, guards=(Guard(),)).train_epoch()

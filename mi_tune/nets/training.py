@@ -99,6 +99,9 @@ class Training:
         control: another augmentation, applied after the law. If it mixes labels, `labels` must contain the model's last
             class.
         guards: what other defences do while the model trains; they change the loss one after the other.
+
+    Attributes:
+        parts: in how many parts a batch is computed: more than one where it did not fit into the GPU's memory.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Training:
         if control is not None and control.mixes_labels and labels.ndim == 1:
             self.labels = F.one_hot(self.labels).float()
         self.epoch = 0
+        self.parts = 1
         self.erase_map = torch.zeros(images.shape[2:], device=device)
         self.views = 0
         self.optimiser = _optimiser(model, recipe)
@@ -155,23 +159,12 @@ class Training:
                 images, labels = self.control(images, labels, random)
             images = images.contiguous(memory_format=torch.channels_last)
             self.model.train()
-            for guard in self._guards:
-                guard.before(images, random)
-            with autocast(self.device):
-                logits = self._forward(images)
-                for guard in self._guards:
-                    guard.after()
-                loss = F.cross_entropy(logits, labels)
-                for guard in self._guards:
-                    loss = guard.loss(loss, Step(self.model, images, labels, logits, progress, random))
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            losses += self._gradients(images, labels, progress, random) * len(batch)
             self.optimiser.step()
             for guard in self._guards:
                 guard.end()
             if self.average is not None:
                 self.average.update()
-            losses += loss.detach() * len(batch)
         if self.average is not None:
             self.average.swap()
         self.epoch += 1
@@ -181,6 +174,43 @@ class Training:
                 f"training diverged: the loss is {mean} in epoch {self.epoch}; lower target.learning_rate"
             )
         return mean
+
+    def _gradients(self, images: Tensor, labels: Tensor, progress: float, random: torch.Generator) -> Tensor:
+        """Set the gradients of one batch's loss, and return the loss.
+
+        A batch that does not fit the GPU's memory is computed in twice as many `parts`, whose gradients add up to the
+        whole batch's but for batch norms, which then see a part at a time. Other defences look at whole batches; with
+        them it is not halved.
+        """
+        while True:
+            try:
+                return self._in_parts(images, labels, progress, random, min(self.parts, max(1, len(images) // 2)))
+            except torch.OutOfMemoryError:
+                if self._guards or 2 * self.parts > len(images) // 2:
+                    raise
+            self.parts *= 2
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _in_parts(self, images: Tensor, labels: Tensor, progress: float, random: torch.Generator, parts: int) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        for number, (x, y) in enumerate(zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)):
+            for guard in self._guards:
+                guard.before(x, random)
+            with autocast(self.device):
+                logits = self._forward(x)
+                for guard in self._guards:
+                    guard.after()
+                loss = F.cross_entropy(logits, y)
+                for guard in self._guards:
+                    loss = guard.loss(loss, Step(self.model, x, y, logits, progress, random))
+            if number == 0:
+                self.optimiser.zero_grad(set_to_none=True)
+            if parts > 1:
+                loss = loss * (len(x) / len(images))
+            loss.backward()
+            total += loss.detach()
+        return total
 
     def _order(self, random: torch.Generator) -> Tensor:
         """Indices of the images of one epoch in the order of training."""
@@ -239,12 +269,13 @@ class Training:
             "views": self.views,
             "guards": self.guards.state_dict(),
             "average": self.average.state_dict() if self.average is not None else {},
+            "parts": self.parts,
         }
 
     def load_state_dict(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch, self.views = state["epoch"], state["views"]
+        self.epoch, self.views, self.parts = state["epoch"], state["views"], state.get("parts", 1)
         self.erase_map = state["erase_map"].to(self.device)
         self.guards.load_state_dict(state.get("guards", {}))
         if self.average is not None:

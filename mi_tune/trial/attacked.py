@@ -42,12 +42,12 @@ def of_all(values: Sequence[float] | np.ndarray, people: np.ndarray, identities:
     return whole
 
 
-def halved(attacks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The column `reason` of a complete trial whose attacks had to take smaller batches; else nothing.
+def halved(attacks: Iterable[Mapping[str, Any]], parts: int = 1) -> dict[str, str]:
+    """The column `reason` of a complete trial that had to take smaller batches; else nothing.
 
-    attacks: of each, its `batch` (`Reconstructions.batch`).
+    attacks: of each, its `batch` (`Reconstructions.batch`). parts: in how many parts training batches were computed.
     """
     batches = [one["batch"] for one in attacks if one.get("batch")]
-    if not batches:
-        return {}
-    return {"reason": f"a batch did not fit into the GPU's memory; attacked {min(batches)} images at a time"}
+    done = [f"trained on each batch in {parts} parts"] * (parts > 1)
+    done += [f"attacked {min(batches)} images at a time"] * bool(batches)
+    return {"reason": f"a batch did not fit into the GPU's memory; {' and '.join(done)}"} if done else {}

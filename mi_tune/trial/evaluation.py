@@ -336,7 +336,7 @@ class LawEvaluation:
             **_columns("start_attack_accuracy", class_interval(mean("per_class_start"))),
             **identity,
             **recognised,
-            **halved(self.attacked),
+            **halved(self.attacked, max(run.parts for run in self.runs)),
             "target_accuracy_on_reconstructions": float(mean("on_target")),
             "forward_passes": sum(a["forward_passes"] for a in self.attacked),
             "backward_passes": sum(a["backward_passes"] for a in self.attacked),
