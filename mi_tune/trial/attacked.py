@@ -49,5 +49,5 @@ def halved(attacks: Iterable[Mapping[str, Any]], parts: int = 1) -> dict[str, st
     """
     batches = [one["batch"] for one in attacks if one.get("batch")]
     done = [f"trained on each batch in {parts} parts"] * (parts > 1)
-    done += [f"attacked {min(batches)} images at a time"] * bool(batches)
+    done += [f"attacked {size} images at a time" for size in sorted(batches)[:1]]
     return {"reason": f"a batch did not fit into the GPU's memory; {' and '.join(done)}"} if done else {}
