@@ -199,10 +199,9 @@ RECIPE_224 = (
 )
 
 DIFFERS_224 = (
-    "the judge sees the images of 224 px resized to 299 px",
-    "judge and target learn from random weights unless weights are given",
-    "a tenth of each person's images is split into val and test; the published split is one shuffle of all images",
-    "AdamW with one cycle and shifts of 16 px instead of Adam with steps, random crops and colour jitter",
+    "the judge sees the images of 224 px resized to 299 px, and learns from random weights",
+    "images are normalised as the library's ImageNet weights expect; the published codes use mean and deviation 0.5",
+    "a ninth of the published training images is for the search, and near-copies of training images train",
 )
 
 
@@ -236,16 +235,21 @@ def line_224(attack: str, target: str, private: str, public: str, cell: str) -> 
             **({} if d["people"] is None else {"private_identities": d["people"]}),
             "resolution": 224,
             "channels": 3,
-            "split": [0.9, 0.05, 0.05],
+            "split": "published",
         },
         "target": {
             "architecture": architecture,
+            "pretrained": "DEFAULT",
             "epochs": 100,
             "batch_size": 128,
-            "optimiser": "adamw",
+            "optimiser": "adam",
             "learning_rate": 0.001,
             "weight_decay": 0.0,
-            "shift": 16,
+            "schedule": "multistep",
+            "milestones": [0.75, 0.9],
+            "crop": [0.85, 1.0],
+            "crop_aspect": [1.0, 1.0],
+            "colour_jitter": [0.2, 0.2, 0.1, 0.1],
             "flip": True,
         },
         "prior": prior,
