@@ -214,6 +214,22 @@ def test_a_gain_is_the_hypervolume_with_a_point_less_that_without():
         assert gain[k] == pytest.approx(np.mean(gains), abs=1e-12)
 
 
+def test_a_gain_counts_from_the_reference_point_on_which_may_differ_between_samples():
+    rng = np.random.default_rng(1)
+    natural, attack = rng.random((3, 12)), rng.random((3, 12))
+    new_natural, new_attack = rng.random((3, 30)), rng.random((3, 30))
+    lowest, highest = 0.4, np.array([0.5, 0.7, 0.9])
+    gain = SampledFronts(natural, attack, None, lowest, highest).improvement(new_natural, new_attack)
+    assert (gain == 0).any() and (gain > 0).any()
+    for k in range(30):
+        gains = [
+            hypervolume(np.append(natural[w], new_natural[w, k]), np.append(attack[w], new_attack[w, k]), lowest, top)
+            - hypervolume(natural[w], attack[w], lowest, top)
+            for w, top in enumerate(highest)
+        ]
+        assert gain[k] == pytest.approx(np.mean(gains), abs=1e-12)
+
+
 def test_what_is_added_cannot_be_gained_again_and_nothing_is_gained_below_the_floor():
     natural, attack = np.array([[0.5, 0.8]]), np.array([[0.2, 0.6]])
     fronts = SampledFronts(natural, attack, floor=0.4)

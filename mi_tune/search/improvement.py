@@ -6,29 +6,43 @@ from typing import Literal
 
 import numpy as np
 
+from mi_tune.search.front import HYPERVOLUME_REFERENCE
+
 
 class SampledFronts:
     """The Pareto fronts of several posterior samples, to which points can be added.
 
-    A front is kept as a staircase: the non-dominated points by rising natural accuracy (`right`) and falling
-    1 - attack accuracy (`up`), which are the sides of the rectangle that a point dominates. The hypervolume is that of
-    `front.hypervolume` with its default reference point.
+    A front is kept as a staircase: the non-dominated points by rising `right`, how far their natural accuracy lies
+    above the reference point, and falling `up`, how far their attack accuracy lies below it. These are the sides of
+    the rectangle that a point dominates. The hypervolume is that of `front.hypervolume` with the same reference point.
 
     Args:
         natural, attack: accuracies of the same points in every sample, (samples, points).
         floor: points of lower natural accuracy add nothing; None: no floor.
+        lowest, highest: natural and attack accuracy of the reference point; `highest` may differ between samples,
+            (samples,).
     """
 
-    def __init__(self, natural: np.ndarray, attack: np.ndarray, floor: float | None = None) -> None:
-        self.floor = floor
+    def __init__(
+        self,
+        natural: np.ndarray,
+        attack: np.ndarray,
+        floor: float | None = None,
+        lowest: float = HYPERVOLUME_REFERENCE[0],
+        highest: float | np.ndarray = HYPERVOLUME_REFERENCE[1],
+    ) -> None:
+        self.lowest = lowest
+        self.floor = -np.inf if floor is None else floor
         self.samples = len(natural)
+        self.highest = np.broadcast_to(highest, self.samples)[:, None]
         right, up = self._sides(natural, attack)
         self._keep(right, up)
 
     def _sides(self, natural: np.ndarray, attack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sides of the rectangles that points dominate; below the floor the area is 0."""
-        up = 1 - attack
-        return natural, up if self.floor is None else np.where(natural >= self.floor, up, 0.0)
+        """Sides of the rectangles that points dominate; 0 for what lies below the floor or beyond the reference."""
+        right, up = natural - self.lowest, self.highest - attack
+        counts = (natural >= self.floor) & (right > 0) & (up > 0)
+        return np.where(counts, right, 0.0), np.where(counts, up, 0.0)
 
     def _keep(self, right: np.ndarray, up: np.ndarray) -> None:
         """Keep the non-dominated points of positive area, by rising `right`; both sides are to be maximised."""

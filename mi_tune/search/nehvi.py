@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.stats import qmc
 
 from mi_tune.runtime.seeds import derive_seed
 from mi_tune.search.by_trial import ByTrial
-from mi_tune.search.front import front_mask
+from mi_tune.search.front import HYPERVOLUME_REFERENCE, front_mask
 from mi_tune.search.front_model import FrontModel
 from mi_tune.search.geometry import Geometry
 from mi_tune.search.improvement import SampledFronts
@@ -33,8 +33,21 @@ TRIALS_PER_REDRAW = 200
 fewer trials, after each result."""
 MEMORY = "front_model"
 """Attribute of the Optuna study that keeps the front model's last fit, and which draw it was made for."""
+ReferencePoint = Callable[[np.ndarray, np.ndarray, float | None], tuple[float, float | np.ndarray]]
+"""Makes the reference point of an improvement, a natural accuracy and an attack accuracy, which may differ between
+samples, (samples,). It is given natural and attack accuracy of the finished laws, (samples, laws), and the floor."""
 UNIT_MAX = 1 - 1e-9
 """Largest coordinate in the unit cube, which is open at 1."""
+
+
+def usual_reference(natural: np.ndarray, attack: np.ndarray, floor: float | None) -> tuple[float, float | np.ndarray]:
+    """The reference point of the reported hypervolume, whatever the laws.
+
+    Reference points at the floor were measured (`studies/benchmarks/search_spread.py`): fewer trials then lie at the
+    private end of the front and below the floor, but the rest of the front gains little or nothing by it, and the
+    private end is found later.
+    """
+    return HYPERVOLUME_REFERENCE
 
 
 class NoisyImprovementSampler(BaseSampler):
@@ -56,6 +69,7 @@ class NoisyImprovementSampler(BaseSampler):
         space: the searched parameters. seed: every draw derives from it and the trial's number.
         earlier: trials of an earlier study that the model starts from, or None.
         kept: floor as a share of the natural accuracy without defence, used until the floor is known; or None.
+        reference: from where an improvement of the hypervolume is counted.
     """
 
     def __init__(
@@ -64,8 +78,9 @@ class NoisyImprovementSampler(BaseSampler):
         seed: int,
         earlier: Observations | None = None,
         kept: float | None = None,
+        reference: ReferencePoint = usual_reference,
     ) -> None:
-        self.geometry, self.seed, self.kept = Geometry(space), seed, kept
+        self.geometry, self.seed, self.kept, self.reference = Geometry(space), seed, kept, reference
         self.model = FrontModel(self.geometry, earlier)
         self._random = ByTrial(lambda seed: RandomSampler(seed=seed), seed)
         # cached from the study: how many trials were read; points of open trials, None until they have parameters;
@@ -107,7 +122,7 @@ class NoisyImprovementSampler(BaseSampler):
         self, observed: Observations, numbers: list[int], floor: float | None, rng: np.random.Generator
     ) -> _Acquisition:
         in_order = observed.take(np.argsort(np.array(numbers, dtype=int)))
-        return _Acquisition(self.model.update(in_order), in_order, floor, rng)
+        return _Acquisition(self.model.update(in_order), in_order, floor, rng, self.reference)
 
     def _recall(self, study: Study) -> None:
         """Take over what an earlier process knew, and draw what it had drawn, if the same trials had ended then."""
@@ -158,18 +173,25 @@ class _Acquisition:
     """The acquisition function and its maximiser: posterior samples, their fronts, and random local search."""
 
     def __init__(
-        self, model: FrontModel, observed: Observations, floor: float | None, rng: np.random.Generator
+        self,
+        model: FrontModel,
+        observed: Observations,
+        floor: float | None,
+        rng: np.random.Generator,
+        reference: ReferencePoint,
     ) -> None:
         self.geometry = model.geometry
         self.finished = len(observed)
         self.samples = model.sample_posterior(POSTERIOR_SAMPLES, rng)
         kept = observed.take(model.representatives)
         measured = kept.units[np.isfinite(kept.attack) & (kept.attacked == 1)]
-        self.fronts = SampledFronts(*self.samples(measured), floor)
+        reached = self.samples(measured)
+        lowest, highest = reference(*reached, floor)
+        self.fronts = SampledFronts(*reached, floor, lowest, highest)
         self.running: set[int] = set()
         known = measured if model.earlier is None else np.concatenate([measured, model.earlier.units])
         natural, attack = model.expected(known)
-        value = natural * (1 - attack)
+        value = np.maximum(natural - lowest, 0) * (1 - attack)
         centres = known[_best(natural, attack, value)]
         sobol = qmc.Sobol(len(self.geometry.names), scramble=True, rng=rng)
         anywhere = sobol.random(SOBOL_CANDIDATES + FRONT_CANDIDATES)[:SOBOL_CANDIDATES]  # a power of two is drawn
