@@ -79,7 +79,16 @@ def test_all_code_that_an_attack_runs_is_in_the_key_of_its_result():
     # no student is made of these
     not_run = {
         f"mi_tune.nets.{name}"
-        for name in ("averaging", "guards", "published", "conv_attention", "own", "residual", "small_cnn")
+        for name in (
+            "averaging",
+            "changed_parts",
+            "conv_attention",
+            "guards",
+            "own",
+            "published",
+            "residual",
+            "small_cnn",
+        )
     }
     not_run |= {"mi_tune.erasing.picture", "mi_tune.erasing.transform"}  # show a law, or take it elsewhere
     key = code_of(make_attack("plgmi", "reduced"))  # trains a prior too

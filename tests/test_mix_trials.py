@@ -20,6 +20,7 @@ from mi_tune.setup import SearchSetup
 from mi_tune.study.journal import StudyJournal
 from mi_tune.study.searcher import ParetoSearch
 from mi_tune.trial import evaluation as evaluation_module
+from mi_tune.trial import strongest
 from mi_tune.trial.assets import Attacker, create_target, load_data, prepare_ground
 from mi_tune.trial.comparison import trained_target
 from mi_tune.trial.evaluation import LawEvaluation
@@ -72,15 +73,13 @@ def test_targets_that_start_from_the_public_people_share_their_start(setup):
 
 def test_what_is_attacked_and_kept_is_the_deployed_network(setup, tmp_path, monkeypatch):
     attacked = []
-    monkeypatch.setattr(
-        evaluation_module, "open_oracle", lambda *given: attacked.append(given[1]) or open_oracle(*given)
-    )
+    monkeypatch.setattr(strongest, "open_oracle", lambda *given: attacked.append(given[1]) or open_oracle(*given))
     evaluation = trained(setup, mixed("mid:0.05"), stops=(1,))
     data = evaluation.data
     ground, judge = prepare_ground(setup, data, 0, CPU), prepare_judge(setup, data, 0, CPU)
     attack = make_attack("map_logit", "reduced")
     short = replace(attack, stages=tuple(replace(stage, steps=1) for stage in attack.stages))
-    monkeypatch.setattr(Attacker, "attack", short)
+    monkeypatch.setattr(Attacker, "attacks", (short,))
     while not evaluation.finished:
         evaluation.attack_next(Attacker("map_logit", "reduced", ground), judge)
     assert len(attacked) == 2
