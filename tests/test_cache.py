@@ -77,19 +77,8 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
 def test_all_code_that_an_attack_runs_is_in_the_key_of_its_result():
     """Whatever code in the key imports from another room must be in the key itself."""
     # no student is made of these
-    not_run = {
-        f"mi_tune.nets.{name}"
-        for name in (
-            "averaging",
-            "changed_parts",
-            "conv_attention",
-            "guards",
-            "own",
-            "published",
-            "residual",
-            "small_cnn",
-        )
-    }
+    other = ("averaging", "changed_parts", "conv_attention", "guards", "own", "published", "residual", "small_cnn")
+    not_run = {f"mi_tune.nets.{name}" for name in other}
     not_run |= {"mi_tune.erasing.picture", "mi_tune.erasing.transform"}  # show a law, or take it elsewhere
     key = code_of(make_attack("plgmi", "reduced"))  # trains a prior too
     known = {module.__name__ for module in key}

@@ -242,7 +242,7 @@ def spread(
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     given = [(path, task) for task in tasks]
-    console = Console(width=150)
+    console = Console(width=220)
     if processes > 1:
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
             done = list(track(pool.map(_run, given), "studies", len(tasks), Console(stderr=True), transient=True))
