@@ -74,6 +74,29 @@ def test_a_deferred_signal_is_noted_and_a_second_one_ends_at_once():
     assert caught.value.status == 143
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_same_signal_to_a_process_and_at_once_to_its_group_is_one(number, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("mi_tune.runtime.signals.time.monotonic", lambda: now[0])
+    with ending() as asked, asked.deferred():
+        os.kill(os.getpid(), number)
+        now[0] += 1.9
+        os.kill(os.getpid(), number)
+        assert asked.number == number
+        now[0] += 0.2
+        with pytest.raises(Ended):
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with ending() as asked, asked.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Ended, match="SIGINT"):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+
+
 def test_what_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

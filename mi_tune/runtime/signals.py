@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C; what batch systems and `kill` send; what a terminal sends when it closes."""
+
+
+SAME_SECONDS = 2.0
 
 
 class Ended(KeyboardInterrupt):
@@ -41,10 +45,15 @@ class Ending:
 
     number: int = 0
     _deferred: bool = False
+    _noted: float = 0.0
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within it, the first signal is only noted in `number`; a second one raises Ended at once."""
+        """Within it, the first signal is only noted in `number`; a second one raises Ended at once.
+
+        SIGTERM and SIGHUP may be sent to a process and at once to its whole group, as `timeout` does: the same one
+        within SAME_SECONDS is the first. A second Ctrl-C is always a second.
+        """
         before, self._deferred = self._deferred, True
         try:
             yield
@@ -57,10 +66,13 @@ class Ending:
             raise Ended(self.number)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self._deferred and not self.number:
-            self.number = number
+            self.number, self._noted = number, now
             return
-        raise Ended(number)
+        again = number == self.number != signal.SIGINT and now - self._noted < SAME_SECONDS
+        if not (self._deferred and again):
+            raise Ended(number)
 
 
 @contextmanager
