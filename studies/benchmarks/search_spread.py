@@ -269,7 +269,7 @@ def spread(
 def _table(found: dict[str, Outcome], title: str) -> Table:
     base, *others = found
     shown = Table(title=title, box=box.SIMPLE, padding=(0, 1))
-    shown.add_column("")
+    shown.add_column("", no_wrap=True)
     for name in found:
         shown.add_column(name, justify="right", no_wrap=True)
     for name in ("usual", "above"):
